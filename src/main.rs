@@ -1,1 +1,3 @@
-fn main(){}
+//! The `clearway` command.
+
+fn main() {}

@@ -1,0 +1,13 @@
+//! The words of clearway as types. No I/O, no async, no clock, no environment.
+
+mod lane;
+mod node;
+mod profile;
+mod reason;
+mod verdict;
+
+pub use lane::{Depth, Lane, LegId, Pair, Step};
+pub use node::{Control, Fleet, GroupRule, HostKeyTrust, JumpHost, Node, NodeId, NodeName, Scope};
+pub use profile::{Dial, LaneProfile, LaneUse, Profile, SshdProfile};
+pub use reason::{FindingCode, NotNeeded, Placeholders, Reason, Severity, Why};
+pub use verdict::{Evidence, Finding, KeySeen, Predicted, Proof, Proven, Verdict};
