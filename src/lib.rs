@@ -2,3 +2,4 @@
 //! over SSH. See ARCHITECTURE.md for the layers and the way of the data.
 
 pub mod domain;
+pub mod survey;

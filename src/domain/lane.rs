@@ -1,6 +1,7 @@
 //! Lanes, legs and the steps of a leg.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -116,6 +117,44 @@ pub struct LegId {
     pub client: NodeId,
     /// Where `sshd` answers.
     pub server: NodeId,
+}
+
+/// A leg with everything that is needed to climb it. Made on demand: a large fleet has hundreds of millions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leg {
+    /// Who dials whom in which lane.
+    pub id: LegId,
+    /// The literal name or address that is dialled; also what known_hosts is searched for. Never starts with `-`.
+    pub name: Arc<str>,
+    /// `-l`, when the lane's own command line has it.
+    pub user: Option<Arc<str>>,
+    /// `-p`, when the lane's own command line has it.
+    pub port: Option<u16>,
+    /// `-i`, when the lane's own command line has it.
+    pub identity: Option<Arc<str>>,
+    /// Further `-o` options that the lane's own command line has, for example libvirt's
+    /// `StrictHostKeyChecking=no` for `no_verify=1`.
+    pub options: Arc<[String]>,
+    /// Words that enter the context in which `ssh` runs on the client node.
+    pub context: Arc<[String]>,
+    /// How files are copied in this lane.
+    pub transport: Transport,
+    /// Nova's instances directory on the server: where `cold-push` writes.
+    pub directory: Arc<str>,
+    /// The server's `/etc/machine-id`, when the survey read it: who must answer.
+    pub machine_id: Option<Arc<str>>,
+}
+
+/// How a lane moves bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// `scp -r` (nova/virt/libvirt/volume/remotefs.py `SshDriver`).
+    Scp,
+    /// `rsync` over ssh (`RsyncDriver`).
+    Rsync,
+    /// libvirt's tunnel to its own socket: no files.
+    Libvirt,
 }
 
 /// An ordered pair of a move.

@@ -6,7 +6,7 @@ mod profile;
 mod reason;
 mod verdict;
 
-pub use lane::{Depth, Lane, LegId, Pair, Step};
+pub use lane::{Depth, Lane, Leg, LegId, Pair, Step, Transport};
 pub use node::{Control, Fleet, GroupRule, HostKeyTrust, JumpHost, Node, NodeId, NodeName, Scope};
 pub use profile::{Dial, LaneProfile, LaneUse, Profile, SshdProfile};
 pub use reason::{FindingCode, NotNeeded, Placeholders, Reason, Severity, Why};
