@@ -928,6 +928,8 @@ pub enum Why {
     ControlIdentity,
     /// `sudo -n` is not allowed for the control user, or asks for a password or a terminal.
     SudoRefused,
+    /// The control connection broke off while a program ran on the node, so its answer is incomplete.
+    ControlLost,
     /// The node did not finish in time.
     ControlTimedOut,
     /// What the node answered is not the answer of clearway's program: damaged, too long, or not from it.
@@ -957,6 +959,7 @@ impl Why {
         Self::ControlDenied,
         Self::ControlIdentity,
         Self::SudoRefused,
+        Self::ControlLost,
         Self::ControlTimedOut,
         Self::ControlGarbage,
         Self::NotSurveyed,
@@ -978,6 +981,7 @@ impl Why {
             Self::ControlDenied => "control-denied",
             Self::ControlIdentity => "control-identity",
             Self::SudoRefused => "sudo-refused",
+            Self::ControlLost => "control-lost",
             Self::ControlTimedOut => "control-timed-out",
             Self::ControlGarbage => "control-garbage",
             Self::NotSurveyed => "not-surveyed",
@@ -1009,6 +1013,9 @@ impl Why {
             }
             Self::SudoRefused => {
                 "`sudo -n` is not allowed for the control user, or asks for a password or a terminal."
+            }
+            Self::ControlLost => {
+                "The control connection broke off while a program ran on the node, so its answer is incomplete."
             }
             Self::ControlTimedOut => "The node did not finish in time.",
             Self::ControlGarbage => {
@@ -1053,6 +1060,9 @@ impl Why {
             }
             Self::SudoRefused => {
                 "Give the control user passwordless sudo on the node, or set `control.sudo: false` for a root login."
+            }
+            Self::ControlLost => {
+                "Look whether the node went down or its network did, then try again."
             }
             Self::ControlTimedOut => {
                 "Try again with a longer `--timeout`; look at the load of the node."
