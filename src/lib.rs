@@ -2,4 +2,5 @@
 //! over SSH. See ARCHITECTURE.md for the layers and the way of the data.
 
 pub mod domain;
+pub mod report;
 pub mod survey;

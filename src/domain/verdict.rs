@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::lane::Step;
 use super::reason::{FindingCode, NotNeeded, Reason, Why};
@@ -90,7 +90,7 @@ pub enum Predicted {
 
 /// One thing that was observed and that a verdict rests on. Text from nodes is kept as it came, bounded, and must be
 /// escaped where it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Evidence {
     /// A line of a file on a node.
@@ -145,7 +145,7 @@ pub enum Evidence {
 }
 
 /// Where a key was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeySeen {
     /// In a known_hosts file.

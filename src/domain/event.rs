@@ -1,0 +1,145 @@
+//! What happens during a run. Terminal, plain log and JSON lines are folds over these.
+
+use serde::Serialize;
+
+use super::lane::{Depth, Lane};
+
+/// Something that happened and matters: kept in order, none may be lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "event")]
+pub enum Event {
+    /// The run began.
+    RunStarted {
+        /// Its id.
+        run: String,
+        /// `check` or `trace`.
+        command: String,
+        /// Nodes selected.
+        nodes: u64,
+        /// Ordered pairs in scope among them.
+        pairs: u64,
+        /// How far proof will climb.
+        depth: Depth,
+    },
+    /// A node's facts are known.
+    NodeSurveyed {
+        /// Inventory name.
+        node: String,
+        /// Milliseconds from the first packet to the last byte.
+        millis: u64,
+    },
+    /// A node could not be surveyed; it harms nothing but its own rows.
+    NodeFailed {
+        /// Inventory name.
+        node: String,
+        /// Code of why.
+        why: String,
+        /// The particulars.
+        detail: String,
+    },
+    /// Every node answered or failed.
+    SurveyFinished {
+        /// Nodes surveyed.
+        surveyed: u64,
+        /// Nodes that failed.
+        failed: u64,
+    },
+    /// The prediction is there.
+    Predicted {
+        /// Legs that the files allow.
+        works: u64,
+        /// Legs that the files break.
+        breaks: u64,
+        /// Legs that the files do not decide.
+        unknown: u64,
+        /// Legs that are not needed.
+        not_needed: u64,
+        /// Legs that will be proven.
+        to_prove: u64,
+    },
+    /// A leg was climbed for real.
+    LegProven {
+        /// Which lane.
+        lane: Lane,
+        /// Where ssh ran.
+        client: String,
+        /// Who should have answered.
+        server: String,
+        /// `works`, `breaks`, `refused` or `unknown`.
+        outcome: String,
+        /// Code of the reason.
+        code: Option<String>,
+        /// Milliseconds on the client.
+        millis: u64,
+    },
+    /// A node's proof program ended before all its legs were climbed.
+    ProofFailed {
+        /// Inventory name of the client node.
+        node: String,
+        /// Code of why.
+        why: String,
+        /// The particulars.
+        detail: String,
+    },
+    /// The first interrupt was seen: nothing new is started.
+    Interrupted,
+    /// The run ended.
+    RunFinished {
+        /// Its id.
+        run: String,
+        /// Broken legs.
+        broken: u64,
+        /// Unproven legs.
+        unproven: u64,
+        /// Its exit code.
+        exit_code: u8,
+    },
+}
+
+/// What is being waited for right now. May be dropped, never stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being done.
+    pub phase: Phase,
+    /// How much of it is done.
+    pub done: u64,
+    /// How much there is.
+    pub total: u64,
+    /// Nodes that are being waited for, a few of them.
+    pub waiting_for: Vec<String>,
+}
+
+/// The phases of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Nodes are surveyed.
+    Survey,
+    /// Verdicts are predicted.
+    Predict,
+    /// Legs are proven.
+    Prove,
+    /// Destinations are asked why they refused.
+    Inquire,
+}
+
+impl Phase {
+    /// A verb for the terminal.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Survey => "surveying",
+            Self::Predict => "predicting",
+            Self::Prove => "proving",
+            Self::Inquire => "asking why",
+        }
+    }
+}
+
+/// Where a run sends what happens.
+pub trait Observer: Send + Sync {
+    /// Something happened.
+    fn event(&self, event: &Event);
+
+    /// Something is being waited for.
+    fn progress(&self, progress: &Progress);
+}

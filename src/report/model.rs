@@ -1,0 +1,176 @@
+//! The report of a check or a trace, as plain data. docs/report.schema.json describes its JSON form.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Depth, Evidence, Lane, Severity, Step};
+
+/// Version of the JSON form. Raised when a field changes its meaning or goes away; new fields may appear without.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What one run found out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA_VERSION`] of the clearway that wrote it.
+    pub schema: u32,
+    /// Version of the clearway that wrote it.
+    pub clearway: String,
+    /// The run's id.
+    pub run: String,
+    /// `check` or `trace`.
+    pub command: String,
+    /// When it began, RFC 3339, UTC.
+    pub started: String,
+    /// When it ended, RFC 3339, UTC.
+    pub finished: String,
+    /// The inventory file or directory, as given.
+    pub inventory: String,
+    /// How it was asked to look.
+    pub settings: Settings,
+    /// Whether it was interrupted before its end; unproven legs then say `interrupted`.
+    pub interrupted: bool,
+    /// Counts, and the exit code that they mean.
+    pub summary: Summary,
+    /// Every node that was selected, in inventory order.
+    pub nodes: Vec<NodeReport>,
+    /// Every leg that was proven, is predicted to break, is not needed, or could not be judged; in the order source,
+    /// destination, lane. Legs that are only predicted to work are counted in `predicted_only`, not listed.
+    pub legs: Vec<LegReport>,
+    /// Legs that were not proven in this run and that the files allow, folded.
+    pub predicted_only: Vec<FoldedLegs>,
+    /// What is worth knowing besides.
+    pub findings: Vec<FindingReport>,
+}
+
+/// How a run was asked to look.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// `--limit`, as given.
+    pub limit: Option<String>,
+    /// How far proof climbed.
+    pub depth: Depth,
+    /// `--pairs`, as given.
+    pub pairs: String,
+    /// Whether nothing was written on the far ends.
+    pub no_write: bool,
+}
+
+/// Numbers of verdicts of one kind of thing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// All of them.
+    pub total: u64,
+    /// Proven to work.
+    pub verified: u64,
+    /// Known not to work.
+    pub broken: u64,
+    /// Not known.
+    pub unproven: u64,
+    /// Not used here.
+    pub not_needed: u64,
+}
+
+/// Counts, and what they mean.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Nodes selected.
+    pub nodes: u64,
+    /// Nodes surveyed.
+    pub surveyed: u64,
+    /// Ordered pairs in scope.
+    pub pairs: Counts,
+    /// Legs of these pairs.
+    pub legs: Counts,
+    /// The exit code: 0 all well, 1 something is broken, 3 something could not be checked and nothing is known to
+    /// be broken, 130 interrupted.
+    pub exit_code: u8,
+}
+
+/// A node and whether it could be surveyed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeReport {
+    /// Inventory name.
+    pub name: String,
+    /// Whether its facts are known.
+    pub surveyed: bool,
+    /// Code of the reason why not (`clearway reasons`).
+    pub why: Option<String>,
+    /// The particulars of that.
+    pub detail: Option<String>,
+    /// What to do about it.
+    pub remedy: Option<String>,
+    /// Nova's service host name, when known.
+    pub service_host: Option<String>,
+    /// The address that others dial for cold moves, when known.
+    pub migration_address: Option<String>,
+    /// Hash of the facts that matter for trust; `--pairs changed` compares it.
+    pub facts_digest: Option<String>,
+    /// Parts of its survey that could not be done.
+    pub gaps: Vec<String>,
+}
+
+/// One leg.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LegReport {
+    /// Which lane.
+    pub lane: Lane,
+    /// The move's source: inventory name.
+    pub source: String,
+    /// The move's destination: inventory name.
+    pub destination: String,
+    /// The node on which ssh runs: the source, for `cold-pull` the destination.
+    pub client: String,
+    /// The node that answers.
+    pub server: String,
+    /// The literal name dialled; `None` when nothing says what it would be.
+    pub dialled: Option<String>,
+    /// `verified`, `broken`, `unproven` or `not-needed`.
+    pub verdict: String,
+    /// Code of the reason, for all but `verified`.
+    pub code: Option<String>,
+    /// The rung on which it breaks.
+    pub step: Option<Step>,
+    /// What the files imply: `works`, `breaks`, `unknown` or `not-needed`.
+    pub predicted: String,
+    /// Code of what they imply.
+    pub predicted_code: Option<String>,
+    /// What really happened: `works`, `breaks`, `refused`, `unknown`; `None` when it was not tried.
+    pub proven: Option<String>,
+    /// The last rung that was climbed for real.
+    pub reached: Option<Step>,
+    /// Milliseconds that the proof took on the client.
+    pub millis: Option<u64>,
+    /// What the verdict rests on; empty for verified legs.
+    pub evidence: Vec<Evidence>,
+    /// What to type.
+    pub remedy: Option<String>,
+}
+
+/// Legs with one outcome, folded into node ranges.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoldedLegs {
+    /// Which lane.
+    pub lane: Lane,
+    /// Sources, folded: `cmp[001-016]`.
+    pub sources: String,
+    /// Destinations, folded.
+    pub destinations: String,
+    /// How many legs.
+    pub count: u64,
+}
+
+/// Something worth knowing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingReport {
+    /// Its code (`clearway reasons`).
+    pub code: String,
+    /// How much it matters.
+    pub severity: Severity,
+    /// The nodes concerned, folded: `cmp[001-016]`.
+    pub nodes: String,
+    /// The particulars.
+    pub detail: String,
+    /// What it rests on.
+    pub evidence: Vec<Evidence>,
+    /// What to do.
+    pub remedy: String,
+}
