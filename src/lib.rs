@@ -2,5 +2,6 @@
 //! over SSH. See ARCHITECTURE.md for the layers and the way of the data.
 
 pub mod domain;
+pub mod inventory;
 pub mod report;
 pub mod survey;

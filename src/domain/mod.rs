@@ -1,6 +1,7 @@
 //! The words of clearway as types. No I/O, no async, no clock, no environment.
 
 mod event;
+mod fold;
 mod lane;
 mod node;
 mod profile;
@@ -8,6 +9,7 @@ mod reason;
 mod verdict;
 
 pub use event::{Event, Observer, Phase, Progress};
+pub use fold::fold;
 pub use lane::{Depth, Lane, Leg, LegId, Pair, Step, Transport};
 pub use node::{Control, Fleet, GroupRule, HostKeyTrust, JumpHost, Node, NodeId, NodeName, Scope};
 pub use profile::{Dial, LaneProfile, LaneUse, Profile, SshdProfile};
