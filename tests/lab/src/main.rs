@@ -1,1 +1,159 @@
-fn main() {}
+//! `lab`: a lab from the command line.
+
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, ExitStatus};
+
+use clap::{Parser, Subcommand, ValueEnum};
+use clearway_lab::{Kex, Lab, LabError, base};
+
+/// Real sshd nodes on this machine, each with its own network, accounts and files.
+#[derive(Parser)]
+#[command(name = "lab", version)]
+struct Arguments {
+    /// The directory of the lab [default: lab/up in cargo's target directory].
+    #[arg(long, global = true)]
+    dir: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Make the image that all nodes share, if it is not there or not up to date.
+    Base {
+        /// Install debootstrap with apt-get if it is missing.
+        #[arg(long)]
+        install: bool,
+    },
+    /// Start a lab that runs until `lab down`.
+    Up {
+        /// How many nodes.
+        #[arg(short, long, default_value_t = 3)]
+        nodes: usize,
+        /// Which key exchange the nodes' clients use.
+        #[arg(long, value_enum, default_value_t = KexChoice::Fast)]
+        kex: KexChoice,
+    },
+    /// Stop the lab and remove its directory.
+    Down,
+    /// Show the nodes of the running lab.
+    Status,
+    /// Run a command of this machine in the lab's network, from where every node can be reached.
+    Exec {
+        /// The command and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
+    /// Run a command on a node, as root.
+    Node {
+        /// The node's name.
+        node: String,
+        /// The command and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum KexChoice {
+    /// curve25519-sha256.
+    Fast,
+    /// What the distribution ships.
+    Distribution,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            let mut text = error.to_string();
+            let mut cause = std::error::Error::source(&error);
+            while let Some(inner) = cause {
+                text.push_str(&format!(": {inner}"));
+                cause = inner.source();
+            }
+            eprintln!("lab: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<ExitCode, LabError> {
+    let dir = arguments
+        .dir
+        .unwrap_or_else(|| base::location().with_file_name("up"));
+    match arguments.command {
+        Action::Base { install } => {
+            println!("{}", base::ensure(install)?.display());
+        }
+        Action::Up { nodes, kex } => {
+            let kex = match kex {
+                KexChoice::Fast => Kex::Fast,
+                KexChoice::Distribution => Kex::Distribution,
+            };
+            let lab = Lab::builder()
+                .nodes(nodes)
+                .kex(kex)
+                .dir(dir)
+                .until_stopped()
+                .start()?;
+            describe(&lab);
+        }
+        Action::Down => Lab::attach(&dir)?.stop()?,
+        Action::Status => {
+            let lab = Lab::attach(&dir)?;
+            describe(&lab);
+            for node in lab.nodes() {
+                println!(
+                    "{:10} {:15} {:15} process {}",
+                    node.name(),
+                    node.host(),
+                    node.address(),
+                    node.pid()
+                );
+            }
+        }
+        Action::Exec { command } => {
+            let (program, arguments) = command.split_first().expect("clap wants at least one");
+            let lab = Lab::attach(&dir)?;
+            return follow(lab.command(program).args(arguments));
+        }
+        Action::Node { node, command } => {
+            let (program, arguments) = command.split_first().expect("clap wants at least one");
+            let lab = Lab::attach(&dir)?;
+            let Some(node) = lab.nodes().iter().find(|found| found.name() == node) else {
+                return Err(LabError::NotRunning {
+                    dir,
+                    why: format!("the lab has no {node}"),
+                });
+            };
+            return follow(node.command(program).args(arguments));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn describe(lab: &Lab) {
+    println!("nodes        {}", lab.nodes().len());
+    println!("inventory    {}", lab.inventory().display());
+    println!("control key  {}", lab.control_key().display());
+    println!("known hosts  {}", lab.control_known_hosts().display());
+}
+
+fn follow(command: &mut Command) -> Result<ExitCode, LabError> {
+    let status = command.status().map_err(|source| LabError::Io {
+        what: format!("running {}", command.get_program().display()),
+        source,
+    })?;
+    Ok(ExitCode::from(code(status)))
+}
+
+/// The shell's convention: 128 and the signal's number.
+fn code(status: ExitStatus) -> u8 {
+    let code = status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
+    u8::try_from(code).unwrap_or(u8::MAX)
+}

@@ -1,0 +1,322 @@
+//! The image that all nodes share: a minimal Debian or Ubuntu with OpenSSH and the accounts of a compute node.
+//!
+//! Made once per checkout (about a minute), never written to afterwards: nodes lay their own files over it.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+
+use crate::apt::{Release, mirror};
+use crate::enter::be_inside;
+use crate::error::{During, LabError, Result};
+use crate::layer::{self, DEPLOY, Entry, NOVA, ROOT};
+use crate::sys;
+
+/// What the image has beyond the packages that every Debian needs.
+const PACKAGES: [&str; 10] = [
+    "openssh-server",
+    "openssh-client",
+    "sudo",
+    "iproute2",
+    "nftables",
+    "iptables",
+    "rsync",
+    "procps",
+    "netbase",
+    "netcat-openbsd",
+];
+
+/// Changes of this module that the stamp would not show.
+const RECIPE: u32 = 1;
+
+/// Translations, manuals and package lists: half of the image, and nothing that a node uses.
+const SUPERFLUOUS: [&str; 8] = [
+    "usr/share/doc",
+    "usr/share/man",
+    "usr/share/locale",
+    "usr/share/info",
+    "usr/share/lintian",
+    "var/cache/apt",
+    "var/lib/apt/lists",
+    "var/log/bootstrap.log",
+];
+
+/// Where the image is kept: `lab/base` in cargo's target directory, or `$CLEARWAY_LAB_CACHE/base`.
+#[must_use]
+pub fn location() -> PathBuf {
+    let cache = std::env::var_os("CLEARWAY_LAB_CACHE").map_or_else(
+        || {
+            std::env::var_os("CARGO_TARGET_DIR")
+                .map_or_else(
+                    || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
+                    PathBuf::from,
+                )
+                .join("lab")
+        },
+        PathBuf::from,
+    );
+    cache.join("base")
+}
+
+/// The root directory of a finished image of the current recipe, if there is one.
+#[must_use]
+pub fn existing() -> Option<PathBuf> {
+    let base = location();
+    let stamp = fs::read_to_string(base.join("recipe")).ok()?;
+    (stamp == recipe(&Release::of_this_machine())).then(|| base.join("root"))
+}
+
+/// Finds the image or makes it. With `install`, a missing debootstrap is installed with apt-get.
+///
+/// Safe to be interrupted and to be run by several processes at once: one builds beside the final place and renames,
+/// the others wait for it.
+///
+/// # Errors
+/// [`LabError::NoBase`] when the image is missing and something must be typed first, [`LabError::Base`] with the end
+/// of the builder's output when building failed.
+pub fn ensure(install: bool) -> Result<PathBuf> {
+    if let Some(root) = existing() {
+        return Ok(root);
+    }
+    let base = location();
+    let parent = base.parent().expect("location() ends with /base");
+    fs::create_dir_all(parent).during(|| format!("making {}", parent.display()))?;
+    let lock_path = parent.join("base.lock");
+    let lock = File::create(&lock_path).during(|| format!("making {}", lock_path.display()))?;
+    lock.lock()
+        .during(|| format!("locking {}", lock_path.display()))?;
+    if let Some(root) = existing() {
+        return Ok(root);
+    }
+
+    require_debootstrap(&base, install)?;
+    let building = parent.join("base.building");
+    remove(&building)?;
+    fs::create_dir(&building).during(|| format!("making {}", building.display()))?;
+    let release = Release::of_this_machine();
+    let root = building.join("root");
+    bootstrap(&release, &root, &parent.join("base.log"))?;
+    furnish(&root)?;
+    fs::write(building.join("recipe"), recipe(&release)).during(|| "writing the recipe".into())?;
+
+    let outdated = parent.join("base.outdated");
+    remove(&outdated)?;
+    if base.exists() {
+        fs::rename(&base, &outdated).during(|| format!("moving {} away", base.display()))?;
+    }
+    fs::rename(&building, &base).during(|| format!("naming {}", base.display()))?;
+    remove(&outdated)?;
+    Ok(base.join("root"))
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        done => done.during(|| format!("removing {}", path.display())),
+    }
+}
+
+fn recipe(release: &Release) -> String {
+    format!(
+        "recipe {RECIPE}\n{} {}\n{}\n",
+        release.distribution,
+        release.codename,
+        PACKAGES.join(" ")
+    )
+}
+
+fn require_debootstrap(base: &Path, install: bool) -> Result<()> {
+    let missing = |advice: &str| LabError::NoBase {
+        path: base.to_owned(),
+        advice: advice.to_owned(),
+    };
+    if !nix::unistd::geteuid().is_root() {
+        return Err(missing("type `sudo make lab-base` once"));
+    }
+    if on_path("debootstrap") {
+        return Ok(());
+    }
+    if !install {
+        return Err(missing(
+            "type `apt-get install debootstrap`, or let `lab base --install` do it",
+        ));
+    }
+    let done = Command::new("apt-get")
+        .args(["install", "--yes", "--no-install-recommends", "debootstrap"])
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .output()
+        .during(|| "running apt-get".into())?;
+    if !done.status.success() || !on_path("debootstrap") {
+        return Err(LabError::Base {
+            why: format!(
+                "apt-get install debootstrap: {}",
+                String::from_utf8_lossy(&done.stderr).trim()
+            ),
+        });
+    }
+    Ok(())
+}
+
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .any(|dir| dir.join(program).is_file())
+}
+
+/// Runs debootstrap in mount and pid namespaces of its own, so that nothing of it stays when it is killed.
+fn bootstrap(release: &Release, root: &Path, log: &Path) -> Result<()> {
+    let log_file = File::create(log).during(|| format!("making {}", log.display()))?;
+    let second = log_file
+        .try_clone()
+        .during(|| format!("sharing {}", log.display()))?;
+    let mut command = Command::new("debootstrap");
+    command
+        .arg("--variant=minbase")
+        .arg(format!("--include={}", PACKAGES.join(",")))
+        .arg(&release.codename)
+        .arg(root)
+        .args(mirror(release))
+        .env(
+            "PATH",
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        )
+        .stdin(Stdio::null())
+        .stdout(log_file)
+        .stderr(second);
+    let hook = || {
+        sys::die_with_parent()?;
+        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID)?;
+        let none = None::<&str>;
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+        be_inside()?;
+        mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), none)?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec the hook makes system calls only.
+    unsafe { command.pre_exec(hook) };
+    let done = command.status().during(|| "running debootstrap".into())?;
+    if !done.success() {
+        return Err(LabError::Base {
+            why: format!(
+                "debootstrap: {done}; {} ends with: {}",
+                log.display(),
+                tail(log)
+            ),
+        });
+    }
+    Ok(())
+}
+
+fn tail(path: &Path) -> String {
+    let read = || -> std::io::Result<String> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(800)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+    };
+    read().unwrap_or_default()
+}
+
+/// Accounts, sudo rules and the few files that make a minimal system a compute node.
+fn furnish(root: &Path) -> Result<()> {
+    for path in SUPERFLUOUS {
+        let path = root.join(path);
+        if path.is_dir() {
+            remove(&path)?;
+        } else if path.exists() {
+            fs::remove_file(&path).during(|| format!("removing {}", path.display()))?;
+        }
+    }
+    // Keys belong to a node; name servers of this machine would make every failing lookup slow.
+    for entry in fs::read_dir(root.join("etc/ssh")).during(|| "listing etc/ssh".into())? {
+        let path = entry.during(|| "listing etc/ssh".into())?.path();
+        if path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("ssh_host_"))
+        {
+            fs::remove_file(&path).during(|| format!("removing {}", path.display()))?;
+        }
+    }
+    for path in [
+        "etc/hosts",
+        "etc/hostname",
+        "etc/machine-id",
+        "etc/resolv.conf",
+    ] {
+        let path = root.join(path);
+        if path.symlink_metadata().is_ok() {
+            fs::remove_file(&path).during(|| format!("removing {}", path.display()))?;
+        }
+    }
+
+    let (nova, deploy) = (NOVA.uid, DEPLOY.uid);
+    // A star, not useradd's exclamation mark: with UsePAM no, that would mean a locked account.
+    append(
+        root,
+        "etc/passwd",
+        &format!(
+            "nova:x:{nova}:{nova}::/var/lib/nova:/bin/bash\ndeploy:x:{deploy}:{deploy}::/home/deploy:/bin/bash\n"
+        ),
+    )?;
+    append(
+        root,
+        "etc/shadow",
+        "nova:*:19000:0:99999:7:::\ndeploy:*:19000:0:99999:7:::\n",
+    )?;
+    append(
+        root,
+        "etc/group",
+        &format!("nova:x:{nova}:\ndeploy:x:{deploy}:\n"),
+    )?;
+    append(root, "etc/gshadow", "nova:!::\ndeploy:!::\n")?;
+    layer::write(
+        root,
+        &[
+            Entry::file("etc/resolv.conf", ROOT, 0o644, ""),
+            Entry::file(
+                "etc/sudoers.d/deploy",
+                ROOT,
+                0o440,
+                "deploy ALL=(ALL:ALL) NOPASSWD: ALL\n",
+            ),
+            Entry::dir("var/lib/nova", NOVA, 0o755),
+            Entry::dir("home/deploy", DEPLOY, 0o755),
+        ],
+    )?;
+    // pam_env looks for it at every login and complains when it is missing.
+    let locale = root.join("etc/default/locale");
+    if !locale.exists() {
+        fs::write(&locale, "").during(|| format!("writing {}", locale.display()))?;
+    }
+    // Written with this process's umask until here.
+    for (path, mode) in [
+        ("etc/resolv.conf", 0o644),
+        ("etc/sudoers.d/deploy", 0o440),
+        ("etc/default/locale", 0o644),
+        ("var/lib/nova", 0o755),
+        ("home/deploy", 0o755),
+    ] {
+        fs::set_permissions(root.join(path), fs::Permissions::from_mode(mode))
+            .during(|| format!("setting the mode of {path}"))?;
+    }
+    Ok(())
+}
+
+fn append(root: &Path, path: &str, text: &str) -> Result<()> {
+    use std::io::Write;
+    fs::OpenOptions::new()
+        .append(true)
+        .open(root.join(path))
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .during(|| format!("appending to {path}"))
+}

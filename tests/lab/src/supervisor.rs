@@ -1,0 +1,205 @@
+//! The two processes that hold a lab together.
+//!
+//! The *guard* is a plain child of the owner. It ends the lab when the owner is gone (its end of a socket closes), on
+//! SIGTERM, or when the hub dies. The *hub* is process 1 of a pid namespace that contains every node, and its network
+//! namespace is the router: when it dies, for whatever reason, the kernel kills all nodes and drops every mount and
+//! network namespace. The hub dies with the guard (PR_SET_PDEATHSIG). So there is no way to leave anything behind.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use nix::mount::{MsFlags, mount};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::SignalFd;
+use nix::sys::socket::{MsgFlags, send};
+use nix::sys::stat::{Mode, umask};
+use nix::sys::wait::waitpid;
+use nix::unistd::{Pid, setsid};
+
+use crate::error::{During, Result, chain};
+use crate::net::Netlink;
+use crate::plan::Plan;
+use crate::{init, layer, net, sys};
+
+/// The file in a lab's directory that the lab's own processes complain into.
+pub(crate) const LOG: &str = "lab.log";
+/// The scratch directory in a lab's directory; only the lab's processes see what is mounted there.
+pub(crate) const SCRATCH: &str = "scratch";
+
+/// How long a lab lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// As long as its owner holds the other end of the socket. The lab's directory goes with it.
+    WithOwner,
+    /// Until SIGTERM. The directory stays, for `lab up` was asked to make it.
+    UntilStopped,
+}
+
+/// Starts guard and hub; their reports arrive at the other end of `report`.
+pub(crate) fn start(plan: &Plan, life: Life, report: OwnedFd) -> Result<Pid> {
+    sys::fork(move || match guard(plan, life, report) {
+        Ok(()) => 0,
+        Err(error) => {
+            complain(&plan.dir, &chain(&error));
+            1
+        }
+    })
+    .during(|| "forking the lab's guard".into())
+}
+
+fn complain(dir: &Path, text: &str) {
+    let _ = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(dir.join(LOG))
+        .and_then(|mut log| writeln!(log, "{text}"));
+}
+
+fn guard(plan: &Plan, life: Life, report: OwnedFd) -> Result<()> {
+    let _ = setsid();
+    let report = sys::keep_only(report).during(|| "sorting descriptors".into())?;
+    detach_streams(&plan.dir)?;
+    std::env::set_current_dir(&plan.dir).during(|| format!("entering {}", plan.dir.display()))?;
+
+    let mut stop = SigSet::empty();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        stop.add(signal);
+    }
+    stop.thread_block().during(|| "blocking signals".into())?;
+    let signals = SignalFd::new(&stop).during(|| "making a signalfd".into())?;
+
+    // The hub goes on only after it has asked to die with the guard, and only if the guard is still there.
+    let (mut wait, go) = io::pipe().during(|| "making a pipe".into())?;
+    let mut go = Some(go);
+    let hub = sys::clone(sys::NAMESPACES, || {
+        drop(go.take());
+        run_hub(plan, &mut wait, report.as_fd())
+    })
+    .during(|| "cloning the hub".into())?;
+    let hub_end = sys::pidfd(hub).during(|| "watching the hub".into())?;
+    if let Some(mut go) = go {
+        let _ = go.write_all(b"!");
+    }
+
+    wait_for_the_end(life, report.as_fd(), signals.as_fd(), hub_end.as_fd())?;
+    let _ = kill(hub, Signal::SIGKILL);
+    waitpid(hub, None).during(|| "waiting for the hub".into())?;
+    if life == Life::WithOwner {
+        let _ = fs::remove_dir_all(&plan.dir);
+    }
+    Ok(())
+}
+
+fn detach_streams(dir: &Path) -> Result<()> {
+    let null = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+        .during(|| "opening /dev/null".into())?;
+    let path = dir.join(LOG);
+    let log = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(&path)
+        .during(|| format!("opening {}", path.display()))?;
+    nix::unistd::dup2_stdin(&null)
+        .and_then(|()| nix::unistd::dup2_stdout(&null))
+        .and_then(|()| nix::unistd::dup2_stderr(&log))
+        .during(|| "redirecting the standard streams".into())
+}
+
+fn wait_for_the_end(
+    life: Life,
+    owner: BorrowedFd<'_>,
+    signals: BorrowedFd<'_>,
+    hub: BorrowedFd<'_>,
+) -> Result<()> {
+    // Nobody writes to the guard: the owner's descriptor becomes readable only by being closed.
+    let mut watched = vec![
+        PollFd::new(signals, PollFlags::POLLIN),
+        PollFd::new(hub, PollFlags::POLLIN),
+    ];
+    if life == Life::WithOwner {
+        watched.push(PollFd::new(owner, PollFlags::POLLIN));
+    }
+    loop {
+        match poll(&mut watched, PollTimeout::NONE) {
+            Err(nix::errno::Errno::EINTR) => {}
+            done => {
+                return done
+                    .map(|_| ())
+                    .during(|| "waiting for the lab's end".into());
+            }
+        }
+    }
+}
+
+fn run_hub(plan: &Plan, go: &mut io::PipeReader, report: BorrowedFd<'_>) -> i32 {
+    if sys::die_with_parent().is_err() || go.read_exact(&mut [0]).is_err() {
+        return 1;
+    }
+    let failed = match set_up(plan, report) {
+        Ok(()) => loop {
+            nix::unistd::pause();
+        },
+        Err(error) => error,
+    };
+    let message = format!("failed hub: {}", chain(&failed));
+    let _ = send(report.as_raw_fd(), message.as_bytes(), MsgFlags::empty());
+    1
+}
+
+fn set_up(plan: &Plan, report: BorrowedFd<'_>) -> Result<()> {
+    sys::reap_automatically().during(|| "setting SIGCHLD".into())?;
+    SigSet::empty()
+        .thread_set_mask()
+        .during(|| "unblocking signals".into())?;
+    umask(Mode::empty());
+    nix::unistd::sethostname("hub").during(|| "setting the host name".into())?;
+    mount_scratch(&plan.base)?;
+    layer::write(Path::new("common"), &plan.common)?;
+    net::set_up_hub()?;
+    send(report.as_raw_fd(), b"ready hub", MsgFlags::empty())
+        .during(|| "announcing the hub".into())?;
+    for node in &plan.nodes {
+        layer::write(Path::new(&init::upper(node)), &node.files)?;
+        let hub = Netlink::open()?;
+        sys::clone(sys::NAMESPACES, || init::run(node, &hub, report))
+            .during(|| format!("cloning {}", node.name))?;
+    }
+    Ok(())
+}
+
+/// A tmpfs that only this mount namespace sees becomes the current directory; `base` in it is the image, read-only.
+fn mount_scratch(base: &Path) -> Result<()> {
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
+        .during(|| "making all mounts private".into())?;
+    mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), none)
+        .during(|| "mounting proc".into())?;
+    mount(
+        Some("tmpfs"),
+        SCRATCH,
+        Some("tmpfs"),
+        MsFlags::empty(),
+        Some("mode=755"),
+    )
+    .during(|| "mounting the scratch tmpfs".into())?;
+    std::env::set_current_dir(SCRATCH).during(|| "entering the scratch tmpfs".into())?;
+    for dir in ["base", "common"] {
+        fs::create_dir(dir).during(|| format!("making {dir}"))?;
+    }
+    mount(Some(base), "base", none, MsFlags::MS_BIND, none)
+        .during(|| format!("binding {}", base.display()))?;
+    mount(
+        none,
+        "base",
+        none,
+        MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY,
+        none,
+    )
+    .during(|| "making the base read-only".into())
+}
