@@ -3,5 +3,6 @@
 
 pub mod domain;
 pub mod inventory;
+pub mod openssh;
 pub mod report;
 pub mod survey;

@@ -1,0 +1,15 @@
+//! Public keys and certificates: what a blob is, whether OpenSSH takes it, and what it is worth.
+
+mod blob;
+mod certificate;
+mod kind;
+mod public;
+mod wire;
+
+pub use blob::{Fingerprint, KeyBlob};
+pub use certificate::{CertOption, CertRole, Certificate, CertificateRefusal, Validity};
+pub use kind::KeyKind;
+pub use public::{KeyError, KeyInterner, PublicKey};
+
+#[cfg(test)]
+mod tests;

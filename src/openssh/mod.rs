@@ -1,0 +1,22 @@
+//! OpenSSH's file formats and what OpenSSH makes of them: pure and lossless.
+//!
+//! What a file means is what OpenSSH says it means. Behaviour is taken from its sources (release 10.5, with the differences back to
+//! 8.0 that matter, see [`Release`]) and is held against the real programs by `tests/openssh_differential.rs`.
+
+mod address;
+mod base64;
+#[cfg(test)]
+mod fixtures;
+pub mod key;
+pub mod known_hosts;
+mod lines;
+mod pattern;
+mod release;
+
+pub use address::{
+    AddressListError, match_address_list, match_cidr_list, match_host_and_address, match_user,
+    parse_address,
+};
+pub use lines::Lines;
+pub use pattern::{ListMatch, PatternCase, match_hostname, match_pattern, match_pattern_list};
+pub use release::Release;
