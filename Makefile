@@ -1,17 +1,53 @@
-# The targets of the lab of real sshd nodes (tests/lab). They need root.
+# The two commands of README.md are `make demo` and `make test`; everything else is for people who work on clearway.
 
-LAB = cargo run --quiet --package clearway-lab --bin lab --
-N ?= 3
+CARGO ?= cargo
+# Nodes of a lab started by hand.
+N ?= 4
+# Seconds for each fuzz target.
+FUZZ_SECONDS ?= 60
 
-.PHONY: lab-base lab-up lab-down
+.PHONY: help demo test lint bench fuzz docs deny setup lab-base lab-up lab-down clean
 
-# Makes the image that all nodes share: about a minute, once.
-lab-base:
-	$(LAB) base --install
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
-# Starts N nodes that run until lab-down, and prints where their inventory is.
-lab-up:
-	$(LAB) up --nodes $(N)
+setup: ## Install what demo and test need (or say what to type)
+	@tools/setup
 
-lab-down:
-	$(LAB) down
+demo: setup lab-base ## Check a lab of real nodes with planted faults, and trace one of them
+	$(CARGO) build --workspace
+	@tools/demo
+
+test: setup lint ## Everything: formatting, lints, units, real OpenSSH, the lab with every planted fault
+	@$(MAKE) --no-print-directory lab-base
+	$(CARGO) test --workspace --no-fail-fast
+
+lint: ## Formatting and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+bench: ## Measure against peers, in one run
+	@tools/setup bench
+	@$(MAKE) --no-print-directory lab-base
+	$(CARGO) bench --workspace
+
+fuzz: ## Each fuzz target for FUZZ_SECONDS (needs cargo-fuzz)
+	@tools/fuzz $(FUZZ_SECONDS)
+
+docs: ## Regenerate docs/reasons.md and the man pages
+	$(CARGO) run --quiet -- reasons --format markdown > docs/reasons.md.new && mv docs/reasons.md.new docs/reasons.md
+
+deny: ## Licences and advisories (needs cargo-deny)
+	cargo deny check
+
+lab-base: ## Make the nodes' root file system, once
+	@$(CARGO) run --quiet -p clearway-lab --bin lab -- base --install
+
+lab-up: lab-base ## Start a lab of N nodes and say how to use it
+	@$(CARGO) run --quiet -p clearway-lab --bin lab -- up --nodes $(N)
+
+lab-down: ## Stop it
+	@$(CARGO) run --quiet -p clearway-lab --bin lab -- down
+
+clean:
+	$(CARGO) clean
