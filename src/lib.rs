@@ -6,3 +6,4 @@ pub mod inventory;
 pub mod openssh;
 pub mod report;
 pub mod survey;
+pub mod system;

@@ -1,0 +1,85 @@
+//! The environment variables and standard streams of this process.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+/// What the process was started with, read once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Environment {
+    /// `HOME`; `/` when unset or empty, as for a service account.
+    pub home: PathBuf,
+    /// `XDG_STATE_HOME` when it is an absolute path, `~/.local/state` otherwise (XDG Base Directory Specification).
+    pub state_home: PathBuf,
+    /// `SSH_AUTH_SOCK`.
+    pub agent_socket: Option<PathBuf>,
+    /// The terminal, as far as there is one.
+    pub terminal: Terminal,
+}
+
+/// What is known of the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Terminal {
+    /// Whether questions can be answered.
+    pub stdin: bool,
+    /// Whether the result goes to a terminal.
+    pub stdout: bool,
+    /// Whether progress and errors go to a terminal.
+    pub stderr: bool,
+    /// Its width in columns, as the terminal itself or `COLUMNS` says.
+    pub columns: Option<u16>,
+    /// Whether the environment asks for plain text: `NO_COLOR` is not empty (no-color.org), or `TERM` is `dumb`.
+    pub plain: bool,
+}
+
+impl Environment {
+    /// Reads it.
+    #[must_use]
+    pub fn read() -> Self {
+        let home = variable("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
+        let state_home = variable("XDG_STATE_HOME")
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+            .unwrap_or_else(|| home.join(".local/state"));
+        Self {
+            agent_socket: variable("SSH_AUTH_SOCK").map(PathBuf::from),
+            terminal: Terminal::read(),
+            home,
+            state_home,
+        }
+    }
+}
+
+impl Terminal {
+    fn read() -> Self {
+        let columns = variable("COLUMNS").and_then(|text| text.to_str()?.parse().ok());
+        let measured = terminal_size::terminal_size().map(|(width, _)| width.0);
+        Self {
+            stdin: io::stdin().is_terminal(),
+            stdout: io::stdout().is_terminal(),
+            stderr: io::stderr().is_terminal(),
+            columns: measured.or(columns).filter(|&columns| columns > 0),
+            plain: variable("NO_COLOR").is_some()
+                || variable("TERM").is_some_and(|term| term == "dumb"),
+        }
+    }
+}
+
+/// The words of the command line, the program's name first.
+#[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads it"
+)]
+pub fn command_line() -> Vec<OsString> {
+    std::env::args_os().collect()
+}
+
+/// A variable that is set and not empty.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads them"
+)]
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}

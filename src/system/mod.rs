@@ -1,0 +1,11 @@
+//! The machine that clearway runs on: the only place where clocks, the environment and randomness are read.
+
+mod clock;
+mod environment;
+mod process;
+mod random;
+
+pub use clock::{Stopwatch, now, now_unix};
+pub use environment::{Environment, Terminal, command_line};
+pub use process::{ProcessId, leave_now};
+pub use random::{random_name, run_id};

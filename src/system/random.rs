@@ -1,0 +1,37 @@
+//! Randomness: names that nobody can guess, and names of runs.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// 32 hexadecimal digits that nobody can guess (122 random bits from the operating system).
+#[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that makes them"
+)]
+pub fn random_name() -> String {
+    Uuid::new_v4().simple().to_string()
+}
+
+/// The name of a run that starts at `now`: `20261123-013355-7f3a9c`, in UTC.
+///
+/// It sorts by time, and an operator can say it over the telephone. It names; it does not protect anything.
+#[must_use]
+pub fn run_id(now: Timestamp) -> String {
+    let random = random_name();
+    format!("{}-{}", now.strftime("%Y%m%d-%H%M%S"), &random[..6])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_named_after_its_second_and_two_runs_of_one_second_differ() {
+        let now: Timestamp = "2026-11-23T01:33:55.9Z".parse().unwrap();
+        let (one, other) = (run_id(now), run_id(now));
+        assert_eq!(one.len(), "20261123-013355-7f3a9c".len());
+        assert!(one.starts_with("20261123-013355-"), "{one}");
+        assert_ne!(one, other);
+    }
+}
