@@ -1,8 +1,21 @@
 //! What a run found out, as data that every output format is made from and that the ledger keeps.
 
+pub mod escape;
+pub mod exit;
+mod groups;
+mod matrix;
 mod model;
+mod overview;
+mod remedy;
 
+pub use groups::{LegGroup, group_legs};
+pub use matrix::{Cell, Matrix};
 pub use model::{
     Counts, FindingReport, FoldedLegs, LegReport, NodeReport, Report, SCHEMA_VERSION, Settings,
     Summary,
 };
+pub use overview::{FindingGroup, LostNodes, Overview};
+pub use remedy::Remedy;
+
+#[cfg(test)]
+pub(crate) mod sample;
