@@ -1,0 +1,1 @@
+//! What good inventories come to.
