@@ -4,6 +4,7 @@
 pub mod domain;
 pub mod frame;
 pub mod inventory;
+pub mod ledger;
 pub mod openssh;
 pub mod report;
 pub mod survey;
