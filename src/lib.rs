@@ -2,6 +2,7 @@
 //! over SSH. See ARCHITECTURE.md for the layers and the way of the data.
 
 pub mod domain;
+pub mod files;
 pub mod frame;
 pub mod inventory;
 pub mod ledger;

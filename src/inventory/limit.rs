@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::range::{NameRange, RangeError, split_list};
+use super::problem::printable;
+use super::range::{NameRange, split_list};
 use super::suggest::nearest;
+use super::values::listed;
 use crate::domain::{Fleet, NodeId, fold};
 
 /// Why a selection cannot be used.
@@ -57,11 +59,7 @@ pub fn select(fleet: &Fleet, limit: &str) -> Result<Vec<NodeId>, LimitError> {
     }
     let selected: Vec<NodeId> = named.difference(&excluded).copied().collect();
     if selected.is_empty() {
-        return Err(LimitError {
-            term: limit.to_owned(),
-            problem: "the exclusions leave no node over".to_owned(),
-            hint: None,
-        });
+        return Err(LimitError::new(limit, "the exclusions leave no node over"));
     }
     Ok(selected)
 }
@@ -78,23 +76,19 @@ struct Index<'f> {
 struct Kind {
     one: &'static str,
     sigil: &'static str,
-    list: &'static str,
 }
 
 const NODE: Kind = Kind {
     one: "node",
     sigil: "",
-    list: "`clearway inventory show` lists the nodes",
 };
 const GROUP: Kind = Kind {
     one: "group",
     sigil: "@",
-    list: "the inventory has no groups",
 };
 const CELL: Kind = Kind {
     one: "cell",
     sigil: "@cell:",
-    list: "the inventory has no cells",
 };
 
 impl<'f> Index<'f> {
@@ -129,18 +123,11 @@ impl<'f> Index<'f> {
         into: &mut BTreeSet<NodeId>,
     ) -> Result<(), LimitError> {
         if term.is_empty() {
-            return Err(LimitError {
-                term: word.to_owned(),
-                problem: "a name is missing".to_owned(),
-                hint: Some("terms are separated by single commas".to_owned()),
-            });
+            return Err(LimitError::new(word, "a name is missing")
+                .hint("terms are separated by single commas"));
         }
         if term.starts_with('!') {
-            return Err(LimitError {
-                term: word.to_owned(),
-                problem: "excluded twice".to_owned(),
-                hint: Some("write one `!`".to_owned()),
-            });
+            return Err(LimitError::new(word, "excluded twice").hint("write one `!`"));
         }
         if term == "all" {
             into.extend(&self.all);
@@ -168,20 +155,16 @@ fn lookup<'n>(
     known: impl Iterator<Item = &'n str> + Clone,
     into: &mut BTreeSet<NodeId>,
 ) -> Result<(), LimitError> {
-    let range = NameRange::parse(term).map_err(|error| bad_range(word, &error))?;
+    let range = NameRange::parse(term).map_err(|error| {
+        LimitError::new(word, error.message).hint(format!("expected {}", error.expected))
+    })?;
     let mut missing = Vec::new();
     for name in range.expand() {
         if name.contains(['*', '?']) {
             let mut matched = known.clone().filter(|known| glob(&name, known)).peekable();
             if matched.peek().is_none() {
-                return Err(LimitError {
-                    term: word.to_owned(),
-                    problem: format!("no {} matches `{}{name}`", kind.one, kind.sigil),
-                    hint: known
-                        .clone()
-                        .min()
-                        .map_or(Some(kind.list.to_owned()), |_| None),
-                });
+                let problem = format!("no {} matches `{}{name}`", kind.one, kind.sigil);
+                return Err(LimitError::new(word, problem).hint(kind.advice(&[], known)));
             }
             into.extend(matched.filter_map(&find).flatten());
         } else if let Some(ids) = find(&name) {
@@ -193,37 +176,53 @@ fn lookup<'n>(
     if missing.is_empty() {
         return Ok(());
     }
-    let mut candidates: Vec<&str> = known.collect();
-    candidates.sort_unstable();
-    let near = match missing.as_slice() {
-        [name] => nearest(name, candidates.iter().copied()),
-        _ => None,
-    };
-    let hint = match near {
-        Some(near) => format!("did you mean `{}{near}`?", kind.sigil),
-        None if candidates.is_empty() || kind.sigil.is_empty() => kind.list.to_owned(),
-        None => {
-            let known: Vec<String> = candidates
-                .iter()
-                .take(8)
-                .map(|name| format!("`{}{name}`", kind.sigil))
-                .collect();
-            let more = if candidates.len() > 8 { ", …" } else { "" };
-            format!("there are {}{more}", known.join(", "))
-        }
-    };
-    Err(LimitError {
-        term: word.to_owned(),
-        problem: format!("no {} is called {}", kind.one, fold(&missing)),
-        hint: Some(hint),
-    })
+    let problem = format!(
+        "no {} is called `{}{}`",
+        kind.one,
+        kind.sigil,
+        fold(&missing)
+    );
+    Err(LimitError::new(word, problem).hint(kind.advice(&missing, known)))
 }
 
-fn bad_range(word: &str, error: &RangeError) -> LimitError {
-    LimitError {
-        term: word.to_owned(),
-        problem: error.message.clone(),
-        hint: Some(format!("expected {}", error.expected)),
+impl Kind {
+    /// What was probably meant, or what there is.
+    fn advice<'n>(&self, missing: &[String], known: impl Iterator<Item = &'n str>) -> String {
+        let mut known: Vec<&str> = known.collect();
+        known.sort_unstable();
+        if let [name] = missing
+            && let Some(near) = nearest(name, known.iter().copied())
+        {
+            return format!("did you mean `{}{near}`?", self.sigil);
+        }
+        if known.is_empty() {
+            return format!("the inventory has no {}s", self.one);
+        }
+        match self.sigil {
+            "" => "`clearway inventory show` lists the nodes".to_owned(),
+            sigil => {
+                let names: Vec<String> =
+                    known.iter().map(|name| format!("{sigil}{name}")).collect();
+                format!("there are {}", listed(names.iter().map(String::as_str)))
+            }
+        }
+    }
+}
+
+impl LimitError {
+    fn new(term: &str, problem: impl AsRef<str>) -> Self {
+        Self {
+            term: printable(term),
+            problem: printable(problem.as_ref()),
+            hint: None,
+        }
+    }
+
+    fn hint(self, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
     }
 }
 

@@ -123,7 +123,7 @@ impl fmt::Display for At<'_> {
 
 /// Text from a file, made harmless for a terminal: one visible character for each that would move the cursor, change
 /// colours or turn the direction of writing.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let harmless = |character: char| match character {
         '\t' => ' ',
         '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' => '\u{fffd}',

@@ -2,6 +2,7 @@
 
 mod bad;
 mod good;
+mod limit;
 
 use std::path::PathBuf;
 

@@ -1,0 +1,7 @@
+//! The operator's files: read whole, within bounds, with errors that name the path.
+
+mod inventory;
+mod read;
+
+pub use inventory::{LoadError, load_inventory};
+pub use read::{FileError, read_text};
