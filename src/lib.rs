@@ -10,3 +10,4 @@ pub mod openssh;
 pub mod report;
 pub mod survey;
 pub mod system;
+pub mod trust;

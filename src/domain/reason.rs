@@ -25,6 +25,13 @@ impl Placeholders {
         self
     }
 
+    /// Adds the values of another list for keys that have none here.
+    #[must_use]
+    pub fn or(mut self, others: &Self) -> Self {
+        self.0.extend(others.0.iter().cloned());
+        self
+    }
+
     /// Fills a template.
     #[must_use]
     pub fn fill(&self, template: &str) -> String {

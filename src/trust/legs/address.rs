@@ -1,0 +1,142 @@
+//! What a node is dialled by, and who says so.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::domain::{Dial, Node};
+use crate::survey::NodeFacts;
+
+/// Who says what a node is dialled by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// The inventory.
+    Inventory,
+    /// An option of nova.conf, named as Nova's documentation names it.
+    Setting(&'static str),
+    /// The address of the default route, which `my_ip` defaults to.
+    DefaultRoute,
+    /// The host name, which `[DEFAULT]host` defaults to.
+    HostName,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Inventory => "the inventory",
+            Self::Setting(name) => name,
+            Self::DefaultRoute => "the default route, as my_ip is not set",
+            Self::HostName => "the host name, as [DEFAULT]host is not set",
+        })
+    }
+}
+
+/// What a node is dialled by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// This name or literal address.
+    Known {
+        /// As it is dialled: never empty, no blanks, never starting with `-`.
+        name: Arc<str>,
+        /// Who says so.
+        origin: Origin,
+    },
+    /// The value cannot be dialled: it is empty, has blanks, or would be read as an option.
+    Unusable {
+        /// The value, as it stands.
+        value: String,
+        /// Where it stands.
+        origin: Origin,
+    },
+    /// Neither the inventory nor a readable nova.conf says it.
+    Unstated,
+    /// nova.conf would say it, but the node was not surveyed.
+    NotSurveyed,
+}
+
+impl Address {
+    /// The name, when there is one.
+    #[must_use]
+    pub fn name(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Known { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
+    fn new(value: &str, origin: Origin) -> Self {
+        if is_dialable(value) {
+            Self::Known {
+                name: value.into(),
+                origin,
+            }
+        } else {
+            Self::Unusable {
+                value: value.to_owned(),
+                origin,
+            }
+        }
+    }
+}
+
+/// Whether ssh and libvirt take it for a host name or an address and for nothing else.
+pub(super) fn is_dialable(name: &str) -> bool {
+    /// The longest DNS name; longer ones resolve nowhere.
+    const LONGEST: usize = 253;
+    !name.is_empty()
+        && name.len() <= LONGEST
+        && !name.starts_with('-')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-:%".contains(&byte))
+}
+
+/// What a node is dialled by in one way.
+pub(super) fn address(node: &Node, facts: Option<&NodeFacts>, dial: &Dial) -> Address {
+    let stated = match dial {
+        Dial::MigrationAddress => &node.migration_address,
+        Dial::ServiceHost => &node.service_host,
+        Dial::LiveAddress => &node.live_address,
+    };
+    if let Some(stated) = stated {
+        return Address::new(stated, Origin::Inventory);
+    }
+    let nova = match facts {
+        // For live moves too, whatever the inventory says of the service host: nova.conf may name another address.
+        None => return Address::NotSurveyed,
+        Some(facts) if !facts.nova.read => {
+            return Address::Unstated;
+        }
+        Some(facts) => &facts.nova,
+    };
+    let setting = |value: &Option<String>, name| {
+        value
+            .as_deref()
+            .map(|value| Address::new(value, Origin::Setting(name)))
+    };
+    let service_host = || {
+        node.service_host
+            .as_deref()
+            .map(|host| Address::new(host, Origin::Inventory))
+            .or_else(|| setting(&nova.host, "[DEFAULT]host"))
+            .or_else(|| facts.map(|facts| Address::new(&facts.hostname, Origin::HostName)))
+    };
+    let found = match dial {
+        Dial::MigrationAddress => setting(
+            &nova.migration_inbound_addr,
+            "[libvirt]migration_inbound_addr",
+        )
+        .or_else(|| setting(&nova.my_ip, "[DEFAULT]my_ip"))
+        .or_else(|| {
+            nova.default_my_ip
+                .as_deref()
+                .map(|address| Address::new(address, Origin::DefaultRoute))
+        }),
+        Dial::ServiceHost => service_host(),
+        Dial::LiveAddress => setting(
+            &nova.live_migration_inbound_addr,
+            "[libvirt]live_migration_inbound_addr",
+        )
+        .or_else(service_host),
+    };
+    found.unwrap_or(Address::Unstated)
+}

@@ -1,0 +1,201 @@
+//! The table of legs: one row per node, every leg composed from two of them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::domain::{Dial, Evidence, Fleet, Lane, Leg, LegId, NodeId, Predicted, Reason, Why};
+use crate::survey::NodeFacts;
+
+use super::address::{Address, address, is_dialable};
+use super::sharing::{self, Names, Sharing};
+use super::usage::{LaneUsage, Used, lane_usage};
+
+/// All legs of a fleet. Holds a row per node, never one per pair.
+#[derive(Debug, Clone)]
+pub struct Legs {
+    names: Names,
+    rows: Vec<Row>,
+    sharing: HashMap<NodeId, Sharing>,
+}
+
+#[derive(Debug, Clone)]
+struct Row {
+    migration: Address,
+    service: Address,
+    live: Address,
+    machine_id: Option<Arc<str>>,
+    lanes: [LaneUsage; Lane::ALL.len()],
+}
+
+impl Row {
+    fn address(&self, dial: &Dial) -> &Address {
+        match dial {
+            Dial::MigrationAddress => &self.migration,
+            Dial::ServiceHost => &self.service,
+            Dial::LiveAddress => &self.live,
+        }
+    }
+}
+
+impl Legs {
+    /// The legs of a fleet; `facts` has one entry per node of the fleet, `None` for a node that was not surveyed.
+    #[must_use]
+    pub fn new(fleet: &Fleet, facts: &[Option<NodeFacts>]) -> Self {
+        let rows: Vec<Row> = fleet
+            .nodes
+            .iter()
+            .zip(facts)
+            .map(|(node, facts)| {
+                let facts = facts.as_ref();
+                Row {
+                    migration: address(node, facts, &Dial::MigrationAddress),
+                    service: address(node, facts, &Dial::ServiceHost),
+                    live: address(node, facts, &Dial::LiveAddress),
+                    machine_id: facts.and_then(|it| it.machine_id.as_deref().map(Arc::from)),
+                    lanes: Lane::ALL.map(|lane| lane_usage(node, facts, lane)),
+                }
+            })
+            .collect();
+        let migration: Vec<Address> = rows.iter().map(|row| row.migration.clone()).collect();
+        Self {
+            names: Names::of(fleet),
+            sharing: sharing::find(fleet, facts, &migration),
+            rows,
+        }
+    }
+
+    /// What a node is dialled by in one way.
+    #[must_use]
+    pub fn address(&self, node: NodeId, dial: &Dial) -> &Address {
+        self.rows[node.index()].address(dial)
+    }
+
+    /// What is wrong with a node's migration address, if anything is.
+    #[must_use]
+    pub fn sharing(&self, node: NodeId) -> Option<&Sharing> {
+        self.sharing.get(&node)
+    }
+
+    /// The leg, ready to be climbed; `None` where [`Self::obstacle`] says why there is nothing to climb.
+    #[must_use]
+    pub fn leg(&self, id: LegId) -> Option<Leg> {
+        if self.obstacle(id).is_some() {
+            return None;
+        }
+        let used = self.used(id)?;
+        Some(Leg {
+            id,
+            name: self.dialled(id)?,
+            user: used.user.clone(),
+            port: used.port,
+            identity: used.identity.clone(),
+            options: Arc::clone(&used.options),
+            context: Arc::clone(&used.context),
+            transport: used.transport,
+            directory: Arc::clone(&used.directory),
+            machine_id: self.rows[id.server.index()].machine_id.clone(),
+        })
+    }
+
+    /// The literal name that the leg dials, also where it must not be dialled because of [`Reason::SharedAddress`].
+    #[must_use]
+    pub fn dialled(&self, id: LegId) -> Option<Arc<str>> {
+        let used = self.used(id)?;
+        let name = self.server_address(id, used).name()?;
+        match &used.around {
+            None => Some(Arc::clone(name)),
+            Some((before, after)) => {
+                let name = format!("{before}{name}{after}");
+                is_dialable(&name).then(|| name.into())
+            }
+        }
+    }
+
+    /// What settles the leg before anything is dialled: that it is not needed, that it must not or cannot be dialled,
+    /// or that nobody knows what to dial.
+    #[must_use]
+    pub fn obstacle(&self, id: LegId) -> Option<Predicted> {
+        let used = match &self.rows[id.client.index()].lanes[lane_index(id.lane)] {
+            LaneUsage::Used(used) => used,
+            LaneUsage::NotNeeded(why) => return Some(Predicted::NotNeeded(*why)),
+            LaneUsage::Unknown(why, _) => return Some(Predicted::Unknown(*why)),
+        };
+        let address = self.server_address(id, used);
+        match address {
+            Address::Known { name, .. } => {
+                if used.dial == Dial::MigrationAddress {
+                    self.sharing
+                        .contains_key(&id.server)
+                        .then_some(Predicted::Breaks(Reason::SharedAddress))
+                } else if used.around.is_none() && sharing::is_loopback(name) {
+                    Some(Predicted::Breaks(Reason::AddressLoopback))
+                } else if used.around.is_some() && self.dialled(id).is_none() {
+                    Some(Predicted::Breaks(Reason::AddressUnknown))
+                } else {
+                    None
+                }
+            }
+            Address::Unusable { .. } | Address::Unstated => {
+                Some(Predicted::Breaks(Reason::AddressUnknown))
+            }
+            Address::NotSurveyed => Some(Predicted::Unknown(Why::NotSurveyed)),
+        }
+    }
+
+    /// What [`Self::obstacle`] rests on.
+    #[must_use]
+    pub fn evidence(&self, id: LegId) -> Vec<Evidence> {
+        let fact = |node, text: String| Evidence::Fact {
+            node: Some(self.names.name(node).to_owned()),
+            text,
+        };
+        let used = match &self.rows[id.client.index()].lanes[lane_index(id.lane)] {
+            LaneUsage::Used(used) => used,
+            LaneUsage::NotNeeded(_) => return Vec::new(),
+            LaneUsage::Unknown(_, text) => return vec![fact(id.client, text.clone())],
+        };
+        let address = self.server_address(id, used);
+        match (address, self.sharing.get(&id.server)) {
+            (Address::Known { .. }, Some(sharing)) if used.dial == Dial::MigrationAddress => {
+                sharing.evidence(&self.names, id.server, address)
+            }
+            (Address::Known { name, origin }, _) => {
+                vec![fact(
+                    id.server,
+                    format!("dialled as `{name}`, from {origin}"),
+                )]
+            }
+            (Address::Unusable { value, origin }, _) => {
+                let text = format!("`{value}`, from {origin}, cannot be dialled");
+                vec![fact(id.server, text)]
+            }
+            (Address::Unstated, _) => {
+                vec![fact(
+                    id.server,
+                    "no readable nova.conf, and nothing in the inventory".to_owned(),
+                )]
+            }
+            (Address::NotSurveyed, _) => Vec::new(),
+        }
+    }
+
+    fn used(&self, id: LegId) -> Option<&Used> {
+        match &self.rows[id.client.index()].lanes[lane_index(id.lane)] {
+            LaneUsage::Used(used) => Some(used),
+            LaneUsage::NotNeeded(_) | LaneUsage::Unknown(..) => None,
+        }
+    }
+
+    fn server_address(&self, id: LegId, used: &Used) -> &Address {
+        self.address(id.server, &used.dial)
+    }
+}
+
+/// A lane's place in [`Lane::ALL`].
+fn lane_index(lane: Lane) -> usize {
+    match lane {
+        Lane::ColdPush => 0,
+        Lane::ColdPull => 1,
+        Lane::Live => 2,
+    }
+}

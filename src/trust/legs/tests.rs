@@ -1,0 +1,389 @@
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::*;
+use crate::domain::{
+    Control, Dial, Fleet, HostKeyTrust, Lane, LaneProfile, LaneUse, LegId, Node, NodeId, NodeName,
+    NotNeeded, Predicted, Profile, Reason, Scope, SshdProfile, Transport, Why,
+};
+use crate::survey::{
+    Answer, FileFact, FileState, InstancesFact, NodeFacts, NovaSettings, ServerFacts,
+};
+
+/// A fleet `cmp0`, `cmp1`, … whose lanes are those of distribution packages.
+pub(crate) fn fleet_of(nodes: usize) -> Fleet {
+    let lane = |context: &[&str], dial| LaneProfile {
+        used: LaneUse::Auto,
+        context: context.iter().map(ToString::to_string).collect(),
+        dial,
+        user: None,
+        port: None,
+        identity: None,
+    };
+    let nova = ["runuser", "-u", "nova", "--"];
+    let profile = Arc::new(Profile {
+        name: "nova".into(),
+        nova_conf: vec!["/etc/nova/nova.conf".into()],
+        nova_context: nova.map(str::to_owned).into(),
+        sshd: SshdProfile {
+            context: Vec::new(),
+            binary: "/usr/sbin/sshd".into(),
+            config: "/etc/ssh/sshd_config".into(),
+            port: 22,
+        },
+        cold_push: lane(&nova, Dial::MigrationAddress),
+        cold_pull: lane(&nova, Dial::ServiceHost),
+        live: lane(&[], Dial::LiveAddress),
+    });
+    let node = |number| Node {
+        name: NodeName::new(&format!("cmp{number}")).expect("a node name"),
+        service_host: None,
+        migration_address: None,
+        live_address: None,
+        cell: None,
+        groups: Vec::new(),
+        control: Control {
+            address: format!("cmp{number}"),
+            port: 22,
+            user: "deploy".into(),
+            sudo: true,
+            identities: Vec::new(),
+            agent: false,
+            host_key: HostKeyTrust {
+                known_hosts: Vec::new(),
+                alias: None,
+                pinned: Vec::new(),
+            },
+            jump: Vec::new(),
+        },
+        profile: Arc::clone(&profile),
+    };
+    Fleet {
+        nodes: (0..nodes).map(node).collect(),
+        groups: Default::default(),
+        scope: Scope::All,
+    }
+}
+
+fn facts_of(number: usize) -> NodeFacts {
+    let nothing = || Answer::Failed {
+        status: 127,
+        stderr: String::new(),
+    };
+    NodeFacts {
+        hostname: format!("cmp{number}"),
+        machine_id: Some(format!("machine{number}")),
+        os: None,
+        clock: 1_700_000_000,
+        clock_skew: Some(0),
+        addresses: vec![
+            IpAddr::from([127, 0, 0, 1]),
+            format!("10.0.0.{number}").parse().expect("an address"),
+        ],
+        listeners: None,
+        nova: NovaSettings {
+            read: true,
+            default_my_ip: Some(format!("10.0.0.{number}")),
+            instances_path: "/srv/instances".into(),
+            remote_filesystem_transport: "ssh".into(),
+            ..NovaSettings::default()
+        },
+        clients: Vec::new(),
+        server: ServerFacts {
+            sshd_version: None,
+            base_config: nothing(),
+            config_files: Vec::new(),
+            host_keys: Vec::new(),
+            accounts: Vec::new(),
+            trust_files: Vec::new(),
+            nologin: Vec::new(),
+            sftp_server: Some(FileFact {
+                path: "/usr/lib/openssh/sftp-server".into(),
+                state: FileState::Absent,
+            }),
+            programs: Vec::new(),
+        },
+        instances: InstancesFact {
+            path: "/srv/instances".into(),
+            meta: None,
+            writable: true,
+            free_bytes: None,
+            free_inodes: None,
+            read_only: false,
+        },
+        gaps: Vec::new(),
+    }
+}
+
+/// Three nodes, changed as a case wants it.
+fn three(change: impl FnOnce(&mut Fleet, &mut Vec<Option<NodeFacts>>)) -> Legs {
+    let mut fleet = fleet_of(3);
+    let mut facts = (0..3).map(|number| Some(facts_of(number))).collect();
+    change(&mut fleet, &mut facts);
+    Legs::new(&fleet, &facts)
+}
+
+fn with_nova(node: usize, change: impl FnOnce(&mut NovaSettings)) -> Legs {
+    three(|_, facts| change(&mut facts[node].as_mut().expect("surveyed").nova))
+}
+
+fn id(lane: Lane, client: u32, server: u32) -> LegId {
+    LegId {
+        lane,
+        client: NodeId(client),
+        server: NodeId(server),
+    }
+}
+
+fn dialled(legs: &Legs, lane: Lane) -> String {
+    let leg = legs.leg(id(lane, 0, 1)).expect("a leg");
+    leg.name.to_string()
+}
+
+#[test]
+fn cold_moves_dial_the_migration_address_with_its_defaults() {
+    assert_eq!(dialled(&three(|_, _| ()), Lane::ColdPush), "10.0.0.1");
+    let my_ip = with_nova(1, |nova| nova.my_ip = Some("cmp1-mig".into()));
+    assert_eq!(dialled(&my_ip, Lane::ColdPush), "cmp1-mig");
+    let inbound = with_nova(1, |nova| {
+        nova.my_ip = Some("cmp1-mig".into());
+        nova.migration_inbound_addr = Some("cmp1-in".into());
+    });
+    assert_eq!(dialled(&inbound, Lane::ColdPush), "cmp1-in");
+    let stated = three(|fleet, facts| {
+        fleet.nodes[1].migration_address = Some("10.0.0.1".into());
+        facts[1].as_mut().expect("surveyed").nova.my_ip = Some("10.9.9.9".into());
+    });
+    assert_eq!(dialled(&stated, Lane::ColdPush), "10.0.0.1");
+}
+
+#[test]
+fn images_are_fetched_from_the_service_host() {
+    assert_eq!(dialled(&three(|_, _| ()), Lane::ColdPull), "cmp1");
+    let host = with_nova(1, |nova| nova.host = Some("cmp1.lab".into()));
+    assert_eq!(dialled(&host, Lane::ColdPull), "cmp1.lab");
+    let stated = three(|fleet, _| fleet.nodes[1].service_host = Some("svc1".into()));
+    assert_eq!(dialled(&stated, Lane::ColdPull), "svc1");
+}
+
+#[test]
+fn a_leg_has_the_clients_words_and_the_servers_identity() {
+    let legs = with_nova(0, |nova| {
+        nova.remote_filesystem_transport = "rsync".into();
+        nova.instances_path = "/data".into();
+    });
+    let leg = legs.leg(id(Lane::ColdPush, 0, 1)).expect("a leg");
+    assert_eq!(leg.transport, Transport::Rsync);
+    assert_eq!(&*leg.directory, "/data");
+    assert_eq!(leg.machine_id.as_deref(), Some("machine1"));
+    assert_eq!(leg.context[0], "runuser");
+    assert_eq!((leg.user, leg.port), (None, None));
+    let back = legs.leg(id(Lane::ColdPush, 1, 0)).expect("a leg");
+    assert_eq!(back.transport, Transport::Scp);
+}
+
+#[test]
+fn live_legs_exist_only_over_ssh() {
+    let obstacle =
+        |change: fn(&mut NovaSettings)| with_nova(0, change).obstacle(id(Lane::Live, 0, 1));
+    let unneeded = |why| Some(Predicted::NotNeeded(why));
+    assert_eq!(obstacle(|_| ()), unneeded(NotNeeded::LiveOverTcp));
+    assert_eq!(
+        obstacle(|nova| nova.live_migration_scheme = Some("tls".into())),
+        unneeded(NotNeeded::LiveOverTls)
+    );
+    assert_eq!(
+        obstacle(|nova| nova.live_migration_scheme = Some("ssh".into())),
+        None
+    );
+    assert_eq!(
+        obstacle(|nova| nova.live_migration_uri = Some("qemu+libssh2://%s/system".into())),
+        Some(Predicted::Unknown(Why::NotPredictable))
+    );
+    assert_eq!(
+        obstacle(|nova| nova.read = false),
+        Some(Predicted::Unknown(Why::NotPredictable))
+    );
+
+    let uri = "qemu+ssh://nova@%s:2222/system?no_verify=1&keyfile=/k";
+    let legs = with_nova(0, |nova| nova.live_migration_uri = Some(uri.into()));
+    let leg = legs.leg(id(Lane::Live, 0, 1)).expect("a leg");
+    assert_eq!(&*leg.name, "cmp1");
+    assert_eq!(leg.user.as_deref(), Some("nova"));
+    assert_eq!(leg.port, Some(2222));
+    assert_eq!(leg.identity.as_deref(), Some("/k"));
+    assert_eq!(*leg.options, ["StrictHostKeyChecking=no"]);
+    assert_eq!(leg.transport, Transport::Libvirt);
+    // The other nodes still say tcp: the URI of the node that dials decides.
+    assert!(legs.leg(id(Lane::Live, 1, 0)).is_none());
+}
+
+#[test]
+fn live_legs_dial_the_inbound_address_before_the_service_host() {
+    let legs = three(|_, facts| {
+        for facts in facts.iter_mut().flatten() {
+            facts.nova.live_migration_scheme = Some("ssh".into());
+        }
+        let nova = &mut facts[1].as_mut().expect("surveyed").nova;
+        nova.live_migration_inbound_addr = Some("10.1.0.1".into());
+    });
+    assert_eq!(dialled(&legs, Lane::Live), "10.1.0.1");
+    let to_two = legs.leg(id(Lane::Live, 0, 2)).expect("a leg");
+    assert_eq!(&*to_two.name, "cmp2");
+    let around = with_nova(0, |nova| {
+        nova.live_migration_uri = Some("qemu+ssh://%s.mig/system".into());
+    });
+    assert_eq!(dialled(&around, Lane::Live), "cmp1.mig");
+}
+
+#[test]
+fn a_transport_without_ssh_needs_no_cold_lanes() {
+    let legs = with_nova(0, |nova| nova.remote_filesystem_transport = "http".into());
+    for lane in [Lane::ColdPush, Lane::ColdPull] {
+        let unneeded = Predicted::NotNeeded(NotNeeded::TransportWithoutSsh);
+        assert_eq!(legs.obstacle(id(lane, 0, 1)), Some(unneeded));
+        assert_eq!(legs.obstacle(id(lane, 1, 0)), None);
+    }
+}
+
+#[test]
+fn the_profile_can_turn_a_lane_off_or_on() {
+    let with_use = |used| {
+        three(|fleet, _| {
+            let mut profile = (*fleet.nodes[0].profile).clone();
+            profile.live.used = used;
+            profile.live.user = Some("nova".into());
+            fleet.nodes[0].profile = Arc::new(profile);
+        })
+    };
+    let live = id(Lane::Live, 0, 1);
+    assert_eq!(
+        with_use(LaneUse::No).obstacle(live),
+        Some(Predicted::NotNeeded(NotNeeded::LaneOff))
+    );
+    let leg = with_use(LaneUse::Yes).leg(live).expect("a leg");
+    assert_eq!(leg.user.as_deref(), Some("nova"));
+}
+
+#[test]
+fn an_address_that_is_not_the_nodes_alone_is_refused_before_any_probe() {
+    let shared = Some(Predicted::Breaks(Reason::SharedAddress));
+    let push = |legs: &Legs, server| legs.obstacle(id(Lane::ColdPush, 0, server));
+
+    let twice = with_nova(1, |nova| nova.my_ip = Some("10.0.0.2".into()));
+    assert_eq!((push(&twice, 1), push(&twice, 2)), (shared, shared));
+    let sharing = twice.sharing(NodeId(1)).expect("shared");
+    assert_eq!(sharing.announced_by, [NodeId(2)]);
+    assert!(sharing.not_owned);
+    assert_eq!(sharing.on_interface_of, [NodeId(2)]);
+    // The far end still can be dialled by its service host name, and the third node is well.
+    assert_eq!(twice.obstacle(id(Lane::ColdPull, 0, 1)), None);
+    assert_eq!(twice.obstacle(id(Lane::ColdPush, 1, 0)), None);
+
+    for loopback in ["127.0.1.1", "localhost", "::1", "0.0.0.0"] {
+        let legs = with_nova(1, |nova| nova.my_ip = Some(loopback.into()));
+        assert_eq!(push(&legs, 1), shared, "{loopback}");
+        assert!(legs.sharing(NodeId(1)).expect("shared").loopback);
+        assert!(legs.leg(id(Lane::ColdPush, 0, 1)).is_none());
+        assert!(!legs.evidence(id(Lane::ColdPush, 0, 1)).is_empty());
+    }
+    let unowned = with_nova(1, |nova| nova.my_ip = Some("10.0.0.77".into()));
+    assert_eq!(push(&unowned, 1), shared);
+    let unknown = three(|_, facts| {
+        let facts = facts[1].as_mut().expect("surveyed");
+        facts.nova.my_ip = Some("10.0.0.77".into());
+        facts.addresses.clear();
+    });
+    assert_eq!(push(&unknown, 1), None);
+}
+
+#[test]
+fn the_same_address_in_two_cells_that_never_meet_is_no_fault() {
+    let legs = |cells: [&str; 3]| {
+        three(|fleet, facts| {
+            fleet.scope = Scope::PerCell;
+            for (node, cell) in fleet.nodes.iter_mut().zip(cells) {
+                node.cell = Some(cell.into());
+            }
+            let address = "10.0.0.2".parse().expect("an address");
+            let facts = facts[1].as_mut().expect("surveyed");
+            facts.nova.my_ip = Some("10.0.0.2".into());
+            facts.addresses.push(address);
+        })
+    };
+    assert_eq!(legs(["a", "a", "b"]).sharing(NodeId(1)), None);
+    assert!(legs(["a", "a", "a"]).sharing(NodeId(1)).is_some());
+}
+
+#[test]
+fn a_loopback_service_host_dials_oneself() {
+    let legs = with_nova(1, |nova| nova.host = Some("localhost".into()));
+    assert_eq!(
+        legs.obstacle(id(Lane::ColdPull, 0, 1)),
+        Some(Predicted::Breaks(Reason::AddressLoopback))
+    );
+}
+
+#[test]
+fn nothing_is_guessed_where_nothing_is_known() {
+    let unread = with_nova(1, |nova| nova.read = false);
+    let unknown = Some(Predicted::Breaks(Reason::AddressUnknown));
+    assert_eq!(unread.obstacle(id(Lane::ColdPush, 0, 1)), unknown);
+    assert_eq!(unread.obstacle(id(Lane::ColdPull, 0, 1)), unknown);
+
+    let unsurveyed = three(|_, facts| facts[1] = None);
+    let not_surveyed = Some(Predicted::Unknown(Why::NotSurveyed));
+    for leg in [
+        id(Lane::ColdPush, 0, 1),
+        id(Lane::ColdPush, 1, 0),
+        id(Lane::Live, 1, 0),
+    ] {
+        assert_eq!(unsurveyed.obstacle(leg), not_surveyed);
+    }
+    let stated = three(|fleet, facts| {
+        fleet.nodes[1].migration_address = Some("10.0.0.1".into());
+        facts[1] = None;
+    });
+    assert_eq!(stated.obstacle(id(Lane::ColdPush, 0, 1)), None);
+}
+
+#[test]
+fn a_value_that_ssh_would_take_for_an_option_is_never_dialled() {
+    for value in ["-oProxyCommand=evil", "", "a b", "x;y", "ä"] {
+        let legs = with_nova(1, |nova| nova.my_ip = Some(value.into()));
+        let push = id(Lane::ColdPush, 0, 1);
+        assert_eq!(
+            legs.obstacle(push),
+            Some(Predicted::Breaks(Reason::AddressUnknown))
+        );
+        assert!(legs.leg(push).is_none());
+    }
+}
+
+mod digest {
+    use super::*;
+    use crate::trust::facts_digest;
+
+    #[test]
+    fn it_changes_with_what_trust_depends_on_and_not_with_the_clock() {
+        let fleet = fleet_of(1);
+        let digest = |facts: &NodeFacts| facts_digest(&fleet.nodes[0], facts);
+        let facts = facts_of(0);
+        let before = digest(&facts);
+        assert_eq!(before.len(), 64);
+
+        let mut later = facts.clone();
+        later.clock += 60;
+        later.clock_skew = Some(3);
+        later.os = Some("Debian".into());
+        later.addresses.reverse();
+        assert_eq!(digest(&later), before);
+
+        let mut moved = facts.clone();
+        moved.nova.my_ip = Some("10.0.0.9".into());
+        assert_ne!(digest(&moved), before);
+        let mut read_only = facts;
+        read_only.instances.read_only = true;
+        assert_ne!(digest(&read_only), before);
+    }
+}

@@ -1,0 +1,119 @@
+//! Whether a node uses a lane as a client, and with which words.
+
+use std::sync::Arc;
+
+use crate::domain::{Dial, Lane, LaneUse, Node, NotNeeded, Transport, Why};
+use crate::survey::NodeFacts;
+
+use super::live_uri::{LiveTransport, SshUri, live_transport};
+
+/// One lane as one node climbs it.
+#[derive(Debug, Clone)]
+pub(super) enum LaneUsage {
+    Used(Box<Used>),
+    NotNeeded(NotNeeded),
+    /// Nothing says whether it is used, or how; with why in words.
+    Unknown(Why, String),
+}
+
+/// What all legs of one client in one lane have in common.
+#[derive(Debug, Clone)]
+pub(super) struct Used {
+    pub(super) dial: Dial,
+    /// Text before and behind the destination's name, from a `qemu+ssh` URI.
+    pub(super) around: Option<(String, String)>,
+    pub(super) user: Option<Arc<str>>,
+    pub(super) port: Option<u16>,
+    pub(super) identity: Option<Arc<str>>,
+    pub(super) options: Arc<[String]>,
+    pub(super) context: Arc<[String]>,
+    pub(super) transport: Transport,
+    /// The client's own `instances_path`: Nova uses it on the far end too (`libvirt_utils.get_instance_path`).
+    pub(super) directory: Arc<str>,
+}
+
+/// Nova's default `instances_path`, `$state_path/instances`, where nothing else is known.
+const INSTANCES_PATH: &str = "/var/lib/nova/instances";
+
+pub(super) fn lane_usage(node: &Node, facts: Option<&NodeFacts>, lane: Lane) -> LaneUsage {
+    let profile = node.profile.lane(lane);
+    if profile.used == LaneUse::No {
+        return LaneUsage::NotNeeded(NotNeeded::LaneOff);
+    }
+    let mut used = Used {
+        dial: profile.dial.clone(),
+        around: None,
+        user: profile.user.as_deref().map(Arc::from),
+        port: profile.port,
+        identity: profile.identity.as_deref().map(Arc::from),
+        options: Arc::from([]),
+        context: profile.context.clone().into(),
+        transport: if lane == Lane::Live {
+            Transport::Libvirt
+        } else {
+            Transport::Scp
+        },
+        directory: facts
+            .map(|facts| facts.nova.instances_path.as_str())
+            .filter(|path| path.starts_with('/'))
+            .unwrap_or(INSTANCES_PATH)
+            .into(),
+    };
+    let settled = match (facts, lane) {
+        (None, _) => Err(LaneUsage::Unknown(
+            Why::NotSurveyed,
+            format!("nova.conf of {} says whether the lane is used", node.name),
+        )),
+        (Some(facts), Lane::Live) => live(facts, profile.used, &mut used),
+        (Some(facts), _) => cold(facts, &mut used),
+    };
+    match settled {
+        Err(other) if profile.used == LaneUse::Auto => other,
+        _ => LaneUsage::Used(Box::new(used)),
+    }
+}
+
+fn cold(facts: &NodeFacts, used: &mut Used) -> Result<(), LaneUsage> {
+    match facts.nova.remote_filesystem_transport.as_str() {
+        "rsync" => used.transport = Transport::Rsync,
+        // Without any nova.conf the field may be empty: Nova's default is ssh.
+        "ssh" | "" => {}
+        _ => return Err(LaneUsage::NotNeeded(NotNeeded::TransportWithoutSsh)),
+    }
+    Ok(())
+}
+
+fn live(facts: &NodeFacts, in_profile: LaneUse, used: &mut Used) -> Result<(), LaneUsage> {
+    if !facts.nova.read && in_profile == LaneUse::Auto {
+        let text = "no readable nova.conf says how live migrations connect".to_owned();
+        return Err(LaneUsage::Unknown(Why::NotPredictable, text));
+    }
+    let transport = live_transport(&facts.nova)
+        .map_err(|complaint| LaneUsage::Unknown(Why::NotPredictable, complaint))?;
+    match transport {
+        LiveTransport::Ssh(uri) => {
+            apply(uri, used);
+            Ok(())
+        }
+        LiveTransport::Tcp => Err(LaneUsage::NotNeeded(NotNeeded::LiveOverTcp)),
+        LiveTransport::Tls => Err(LaneUsage::NotNeeded(NotNeeded::LiveOverTls)),
+        LiveTransport::Other => Err(LaneUsage::NotNeeded(NotNeeded::LiveOtherTransport)),
+        LiveTransport::SshLibrary => {
+            let text = "libvirt speaks SSH by a library here, with files and rules of its own";
+            Err(LaneUsage::Unknown(Why::NotPredictable, text.to_owned()))
+        }
+    }
+}
+
+/// What the profile states wins over the URI: it is how an operator overrides what was read.
+fn apply(uri: SshUri, used: &mut Used) {
+    used.user = used.user.take().or(uri.user.map(Arc::from));
+    used.port = used.port.or(uri.port);
+    used.identity = used.identity.take().or(uri.identity.map(Arc::from));
+    if uri.no_verify {
+        used.options = Arc::from(["StrictHostKeyChecking=no".to_owned()]);
+    }
+    if uri.around != (String::new(), String::new()) {
+        used.around = Some(uri.around);
+    }
+}

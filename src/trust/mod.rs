@@ -1,0 +1,13 @@
+//! What the facts mean for trust: who dials whom, what would come of it, and what really came of it. Pure.
+
+mod digest;
+pub mod legs;
+pub mod rounds;
+mod scope;
+pub mod verdict;
+
+pub use digest::facts_digest;
+pub use legs::Legs;
+pub use rounds::{Rounds, Selection};
+pub use scope::PairScope;
+pub use verdict::{Inquiry, LegResult, PairResult, judge};

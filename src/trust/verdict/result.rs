@@ -1,0 +1,156 @@
+//! The rows of a result: one leg, one pair.
+
+use std::sync::Arc;
+
+use crate::domain::{
+    Evidence, Finding, FindingCode, Fleet, LegId, Pair, Placeholders, Predicted, Proof, Verdict,
+};
+use crate::trust::legs::Legs;
+
+use super::judge::{Difference, Judgement, Observed, judge};
+
+/// One leg with its verdict and what that rests on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegResult {
+    /// Which leg.
+    pub id: LegId,
+    /// The literal name dialled; `None` when nothing says what it would be.
+    pub dialled: Option<Arc<str>>,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What the files imply.
+    pub predicted: Predicted,
+    /// What really happened; `None` when it was not tried.
+    pub proof: Option<Proof>,
+    /// Set when these two contradict each other.
+    pub difference: Option<Difference>,
+    /// What the verdict rests on: what happened first, then the log, then the files. Empty for verified legs.
+    pub evidence: Vec<Evidence>,
+    /// What to do about it, ready to be read; `None` for legs that are verified or not needed.
+    pub remedy: Option<String>,
+}
+
+impl LegResult {
+    /// Judges a leg. `explained` is what the prediction rests on and the values it has for the remedy; `common` are
+    /// the values that every leg has ([`common_placeholders`]).
+    #[must_use]
+    pub fn new(
+        id: LegId,
+        dialled: Option<Arc<str>>,
+        observed: &Observed<'_>,
+        explained: (Vec<Evidence>, Placeholders),
+        common: &Placeholders,
+    ) -> Self {
+        let Judgement {
+            verdict,
+            difference,
+            evidence: more,
+        } = judge(observed);
+        let (files, values) = explained;
+        let mut evidence = Vec::new();
+        if verdict != Verdict::Verified || difference.is_some() {
+            evidence.extend(
+                observed
+                    .proof
+                    .into_iter()
+                    .flat_map(|it| it.evidence.iter().cloned()),
+            );
+            for next in more.into_iter().chain(files) {
+                if !evidence.contains(&next) {
+                    evidence.push(next);
+                }
+            }
+        }
+        let remedy = match verdict {
+            Verdict::Broken(reason) => Some(reason.remedy()),
+            Verdict::Unproven(why) => Some(why.remedy()),
+            Verdict::Verified | Verdict::NotNeeded(_) => None,
+        };
+        Self {
+            id,
+            dialled,
+            verdict,
+            predicted: observed.predicted,
+            proof: observed.proof.cloned(),
+            difference,
+            evidence,
+            remedy: remedy.map(|template| values.or(common).fill(template)),
+        }
+    }
+
+    /// The finding that the leg carries when files and reality contradict each other.
+    #[must_use]
+    pub fn finding(&self, fleet: &Fleet) -> Option<Finding> {
+        let difference = self.difference?;
+        let word = |reason: Option<crate::domain::Reason>| match reason {
+            None => "works".to_owned(),
+            Some(reason) => format!("breaks ({reason})"),
+        };
+        let mut nodes: Vec<String> = [self.id.client, self.id.server]
+            .map(|id| fleet.node(id).name.to_string())
+            .into();
+        nodes.sort_unstable();
+        Some(Finding {
+            code: FindingCode::PredictionDiffers,
+            nodes,
+            detail: format!(
+                "{}: by the files it {}, in truth it {}",
+                self.id.lane,
+                word(difference.predicted),
+                word(difference.happened)
+            ),
+            evidence: self.evidence.clone(),
+        })
+    }
+}
+
+/// One pair with its legs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PairResult {
+    /// Which pair.
+    pub pair: Pair,
+    /// The verdict: that of the worst leg.
+    pub verdict: Verdict,
+    /// Its legs, in the order of the lanes.
+    pub legs: Vec<LegResult>,
+}
+
+impl PairResult {
+    /// Puts the legs of a pair together; `None` without any.
+    #[must_use]
+    pub fn new(pair: Pair, legs: Vec<LegResult>) -> Option<Self> {
+        let verdict = Verdict::of_pair(legs.iter().map(|leg| leg.verdict))?;
+        Some(Self {
+            pair,
+            verdict,
+            legs,
+        })
+    }
+}
+
+/// The values for a remedy that every leg has: the names of its nodes, what is dialled, the context.
+#[must_use]
+pub fn common_placeholders(fleet: &Fleet, legs: &Legs, id: LegId) -> Placeholders {
+    let name = |node| fleet.node(node).name.as_str();
+    let pair = id.pair();
+    let mut values = Placeholders::default()
+        .with("client", name(id.client))
+        .with("server", name(id.server))
+        .with("source", name(pair.source))
+        .with("destination", name(pair.destination));
+    if let Some(dialled) = legs.dialled(id) {
+        values = values.with("name", &*dialled);
+    }
+    if let Some(leg) = legs.leg(id) {
+        values = values
+            .with("context", leg.context.join(" "))
+            .with("instances_path", &*leg.directory);
+        if let Some(port) = leg.port {
+            values = values.with("port", port.to_string());
+        }
+        if let Some(user) = leg.user {
+            values = values.with("server_user", &*user);
+        }
+    }
+    values
+}
