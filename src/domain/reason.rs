@@ -99,6 +99,8 @@ pub enum Reason {
     KeyExchangeStalled,
     /// Client and server have no key exchange, cipher, MAC or host key algorithm in common.
     NoCommonAlgorithm,
+    /// The far end ends the connection in the middle of the key exchange: its sshd fails on its own, or something in between tampers with the traffic.
+    KeyExchangeFailed,
     /// The client has no host key for the exact name that Nova dials.
     HostKeyUnknown,
     /// The client has another host key recorded for that name than the one the server presents.
@@ -107,6 +109,8 @@ pub enum Reason {
     HostKeyNotOnDisk,
     /// The key presented is marked as revoked on the client.
     HostKeyRevoked,
+    /// The dialling node's `RevokedHostKeys` file is missing or unreadable, so ssh refuses every host key.
+    RevokedHostKeysUnreadable,
     /// The client knows the name only with key types that the server does not present any more.
     HostKeyTypeGap,
     /// The known_hosts file exists but the account cannot read it.
@@ -205,6 +209,12 @@ pub enum Reason {
     ReadOnlyFilesystem,
     /// The file system of the instances directory is full (space or inodes).
     DiskFull,
+    /// The login works, but the far end has neither `virt-ssh-helper` nor `nc`, with which libvirt reaches its daemon there.
+    LibvirtHelperMissing,
+    /// The login works, but no libvirt daemon listens on the far end's local socket.
+    LibvirtSocketMissing,
+    /// The login works, but the account may not use the libvirt daemon's socket.
+    LibvirtSocketDenied,
     /// The far end's shell prints text before the copy starts, which breaks scp, sftp and rsync.
     ShellNoisy,
     /// The far end has no working sftp subsystem, which scp needs since OpenSSH 9.0.
@@ -240,10 +250,12 @@ impl Reason {
         Self::ControlMasterFailed,
         Self::KeyExchangeStalled,
         Self::NoCommonAlgorithm,
+        Self::KeyExchangeFailed,
         Self::HostKeyUnknown,
         Self::HostKeyChanged,
         Self::HostKeyNotOnDisk,
         Self::HostKeyRevoked,
+        Self::RevokedHostKeysUnreadable,
         Self::HostKeyTypeGap,
         Self::KnownHostsUnreadable,
         Self::HostCertificateExpired,
@@ -293,6 +305,9 @@ impl Reason {
         Self::InstancesPathNotWritable,
         Self::ReadOnlyFilesystem,
         Self::DiskFull,
+        Self::LibvirtHelperMissing,
+        Self::LibvirtSocketMissing,
+        Self::LibvirtSocketDenied,
         Self::ShellNoisy,
         Self::SftpMissing,
         Self::CopyToolMissing,
@@ -324,10 +339,12 @@ impl Reason {
             Self::ControlMasterFailed => "control-master-failed",
             Self::KeyExchangeStalled => "key-exchange-stalled",
             Self::NoCommonAlgorithm => "no-common-algorithm",
+            Self::KeyExchangeFailed => "key-exchange-failed",
             Self::HostKeyUnknown => "host-key-unknown",
             Self::HostKeyChanged => "host-key-changed",
             Self::HostKeyNotOnDisk => "host-key-not-on-disk",
             Self::HostKeyRevoked => "host-key-revoked",
+            Self::RevokedHostKeysUnreadable => "revoked-host-keys-unreadable",
             Self::HostKeyTypeGap => "host-key-type-gap",
             Self::KnownHostsUnreadable => "known-hosts-unreadable",
             Self::HostCertificateExpired => "host-certificate-expired",
@@ -377,6 +394,9 @@ impl Reason {
             Self::InstancesPathNotWritable => "instances-path-not-writable",
             Self::ReadOnlyFilesystem => "read-only-filesystem",
             Self::DiskFull => "disk-full",
+            Self::LibvirtHelperMissing => "libvirt-helper-missing",
+            Self::LibvirtSocketMissing => "libvirt-socket-missing",
+            Self::LibvirtSocketDenied => "libvirt-socket-denied",
             Self::ShellNoisy => "shell-noisy",
             Self::SftpMissing => "sftp-missing",
             Self::CopyToolMissing => "copy-tool-missing",
@@ -408,10 +428,12 @@ impl Reason {
             | Self::ProxyFailed
             | Self::ControlMasterFailed => Step::Connect,
             Self::KeyExchangeStalled
+            | Self::KeyExchangeFailed
             | Self::NoCommonAlgorithm
             | Self::HostKeyUnknown
             | Self::HostKeyChanged
             | Self::HostKeyNotOnDisk
+            | Self::RevokedHostKeysUnreadable
             | Self::HostKeyRevoked
             | Self::HostKeyTypeGap
             | Self::KnownHostsUnreadable
@@ -461,6 +483,9 @@ impl Reason {
             | Self::InstancesPathMissing
             | Self::InstancesPathNotWritable
             | Self::ReadOnlyFilesystem
+            | Self::LibvirtSocketDenied
+            | Self::LibvirtSocketMissing
+            | Self::LibvirtHelperMissing
             | Self::DiskFull => Step::Command,
             Self::ShellNoisy
             | Self::SftpMissing
@@ -526,6 +551,9 @@ impl Reason {
             Self::NoCommonAlgorithm => {
                 "Client and server have no key exchange, cipher, MAC or host key algorithm in common."
             }
+            Self::KeyExchangeFailed => {
+                "The far end ends the connection in the middle of the key exchange: its sshd fails on its own, or something in between tampers with the traffic."
+            }
             Self::HostKeyUnknown => {
                 "The client has no host key for the exact name that Nova dials."
             }
@@ -536,6 +564,9 @@ impl Reason {
                 "The key presented on the wire is neither the one recorded nor one that lies on the destination's disk: another machine, NAT, a duplicate address, an sshd not restarted, or an attack."
             }
             Self::HostKeyRevoked => "The key presented is marked as revoked on the client.",
+            Self::RevokedHostKeysUnreadable => {
+                "The dialling node's `RevokedHostKeys` file is missing or unreadable, so ssh refuses every host key."
+            }
             Self::HostKeyTypeGap => {
                 "The client knows the name only with key types that the server does not present any more."
             }
@@ -663,6 +694,15 @@ impl Reason {
             Self::DiskFull => {
                 "The file system of the instances directory is full (space or inodes)."
             }
+            Self::LibvirtHelperMissing => {
+                "The login works, but the far end has neither `virt-ssh-helper` nor `nc`, with which libvirt reaches its daemon there."
+            }
+            Self::LibvirtSocketMissing => {
+                "The login works, but no libvirt daemon listens on the far end's local socket."
+            }
+            Self::LibvirtSocketDenied => {
+                "The login works, but the account may not use the libvirt daemon's socket."
+            }
             Self::ShellNoisy => {
                 "The far end's shell prints text before the copy starts, which breaks scp, sftp and rsync."
             }
@@ -743,6 +783,9 @@ impl Reason {
             Self::NoCommonAlgorithm => {
                 "Bring the crypto policies of {client} and {server} together (`KexAlgorithms`, `Ciphers`, `MACs`, `HostKeyAlgorithms`)."
             }
+            Self::KeyExchangeFailed => {
+                "Look at the sshd log of {server}: a missing /run/sshd, a crash or no memory; then at whatever rewrites or resets traffic between {client} and {server}."
+            }
             Self::HostKeyUnknown => {
                 "Add the host keys read on {server} under the name `{name}` to {file} on {client}, or run `clearway repair`."
             }
@@ -754,6 +797,9 @@ impl Reason {
             }
             Self::HostKeyRevoked => {
                 "Make new host keys on {server}, or remove the `@revoked` line or the key from `RevokedHostKeys` on {client} if it is wrong."
+            }
+            Self::RevokedHostKeysUnreadable => {
+                "Put the file back or remove `RevokedHostKeys` from {client_user}'s ssh config on {client}."
             }
             Self::HostKeyTypeGap => {
                 "Record all host key types of {server} for `{name}` in {file} on {client}."
@@ -881,6 +927,15 @@ impl Reason {
             }
             Self::DiskFull => {
                 "Free space on {server} (`df -h {instances_path}; df -i {instances_path}`)."
+            }
+            Self::LibvirtHelperMissing => {
+                "Install libvirt-daemon (virt-ssh-helper) or a netcat that knows `-U` on {server}."
+            }
+            Self::LibvirtSocketMissing => {
+                "On {server}: start libvirtd or virtqemud (`systemctl status virtqemud.socket libvirtd.socket`)."
+            }
+            Self::LibvirtSocketDenied => {
+                "On {server}: `usermod -aG libvirt {server_user}`, or `unix_sock_group` and `auth_unix_rw` in libvirtd.conf or virtqemud.conf."
             }
             Self::ShellNoisy => {
                 "Remove the output from the start-up files of {server_user} on {server} (~/.bashrc, /etc/profile.d), at least for non-interactive shells."

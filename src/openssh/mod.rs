@@ -10,8 +10,10 @@ mod fixtures;
 pub mod key;
 pub mod known_hosts;
 mod lines;
+pub mod messages;
 mod pattern;
 mod release;
+pub mod stages;
 
 pub use address::{
     AddressListError, match_address_list, match_cidr_list, match_host_and_address, match_user,
