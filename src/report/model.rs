@@ -32,8 +32,8 @@ pub struct Report {
     pub summary: Summary,
     /// Every node that was selected, in inventory order.
     pub nodes: Vec<NodeReport>,
-    /// Every leg that was proven, is predicted to break, is not needed, or could not be judged; in the order source,
-    /// destination, lane. Legs that are only predicted to work are counted in `predicted_only`, not listed.
+    /// Every leg of the pairs that were chosen for proof, and of the other pairs those that the files break; in the
+    /// order source, destination, lane.
     pub legs: Vec<LegReport>,
     /// Legs that were not proven in this run and that the files allow, folded.
     pub predicted_only: Vec<FoldedLegs>,
@@ -67,6 +67,9 @@ pub struct Counts {
     pub unproven: u64,
     /// Not used here.
     pub not_needed: u64,
+    /// Allowed by the files and not asked to be proven, or not to the top, in this run (`--pairs`, `--depth`,
+    /// `--no-write`). Not counted as unproven: nobody tried and failed.
+    pub predicted_only: u64,
 }
 
 /// Counts, and what they mean.
