@@ -1,9 +1,13 @@
 //! Compute nodes, how clearway reaches them, and which of them are meant to trust each other.
+//!
+//! Serialized they have the keys of the inventory.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use serde::Serialize;
 
 use super::profile::Profile;
 
@@ -22,7 +26,8 @@ impl NodeId {
 /// A node's name in the inventory: 1 to 253 bytes of letters, digits, `.`, `_` and `-`, not starting with `-`.
 ///
 /// The inventory is the only place that makes these, so a name can be printed and put on a command line as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
 pub struct NodeName(Arc<str>);
 
 impl NodeName {
@@ -63,7 +68,7 @@ impl fmt::Display for NodeName {
 }
 
 /// A compute host with everything that the inventory says of it, defaults and groups already applied.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Node {
     /// Its inventory name.
     pub name: NodeName,
@@ -86,7 +91,7 @@ pub struct Node {
 }
 
 /// How clearway itself logs in to a node. Never what Nova uses.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Control {
     /// Name or address to dial.
     pub address: String,
@@ -97,17 +102,19 @@ pub struct Control {
     /// Whether programs are run through `sudo -n`.
     pub sudo: bool,
     /// Private key files to offer, in order; empty means the agent and the usual files in `~/.ssh`.
+    #[serde(rename = "identity")]
     pub identities: Vec<PathBuf>,
     /// Whether ssh-agent (`SSH_AUTH_SOCK`) is asked for keys.
     pub agent: bool,
     /// What makes a host key acceptable.
+    #[serde(flatten)]
     pub host_key: HostKeyTrust,
     /// Hosts to go through, the first one dialled first.
     pub jump: Vec<JumpHost>,
 }
 
 /// One hop on the way to a node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct JumpHost {
     /// Name or address to dial.
     pub address: String,
@@ -116,25 +123,30 @@ pub struct JumpHost {
     /// Login name.
     pub user: String,
     /// Private key files to offer there, in order; empty means those of the node behind it.
+    #[serde(rename = "identity")]
     pub identities: Vec<PathBuf>,
     /// What makes its host key acceptable.
+    #[serde(flatten)]
     pub host_key: HostKeyTrust,
 }
 
 /// What makes the host key of a control connection acceptable.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HostKeyTrust {
     /// `known_hosts` files, searched in order with OpenSSH's rules; empty means `~/.ssh/known_hosts` and
     /// `/etc/ssh/ssh_known_hosts`.
     pub known_hosts: Vec<PathBuf>,
     /// The name looked up there instead of the address dialled (OpenSSH's `HostKeyAlias`).
+    #[serde(rename = "host_key_alias")]
     pub alias: Option<String>,
     /// Fingerprints (`SHA256:…`) pinned in the inventory. When there are any, they alone decide.
+    #[serde(rename = "host_key")]
     pub pinned: Vec<String>,
 }
 
 /// Which ordered pairs are meant to exist.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Scope {
     /// Every node to every other node.
     #[default]
@@ -146,7 +158,7 @@ pub enum Scope {
 }
 
 /// Members of `from` are meant to move servers to members of `to`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GroupRule {
     /// Group names on the source side.
     pub from: Vec<String>,

@@ -1,15 +1,14 @@
 //! How a deployment sets its lanes up, as data.
 //!
 //! A profile is a YAML file (`profiles/*.yaml`); the inventory may override every property for a group or a node.
-//! Nothing in the code depends on which profile it is.
+//! Nothing in the code depends on which profile it is. The inventory reads them; here they are only shown.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::lane::Lane;
 
 /// A deployment's way to set up the SSH lanes between its computes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Profile {
     /// Its name, as the inventory says it.
     pub name: String,
@@ -23,8 +22,10 @@ pub struct Profile {
     /// The server side: where the sshd that the lanes reach runs.
     pub sshd: SshdProfile,
     /// `cold-push`.
+    #[serde(rename = "cold-push")]
     pub cold_push: LaneProfile,
     /// `cold-pull`.
+    #[serde(rename = "cold-pull")]
     pub cold_pull: LaneProfile,
     /// `live`.
     pub live: LaneProfile,
@@ -43,8 +44,7 @@ impl Profile {
 }
 
 /// Where a lane's sshd runs and how its effective configuration is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct SshdProfile {
     /// Words put before a command so that it runs where this sshd runs, as root. Empty means the host itself.
     pub context: Vec<String>,
@@ -57,8 +57,7 @@ pub struct SshdProfile {
 }
 
 /// One lane's properties.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct LaneProfile {
     /// Whether this deployment uses the lane.
     pub used: LaneUse,
@@ -75,7 +74,7 @@ pub struct LaneProfile {
 }
 
 /// Whether a deployment uses a lane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LaneUse {
     /// What the node's nova.conf says: `live` only with a `qemu+ssh` URI, the cold lanes always unless the remote
@@ -88,7 +87,7 @@ pub enum LaneUse {
 }
 
 /// What is dialled to reach a node.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dial {
     /// `[libvirt]migration_inbound_addr`, `$my_ip` by default (nova/virt/libvirt/driver.py `get_host_ip_addr`).

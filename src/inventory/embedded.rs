@@ -6,7 +6,7 @@ use super::problem::Source;
 
 /// Each profile file with its text. Where an inventory names no profile, the first one of the first file is used.
 const EMBEDDED: &[(&str, &str)] = &[(
-    "profiles/nova.yaml (built in)",
+    "built-in nova.yaml",
     include_str!("../../profiles/nova.yaml"),
 )];
 

@@ -257,6 +257,10 @@ fn fault(file: usize, text: &str, error: &Error) -> Fault {
 const SYNTAX: &[(&str, &str)] = &[
     ("unclosed quote", "the same quote at the end of the text"),
     ("unclosed bracket", "the closing bracket"),
+    (
+        "expected ',' or",
+        "a comma or the closing bracket; inside of brackets a text with brackets needs quotes",
+    ),
     ("tabs", "spaces: YAML does not allow tabs here"),
     ("expected key", "keys that begin in the same column"),
     (

@@ -19,6 +19,10 @@ const BAD: &[(&str, &str)] = &[
         "clearway: 1\nnodes:\n  \"cmp1: {}\n  cmp2: {}\n",
     ),
     ("an unclosed brace", "clearway: 1\nnodes: {cmp1: {}\n"),
+    (
+        "a range without quotes in braces",
+        "clearway: 1\nnodes: {cmp[1-2]: }\n",
+    ),
     ("a tab", "clearway: 1\nnodes:\n\tcmp1: {}\n"),
     (
         "wrong indentation",

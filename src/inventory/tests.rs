@@ -3,6 +3,7 @@
 mod bad;
 mod good;
 mod limit;
+mod show;
 
 use std::path::PathBuf;
 
