@@ -50,17 +50,17 @@ const SUPERFLUOUS: [&str; 8] = [
 /// Where the image is kept: `lab/base` in cargo's target directory, or `$CLEARWAY_LAB_CACHE/base`.
 #[must_use]
 pub fn location() -> PathBuf {
-    let cache = std::env::var_os("CLEARWAY_LAB_CACHE").map_or_else(
-        || {
-            std::env::var_os("CARGO_TARGET_DIR")
-                .map_or_else(
-                    || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
-                    PathBuf::from,
-                )
-                .join("lab")
-        },
-        PathBuf::from,
-    );
+    let target = || {
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(
+            || {
+                let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+                workspace.unwrap_or(Path::new("/")).join("target")
+            },
+            PathBuf::from,
+        )
+    };
+    let cache =
+        std::env::var_os("CLEARWAY_LAB_CACHE").map_or_else(|| target().join("lab"), PathBuf::from);
     cache.join("base")
 }
 

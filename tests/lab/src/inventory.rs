@@ -27,7 +27,7 @@ impl ControlFiles {
         }
     }
 
-    pub(crate) fn write(&self, key: &KeyPair, nodes: &[NodePlan]) -> Result<()> {
+    pub(crate) fn write(&self, key: &KeyPair, user: &str, nodes: &[NodePlan]) -> Result<()> {
         write_file(&self.key, 0o600, &key.private)?;
         write_file(
             &self.key.with_extension("pub"),
@@ -35,17 +35,18 @@ impl ControlFiles {
             &format!("{}\n", key.public),
         )?;
         write_file(&self.known_hosts, 0o644, &known_hosts(nodes))?;
-        write_file(&self.inventory, 0o644, &self.inventory_text(nodes))
+        write_file(&self.inventory, 0o644, &self.inventory_text(user, nodes))
     }
 
-    fn inventory_text(&self, nodes: &[NodePlan]) -> String {
+    fn inventory_text(&self, user: &str, nodes: &[NodePlan]) -> String {
+        let sudo = user != "root";
         let mut text = format!(
             "clearway: 1\n\
              defaults:\n\
              \x20 profile: nova\n\
              \x20 control:\n\
-             \x20   user: deploy\n\
-             \x20   sudo: true\n\
+             \x20   user: {user}\n\
+             \x20   sudo: {sudo}\n\
              \x20   identity: {:?}\n\
              \x20   known_hosts: {:?}\n\
              groups:\n\

@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 
 use crate::enter::{Depth, enter};
 use crate::error::{During, LabError, Result};
+use crate::fault::Fault;
 use crate::inventory::ControlFiles;
 use crate::keys::{KeyPair, KeyType};
 use crate::plan::{Kex, NodePlan, Plan};
@@ -22,13 +23,15 @@ use crate::supervisor::{self, Life, SCRATCH};
 use crate::{base, state, sys};
 
 /// The search path of commands in a node: a root login's, plus the lab's own helpers.
-const NODE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const NODE_PATH: &str =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/lib/lab";
 
 /// What a lab shall be. Made by [`Lab::builder`].
 #[derive(Clone, Debug)]
 pub struct Builder {
     nodes: usize,
     kex: Kex,
+    control_user: String,
     dir: Option<PathBuf>,
     life: Life,
 }
@@ -45,6 +48,13 @@ impl Builder {
     #[must_use]
     pub fn kex(mut self, kex: Kex) -> Self {
         self.kex = kex;
+        self
+    }
+
+    /// The account that the inventory names for the control connection: `deploy`, which may use sudo, unless told.
+    #[must_use]
+    pub fn control_user(mut self, user: &str) -> Self {
+        user.clone_into(&mut self.control_user);
         self
     }
 
@@ -96,7 +106,7 @@ fn start_in(dir: &Path, base: PathBuf, wanted: &Builder) -> Result<Lab> {
         &control_key.public,
     )?;
     let files = ControlFiles::in_dir(dir);
-    files.write(&control_key, &plan.nodes)?;
+    files.write(&control_key, &wanted.control_user, &plan.nodes)?;
     let scratch = dir.join(SCRATCH);
     std::fs::create_dir(&scratch).during(|| format!("making {}", scratch.display()))?;
 
@@ -224,9 +234,18 @@ impl Lab {
         Builder {
             nodes: 3,
             kex: Kex::default(),
+            control_user: "deploy".into(),
             dir: None,
             life: Life::WithOwner,
         }
+    }
+
+    /// The lab that a fault wants to be planted in.
+    #[must_use]
+    pub fn for_fault(fault: &Fault) -> Builder {
+        Self::builder()
+            .nodes(fault.lab.nodes)
+            .control_user(&fault.lab.control_user)
     }
 
     /// Finds the lab that was started in this directory and runs until stopped.
@@ -325,6 +344,19 @@ impl Lab {
         let path = self.node(node).path("/var/log/auth.log");
         let bytes = std::fs::read(path).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Writes control_known_hosts again, from the keys that lie on the nodes' disks now.
+    pub(crate) fn refresh_control_known_hosts(&self) -> Result<()> {
+        let mut text = String::new();
+        for node in &self.nodes {
+            let keys = node.sh("cat /etc/ssh/ssh_host_*_key.pub")?;
+            for line in String::from_utf8_lossy(&keys.stdout).lines() {
+                text.push_str(&format!("{} {line}\n", node.address));
+            }
+        }
+        let path = &self.files.known_hosts;
+        std::fs::write(path, text).during(|| format!("writing {}", path.display()))
     }
 
     /// The process that holds the lab together; killing it ends the lab.
@@ -437,7 +469,7 @@ impl Node {
         self.output(&mut command, line)
     }
 
-    fn output(&self, command: &mut Command, line: &str) -> Result<Output> {
+    pub(crate) fn output(&self, command: &mut Command, line: &str) -> Result<Output> {
         command
             .output()
             .during(|| format!("running a shell on {}: {line}", self.name))

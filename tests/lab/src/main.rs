@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, ExitStatus};
+use std::time::Instant;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use clearway_lab::{Kex, Lab, LabError, base};
+use clearway_lab::{Fault, Kex, Lab, LabError, base};
 
 /// Real sshd nodes on this machine, each with its own network, accounts and files.
 #[derive(Parser)]
@@ -40,6 +41,18 @@ enum Action {
     Down,
     /// Show the nodes of the running lab.
     Status,
+    /// List the catalogue of faults.
+    Faults,
+    /// Plant a fault in the running lab.
+    Plant {
+        /// Its id, as `lab faults` lists it.
+        id: String,
+    },
+    /// Plant faults, each in a lab of its own, and let OpenSSH itself say whether they do what their files say.
+    Verify {
+        /// Which ones; all without.
+        ids: Vec<String>,
+    },
     /// Run a command of this machine in the lab's network, from where every node can be reached.
     Exec {
         /// The command and its arguments.
@@ -115,6 +128,13 @@ fn run(arguments: Arguments) -> Result<ExitCode, LabError> {
                 );
             }
         }
+        Action::Faults => {
+            for fault in Fault::load_all()? {
+                println!("{:45} {}", fault.id, fault.title);
+            }
+        }
+        Action::Plant { id } => Lab::attach(&dir)?.plant(&Fault::find(&id)?)?,
+        Action::Verify { ids } => return verify(&ids),
         Action::Exec { command } => {
             let (program, arguments) = command.split_first().expect("clap wants at least one");
             let lab = Lab::attach(&dir)?;
@@ -133,6 +153,45 @@ fn run(arguments: Arguments) -> Result<ExitCode, LabError> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn verify(ids: &[String]) -> Result<ExitCode, LabError> {
+    let faults = if ids.is_empty() {
+        Fault::load_all()?
+    } else {
+        ids.iter()
+            .map(|id| Fault::find(id))
+            .collect::<Result<_, _>>()?
+    };
+    let mut wrong = 0;
+    for fault in &faults {
+        let started = Instant::now();
+        let lab = Lab::for_fault(fault).start()?;
+        let result = lab.plant(fault).and_then(|()| lab.verify(fault));
+        let seconds = started.elapsed().as_secs_f32();
+        match result {
+            Ok(mismatches) if mismatches.is_empty() => {
+                println!("ok     {seconds:5.1} s  {}", fault.id);
+            }
+            Ok(mismatches) => {
+                wrong += 1;
+                println!("WRONG  {seconds:5.1} s  {}", fault.id);
+                for mismatch in mismatches {
+                    println!("  {mismatch}");
+                }
+            }
+            Err(error) => {
+                wrong += 1;
+                println!("WRONG  {seconds:5.1} s  {}: {error}", fault.id);
+            }
+        }
+    }
+    println!("{wrong} of {} faults are not what they say", faults.len());
+    Ok(if wrong == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn describe(lab: &Lab) {

@@ -8,8 +8,10 @@ use crate::error::Result;
 use crate::keys::{KeyPair, KeyType};
 use crate::layer::{DEPLOY, Entry, NOVA, ROOT};
 
-/// Where the parts that only the lab's own commands use live on a node.
+/// Where the lab's certificate authorities are on a node.
 pub(crate) const LAB_DIR: &str = "usr/local/share/lab";
+/// Where the commands are that faults are planted with.
+const HELPERS_DIR: &str = "usr/local/lib/lab";
 
 /// Which key exchange the nodes' clients offer first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -209,8 +211,6 @@ fn common(
             0o600,
             authorized_keys,
         ),
-        Entry::file("usr/local/sbin/rs", ROOT, 0o755, RELOAD_SSHD),
-        Entry::file("usr/local/sbin/cfg", ROOT, 0o755, CONFIGURE_SSHD),
         Entry::dir(LAB_DIR, ROOT, 0o700),
     ];
     if kex == Kex::Fast {
@@ -221,6 +221,10 @@ fn common(
             "KexAlgorithms curve25519-sha256\n",
         ));
     }
+    entries.extend(
+        HELPERS
+            .map(|(name, text)| Entry::file(&format!("{HELPERS_DIR}/{name}"), ROOT, 0o755, text)),
+    );
     for ca in ["ca", "ca2"] {
         let pair = KeyPair::generate(KeyType::Ed25519, ca)?;
         entries.extend(identity(&format!("{LAB_DIR}/{ca}"), ROOT, &pair));
@@ -228,24 +232,19 @@ fn common(
     Ok(entries)
 }
 
-/// `rs`: makes sshd read its configuration again and waits until it listens.
-const RELOAD_SSHD: &str = r#"#!/bin/sh
-listening() { grep -c 'Server listening on' /var/log/auth.log; }
-before=$(listening)
-kill -HUP "$(cat /run/sshd.pid)" || exit 1
-tries=0
-until [ "$(listening)" -gt "$before" ]; do
-    tries=$((tries + 1))
-    [ $tries -lt 250 ] || { echo "sshd does not listen again" >&2; cat /var/log/sshd.err >&2; exit 1; }
-    sleep 0.02
-done
-"#;
-
-/// `cfg LINE...`: appends to a file that sshd reads before the distribution's settings, and reloads.
-const CONFIGURE_SSHD: &str = r#"#!/bin/sh
-printf '%s\n' "$@" >> /etc/ssh/sshd_config.d/00-lab.conf
-/usr/sbin/sshd -t && exec rs
-"#;
+/// Commands for the scripts of faults; each says in its first lines what it does.
+const HELPERS: [(&str, &str); 10] = [
+    ("rs", include_str!("../helpers/rs")),
+    ("cfg", include_str!("../helpers/cfg")),
+    ("client-cfg", include_str!("../helpers/client-cfg")),
+    ("sign-host", include_str!("../helpers/sign-host")),
+    ("sign-user", include_str!("../helpers/sign-user")),
+    ("trust-host-ca", include_str!("../helpers/trust-host-ca")),
+    ("trust-user-ca", include_str!("../helpers/trust-user-ca")),
+    ("key-option", include_str!("../helpers/key-option")),
+    ("fake-server", include_str!("../helpers/fake-server")),
+    ("divert", include_str!("../helpers/divert")),
+];
 
 #[cfg(test)]
 mod tests {
