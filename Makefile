@@ -6,7 +6,7 @@ N ?= 4
 # Seconds for each fuzz target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help demo test lint bench fuzz docs deny setup lab-base lab-up lab-down clean
+.PHONY: help demo test lint bench fuzz docs deny setup lab-base lab-up lab-down lab-verify clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -48,6 +48,9 @@ lab-up: lab-base ## Start a lab of N nodes and say how to use it
 
 lab-down: ## Stop it
 	@$(CARGO) run --quiet -p clearway-lab --bin lab -- down
+
+lab-verify: lab-base ## Plant every fault and let OpenSSH say whether it does what its file says
+	@$(CARGO) run --quiet -p clearway-lab --bin lab -- verify
 
 clean:
 	$(CARGO) clean

@@ -3,25 +3,25 @@
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::mount::{MntFlags, umount2};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, send};
-use nix::sys::stat::{Mode, SFlag, makedev, mknod, umask};
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
 
 use crate::error::{During, LabError, Result, chain};
 use crate::net::{self, Netlink};
 use crate::plan::NodePlan;
-use crate::{sys, syslog};
+use crate::{rootfs, sys, syslog};
 
-/// Where a node's layers are, below the supervisor's scratch directory.
-pub(crate) fn upper(node: &NodePlan) -> String {
-    format!("n{}/upper", node.number)
+/// Where a node's own files are, below the supervisor's scratch directory.
+pub(crate) fn directory(node: &NodePlan) -> PathBuf {
+    format!("n{}", node.number).into()
 }
 
 /// Lives as the node until it is killed. The current directory is the supervisor's scratch directory.
@@ -105,97 +105,17 @@ fn find(line: &[u8], words: &[u8]) -> bool {
     line.windows(words.len()).any(|window| window == words)
 }
 
-/// The mount with its target in the error.
-fn mount_at(
-    source: &str,
-    target: &str,
-    kind: &str,
-    flags: MsFlags,
-    options: Option<&str>,
-) -> Result<()> {
-    mount(Some(source), target, Some(kind), flags, options)
-        .during(|| format!("mounting {kind} at {target}"))
-}
-
+/// Makes the node's root directory the root of everything.
 fn enter_root(node: &NodePlan) -> Result<()> {
-    let (upper, work, root) = (
-        upper(node),
-        format!("n{}/work", node.number),
-        format!("n{}/root", node.number),
-    );
-    for dir in [&work, &root] {
+    let root = rootfs::make(&directory(node), "common:base")?;
+    std::env::set_current_dir(&root).during(|| format!("entering {}", root.display()))?;
+    for dir in ["run/sshd", "run/lock", ".old"] {
         fs::create_dir(dir).during(|| format!("making {dir}"))?;
     }
-    let layers = format!("lowerdir=common:base,upperdir={upper},workdir={work}");
-    mount_at("overlay", &root, "overlay", MsFlags::empty(), Some(&layers))?;
-    std::env::set_current_dir(&root).during(|| format!("entering {root}"))?;
-
-    let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    mount_at("proc", "proc", "proc", quiet | MsFlags::MS_NOEXEC, None)?;
-    mount_at("tmpfs", "run", "tmpfs", quiet, Some("mode=755"))?;
-    mount_at(
-        "tmpfs",
-        "dev",
-        "tmpfs",
-        MsFlags::MS_NOSUID,
-        Some("mode=755"),
-    )?;
-    make_devices()?;
-    for dir in ["run/sshd", "run/lock"] {
-        fs::create_dir(dir).during(|| format!("making {dir}"))?;
-    }
-
-    fs::create_dir(".old").during(|| "making .old".into())?;
     nix::unistd::pivot_root(".", ".old").during(|| "pivot_root".into())?;
     std::env::set_current_dir("/").during(|| "entering the new root".into())?;
     umount2("/.old", MntFlags::MNT_DETACH).during(|| "leaving the old root".into())?;
     fs::remove_dir("/.old").during(|| "removing .old".into())
-}
-
-fn make_devices() -> Result<()> {
-    const DEVICES: [(&str, u64, u64); 6] = [
-        ("null", 1, 3),
-        ("zero", 1, 5),
-        ("full", 1, 7),
-        ("random", 1, 8),
-        ("urandom", 1, 9),
-        ("tty", 5, 0),
-    ];
-    for (name, major, minor) in DEVICES {
-        let path = Path::new("dev").join(name);
-        mknod(&path, SFlag::S_IFCHR, Mode::empty(), makedev(major, minor))
-            .during(|| format!("making {}", path.display()))?;
-        // Not subject to the umask.
-        fs::set_permissions(&path, Permissions::from_mode(0o666))
-            .during(|| format!("opening {} to all", path.display()))?;
-    }
-    for dir in ["dev/pts", "dev/shm"] {
-        fs::create_dir(dir).during(|| format!("making {dir}"))?;
-    }
-    mount_at(
-        "devpts",
-        "dev/pts",
-        "devpts",
-        MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC,
-        Some("newinstance,ptmxmode=0666,mode=620"),
-    )?;
-    mount_at(
-        "tmpfs",
-        "dev/shm",
-        "tmpfs",
-        MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
-        None,
-    )?;
-    for (link, target) in [
-        ("dev/ptmx", "pts/ptmx"),
-        ("dev/fd", "/proc/self/fd"),
-        ("dev/stdin", "/proc/self/fd/0"),
-        ("dev/stdout", "/proc/self/fd/1"),
-        ("dev/stderr", "/proc/self/fd/2"),
-    ] {
-        symlink(target, link).during(|| format!("linking {link}"))?;
-    }
-    Ok(())
 }
 
 /// What sshd says about a broken configuration: on stderr only.

@@ -19,7 +19,7 @@ use crate::inventory::ControlFiles;
 use crate::keys::{KeyPair, KeyType};
 use crate::plan::{Kex, NodePlan, Plan};
 use crate::report::{Report, Reports};
-use crate::supervisor::{self, Life, SCRATCH};
+use crate::supervisor::{self, HUB_ROOT, Life, SCRATCH};
 use crate::{base, state, sys};
 
 /// The search path of commands in a node: a root login's, plus the lab's own helpers.
@@ -98,13 +98,7 @@ impl Builder {
 
 fn start_in(dir: &Path, base: PathBuf, wanted: &Builder) -> Result<Lab> {
     let control_key = KeyPair::generate(KeyType::Ed25519, "clearway")?;
-    let plan = Plan::new(
-        dir.to_owned(),
-        base,
-        wanted.nodes,
-        wanted.kex,
-        &control_key.public,
-    )?;
+    let plan = Plan::new(dir.to_owned(), base, wanted.nodes, wanted.kex, &control_key)?;
     let files = ControlFiles::in_dir(dir);
     files.write(&control_key, &wanted.control_user, &plan.nodes)?;
     let scratch = dir.join(SCRATCH);
@@ -320,18 +314,20 @@ impl Lab {
 
     /// Runs a shell line as root on the router between the nodes, where node N's cable is called `vN`.
     ///
+    /// Its files are the image's, not this machine's; `ssh deploy@ADDRESS` works there as the control connection does.
+    ///
     /// # Errors
     /// If the shell could not be started; its own failure is in the output.
     pub fn hub_sh(&self, line: &str) -> Result<Output> {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", line]);
         plain_environment(&mut command);
-        let base = self.dir.join(SCRATCH).join("base");
+        let root = self.dir.join(SCRATCH).join(HUB_ROOT);
         enter(
             &mut command,
             &self.hub.handle,
             Depth::Everything,
-            Some(base),
+            Some(root),
         );
         command
             .output()

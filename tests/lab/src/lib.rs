@@ -26,6 +26,7 @@ mod net;
 mod plan;
 mod plant;
 mod report;
+mod rootfs;
 mod state;
 mod supervisor;
 mod sys;

@@ -47,6 +47,8 @@ pub(crate) struct Plan {
     pub(crate) nodes: Vec<NodePlan>,
     /// What all nodes have in common.
     pub(crate) common: Vec<Entry>,
+    /// What the hub has: the means to reach every node as the control connection does.
+    pub(crate) hub: Vec<Entry>,
 }
 
 /// `node2` gets 10.77.0.3, as every table of faults is written.
@@ -62,14 +64,25 @@ impl Plan {
         base: PathBuf,
         count: usize,
         kex: Kex,
-        control_key: &str,
+        control_key: &KeyPair,
     ) -> Result<Self> {
         let mut authorized_keys = String::new();
         let nodes = (1..=count)
             .map(|number| NodePlan::new(number, &mut authorized_keys))
             .collect::<Result<Vec<_>>>()?;
-        let common = common(&nodes, &authorized_keys, kex, control_key)?;
+        let common = common(&nodes, &authorized_keys, kex, &control_key.public)?;
+        let hub = vec![
+            Entry::dir("root/.ssh", ROOT, 0o700),
+            Entry::file(
+                "root/.ssh/id_ed25519",
+                ROOT,
+                0o600,
+                control_key.private.clone(),
+            ),
+            Entry::file("etc/ssh/ssh_config.d/50-kex.conf", ROOT, 0o644, FAST_KEX),
+        ];
         Ok(Self {
+            hub,
             dir,
             base,
             nodes,
@@ -218,7 +231,7 @@ fn common(
             "etc/ssh/ssh_config.d/50-kex.conf",
             ROOT,
             0o644,
-            "KexAlgorithms curve25519-sha256\n",
+            FAST_KEX,
         ));
     }
     entries.extend(
@@ -231,6 +244,8 @@ fn common(
     }
     Ok(entries)
 }
+
+const FAST_KEX: &str = "KexAlgorithms curve25519-sha256\n";
 
 /// Commands for the scripts of faults; each says in its first lines what it does.
 const HELPERS: [(&str, &str); 10] = [
@@ -258,7 +273,8 @@ mod tests {
 
     #[test]
     fn every_node_has_its_own_identity() {
-        let plan = Plan::new("/x".into(), "/y".into(), 3, Kex::Fast, "ssh-ed25519 A").unwrap();
+        let key = KeyPair::generate(KeyType::Ed25519, "clearway").unwrap();
+        let plan = Plan::new("/x".into(), "/y".into(), 3, Kex::Fast, &key).unwrap();
         let keys: std::collections::BTreeSet<_> = plan
             .nodes
             .iter()

@@ -22,12 +22,14 @@ use nix::unistd::{Pid, setsid};
 use crate::error::{During, Result, chain};
 use crate::net::Netlink;
 use crate::plan::Plan;
-use crate::{init, layer, net, sys};
+use crate::{init, layer, net, rootfs, sys};
 
 /// The file in a lab's directory that the lab's own processes complain into.
 pub(crate) const LOG: &str = "lab.log";
 /// The scratch directory in a lab's directory; only the lab's processes see what is mounted there.
 pub(crate) const SCRATCH: &str = "scratch";
+/// The hub's own root directory in the scratch directory, for commands that the machine itself may not have.
+pub(crate) const HUB_ROOT: &str = "hub/root";
 
 /// How long a lab lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,11 +163,13 @@ fn set_up(plan: &Plan, report: BorrowedFd<'_>) -> Result<()> {
     nix::unistd::sethostname("hub").during(|| "setting the host name".into())?;
     mount_scratch(&plan.base)?;
     layer::write(Path::new("common"), &plan.common)?;
+    layer::write(&Path::new("hub").join(rootfs::UPPER), &plan.hub)?;
+    rootfs::make(Path::new("hub"), "base")?;
     net::set_up_hub()?;
     send(report.as_raw_fd(), b"ready hub", MsgFlags::empty())
         .during(|| "announcing the hub".into())?;
     for node in &plan.nodes {
-        layer::write(Path::new(&init::upper(node)), &node.files)?;
+        layer::write(&init::directory(node).join(rootfs::UPPER), &node.files)?;
         let hub = Netlink::open()?;
         sys::clone(sys::NAMESPACES, || init::run(node, &hub, report))
             .during(|| format!("cloning {}", node.name))?;

@@ -11,8 +11,8 @@ use crate::lab::{Lab, Node};
 /// One leg on which OpenSSH and the fault's file do not agree.
 #[derive(Clone, Debug)]
 pub struct Mismatch {
-    /// Which login.
-    pub lane: Lane,
+    /// Which login; None for the control connection.
+    pub lane: Option<Lane>,
     /// The node that ran ssh.
     pub from: String,
     /// The node that should have answered.
@@ -28,7 +28,7 @@ impl fmt::Display for Mismatch {
         write!(
             f,
             "{} {} -> {}: {}\n    {}",
-            self.lane.as_str(),
+            self.lane.map_or("-", Lane::as_str),
             self.from,
             self.to,
             self.why,
@@ -61,7 +61,38 @@ impl Lab {
                 .map(|worker| worker.join().expect("no leg panics"))
                 .collect::<Result<Vec<_>>>()
         })?;
-        Ok(results.into_iter().flatten().collect())
+        let mut mismatches: Vec<_> = results.into_iter().flatten().collect();
+        for node in self.nodes() {
+            mismatches.extend(self.verify_control(node, &expected, fault)?);
+        }
+        Ok(mismatches)
+    }
+
+    /// Only faults that say so may cut off the control connection: clearway could tell nothing about the node.
+    fn verify_control(
+        &self,
+        node: &Node,
+        expected: &[ExpectedLeg],
+        fault: &Fault,
+    ) -> Result<Option<Mismatch>> {
+        let known_hosts = std::fs::read_to_string(self.control_known_hosts()).unwrap_or_default();
+        let user = &fault.lab.control_user;
+        let address = node.address();
+        let output = self.hub_sh(&format!(
+            "cat > /root/.ssh/known_hosts <<'END'\n{known_hosts}\nEND\n\
+             ssh -n -o BatchMode=yes -o ConnectTimeout=3 {user}@{address} sudo -n uname -n"
+        ))?;
+        let works = output.stdout == format!("{}\n", node.name()).as_bytes();
+        let cut_off = expected.iter().any(|leg| {
+            leg.from == node.name() && leg.verdict == Verdict::Unproven && leg.reason != "throttled"
+        });
+        Ok((works == cut_off).then(|| Mismatch {
+            from: "control connection".into(),
+            to: node.name().into(),
+            lane: None,
+            why: if works { "works" } else { "does not work" }.into(),
+            said: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }))
     }
 
     fn verify_from(
@@ -86,7 +117,7 @@ impl Lab {
                 let words = leg.is_some_and(|leg| fault.is_main_reason(leg));
                 if let Some(why) = self.difference(wanted, &seen, words.then_some(fault), to) {
                     mismatches.push(Mismatch {
-                        lane,
+                        lane: Some(lane),
                         from: from.name().to_owned(),
                         to: to.name().to_owned(),
                         why,

@@ -65,30 +65,15 @@ fn a_fault_that_cannot_be_planted_is_an_error() {
     assert!(error.contains("no such thing"), "{error}");
 }
 
-/// The control connection must survive what is planted, or clearway could say nothing about the nodes. The catalogue
-/// names those faults that are about the control connection itself.
 #[test]
 fn a_filtered_migration_network_leaves_the_control_connection() {
     let fault = Fault::find("connection-filtered-for-all").unwrap();
     let lab = Lab::for_fault(&fault).start().unwrap();
     lab.plant(&fault).unwrap();
-    let known_hosts = format!("UserKnownHostsFile={}", lab.control_known_hosts().display());
-    let output = lab
-        .command("ssh")
-        .args([
-            "-n",
-            "-F",
-            "none",
-            "-o",
-            "BatchMode=yes",
-            "-o",
-            &known_hosts,
-            "-i",
-        ])
-        .arg(lab.control_key())
-        .arg(format!("deploy@{}", lab.node("node2").address()))
-        .arg("uname -n")
-        .output()
-        .unwrap();
+    let login = format!(
+        "ssh -n -o StrictHostKeyChecking=no deploy@{} sudo -n uname -n",
+        lab.node("node2").address()
+    );
+    let output = lab.hub_sh(&login).unwrap();
     assert_eq!(output.stdout, b"node2\n", "{output:?}");
 }

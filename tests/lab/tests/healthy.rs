@@ -34,30 +34,14 @@ fn every_node_reaches_every_other_on_every_lane() {
 #[test]
 fn the_controller_reaches_every_node_with_sudo() {
     let lab = Lab::builder().nodes(2).start().unwrap();
+    let known_hosts = std::fs::read_to_string(lab.control_known_hosts()).unwrap();
     for node in lab.nodes() {
-        let output = lab
-            .command("ssh")
-            .args([
-                "-n",
-                "-F",
-                "none",
-                "-o",
-                "BatchMode=yes",
-                "-o",
-                "GlobalKnownHostsFile=none",
-            ])
-            .arg("-o")
-            .arg(format!(
-                "UserKnownHostsFile={}",
-                lab.control_known_hosts().display()
-            ))
-            .arg("-i")
-            .arg(lab.control_key())
-            .arg(format!("deploy@{}", node.address()))
-            .arg("sudo -n -u nova id -un; uname -n; sudo -n cat /etc/nova/nova.conf")
-            .output()
-            .unwrap();
-        let text = ok(&output);
+        let output = lab.hub_sh(&format!(
+            "cat > /root/.ssh/known_hosts <<'END'\n{known_hosts}END\n\
+             ssh -n -o BatchMode=yes deploy@{} 'sudo -n -u nova id -un; uname -n; sudo -n cat /etc/nova/nova.conf'",
+            node.address()
+        ));
+        let text = ok(&output.unwrap());
         assert!(
             text.starts_with(&format!("nova\n{}\n", node.name())),
             "{text}"
@@ -75,6 +59,22 @@ fn the_controller_reaches_every_node_with_sudo() {
                 .contains("Accepted publickey for deploy")
         );
     }
+}
+
+#[test]
+fn a_program_of_this_machine_reaches_the_nodes() {
+    let lab = Lab::builder().nodes(1).start().unwrap();
+    let read_banner = format!(
+        "read -r banner < /dev/tcp/{}/22; echo $banner",
+        lab.node("node1").address()
+    );
+    let mut command = lab.command("bash");
+    let output = command
+        .args(["-c", &read_banner])
+        .current_dir(lab.dir())
+        .output();
+    assert!(ok(&output.unwrap()).starts_with("SSH-2.0-OpenSSH"));
+    assert!(lab.inventory().exists(), "its files are this machine's");
 }
 
 #[test]

@@ -1,0 +1,85 @@
+//! Root directories: the image and layers over it, with the kernel's own file systems in their places.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use nix::mount::{MsFlags, mount};
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+
+use crate::error::{During, Result};
+
+/// Where the layer that belongs to one root alone is, below that root's directory.
+pub(crate) const UPPER: &str = "upper";
+
+/// Mounts `directory/root` from the layers that `lower` names, topmost first, and `directory/upper`; returns its path.
+///
+/// All paths are relative to the current directory.
+pub(crate) fn make(directory: &Path, lower: &str) -> Result<PathBuf> {
+    let (upper, work, root) = (
+        directory.join(UPPER),
+        directory.join("work"),
+        directory.join("root"),
+    );
+    for dir in [&upper, &work, &root] {
+        fs::create_dir_all(dir).during(|| format!("making {}", dir.display()))?;
+    }
+    let layers = format!(
+        "lowerdir={lower},upperdir={},workdir={}",
+        upper.display(),
+        work.display()
+    );
+    mount_at(&root, "overlay", MsFlags::empty(), Some(&layers))?;
+    let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    mount_at(&root.join("proc"), "proc", quiet | MsFlags::MS_NOEXEC, None)?;
+    mount_at(&root.join("run"), "tmpfs", quiet, Some("mode=755"))?;
+    make_devices(&root.join("dev"))?;
+    Ok(root)
+}
+
+fn mount_at(target: &Path, kind: &str, flags: MsFlags, options: Option<&str>) -> Result<()> {
+    mount(Some(kind), target, Some(kind), flags, options)
+        .during(|| format!("mounting {kind} at {}", target.display()))
+}
+
+fn make_devices(dev: &Path) -> Result<()> {
+    const DEVICES: [(&str, u64, u64); 6] = [
+        ("null", 1, 3),
+        ("zero", 1, 5),
+        ("full", 1, 7),
+        ("random", 1, 8),
+        ("urandom", 1, 9),
+        ("tty", 5, 0),
+    ];
+    mount_at(dev, "tmpfs", MsFlags::MS_NOSUID, Some("mode=755"))?;
+    for (name, major, minor) in DEVICES {
+        let path = dev.join(name);
+        mknod(&path, SFlag::S_IFCHR, Mode::empty(), makedev(major, minor))
+            .during(|| format!("making {}", path.display()))?;
+        // Not subject to the umask.
+        fs::set_permissions(&path, Permissions::from_mode(0o666))
+            .during(|| format!("opening {} to all", path.display()))?;
+    }
+    let (pts, shm) = (dev.join("pts"), dev.join("shm"));
+    for dir in [&pts, &shm] {
+        fs::create_dir(dir).during(|| format!("making {}", dir.display()))?;
+    }
+    mount_at(
+        &pts,
+        "devpts",
+        MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC,
+        Some("newinstance,ptmxmode=0666,mode=620"),
+    )?;
+    mount_at(&shm, "tmpfs", MsFlags::MS_NOSUID | MsFlags::MS_NODEV, None)?;
+    for (link, target) in [
+        ("ptmx", "pts/ptmx"),
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+    ] {
+        let link = dev.join(link);
+        symlink(target, &link).during(|| format!("linking {}", link.display()))?;
+    }
+    Ok(())
+}
