@@ -1,6 +1,7 @@
 //! Clearway proves that every ordered pair of OpenStack compute nodes can really do what Nova will ask of them
 //! over SSH. See ARCHITECTURE.md for the layers and the way of the data.
 
+pub mod cli;
 pub mod domain;
 pub mod files;
 pub mod frame;

@@ -24,8 +24,8 @@ pub struct LegGroup<'r> {
     pub count: u64,
     /// The first of them.
     pub example: &'r LegReport,
-    /// What to do for all of them, where that is the same but for the nodes' names; otherwise for the first one.
-    pub remedy: Option<Remedy>,
+    /// What to do, and in which lanes; lanes with the same remedy together.
+    pub remedies: Vec<(Vec<Lane>, Remedy)>,
 }
 
 impl LegGroup<'_> {
@@ -74,18 +74,15 @@ pub fn group_legs<'r>(legs: impl IntoIterator<Item = &'r LegReport>) -> Vec<LegG
 
     let mut groups: Vec<_> = groups
         .into_iter()
-        .map(|((verdict, code, clients, servers), lanes)| {
-            let legs: Vec<&LegReport> = lanes.iter().flat_map(|(_, legs)| legs).copied().collect();
-            LegGroup {
-                verdict,
-                code,
-                remedy: remedy_for(&legs),
-                lanes: lanes.iter().map(|(lane, _)| *lane).collect(),
-                clients: clients.into_iter().collect(),
-                servers: servers.into_iter().collect(),
-                count: legs.len() as u64,
-                example: legs[0],
-            }
+        .map(|((verdict, code, clients, servers), lanes)| LegGroup {
+            verdict,
+            code,
+            remedies: remedies(&lanes),
+            lanes: lanes.iter().map(|(lane, _)| *lane).collect(),
+            clients: clients.into_iter().collect(),
+            servers: servers.into_iter().collect(),
+            count: lanes.iter().map(|(_, legs)| legs.len() as u64).sum(),
+            example: lanes[0].1[0],
         })
         .collect();
     // Stable: groups of one size and code stay in the order of their names.
@@ -98,6 +95,21 @@ type Names<'r> = BTreeSet<&'r str>;
 type Key<'r> = (&'r str, &'r str, Names<'r>, Names<'r>);
 /// The legs to each server, by client.
 type Servers<'r> = BTreeMap<&'r str, BTreeMap<&'r str, &'r LegReport>>;
+
+/// One remedy for each lane, or for all of those that have the same.
+fn remedies(lanes: &[(Lane, Vec<&LegReport>)]) -> Vec<(Vec<Lane>, Remedy)> {
+    let mut remedies: Vec<(Vec<Lane>, Remedy)> = Vec::new();
+    for (lane, legs) in lanes {
+        let Some(remedy) = remedy_for(legs) else {
+            continue;
+        };
+        match remedies.iter_mut().find(|(_, known)| *known == remedy) {
+            Some((lanes, _)) => lanes.push(*lane),
+            None => remedies.push((vec![*lane], remedy)),
+        }
+    }
+    remedies
+}
 
 /// Joins servers that the same clients dial: clients and the servers that have just these.
 ///

@@ -120,6 +120,48 @@ impl<'r> Matrix<'r> {
         self.cells[source * self.nodes.len() + destination]
     }
 
+    /// Nodes that look alike, in the order of their first members: whatever others can do with one of them, they can do
+    /// with all, and what one of them can do with others, all can. Hence one cell for each pair of classes says all that
+    /// the matrix says. `None` when there are more than `most` classes.
+    #[must_use]
+    pub fn classes(&self, most: usize) -> Option<Vec<Vec<usize>>> {
+        let mut classes: Vec<Vec<usize>> = Vec::new();
+        for node in 0..self.nodes.len() {
+            let alike = classes
+                .iter()
+                .position(|class| self.are_alike(class[0], node));
+            match alike {
+                Some(at) => classes[at].push(node),
+                None if classes.len() == most => return None,
+                None => classes.push(vec![node]),
+            }
+        }
+        Some(classes)
+    }
+
+    /// What the members of one class can do with those of another, or among themselves.
+    #[must_use]
+    pub fn cell_of_classes(&self, sources: &[usize], destinations: &[usize]) -> Cell {
+        let pair = sources.iter().find_map(|&source| {
+            let destination = destinations.iter().find(|&&at| at != source)?;
+            Some((source, *destination))
+        });
+        pair.map_or(Cell::Empty, |(source, destination)| {
+            self.cell(source, destination)
+        })
+    }
+
+    /// Whether swapping two nodes leaves the matrix as it is.
+    fn are_alike(&self, one: usize, other: usize) -> bool {
+        self.cell(one, other) == self.cell(other, one)
+            && (0..self.nodes.len())
+                .filter(|&third| third != one && third != other)
+                .all(|third| {
+                    self.cell(one, third) == self.cell(other, third)
+                        && self.cell(third, one) == self.cell(third, other)
+                })
+    }
+
     fn worsen(&mut self, source: usize, destination: usize, cell: Cell) {
         let at = source * self.nodes.len() + destination;
         self.cells[at] = self.cells[at].max(cell);
@@ -159,6 +201,37 @@ mod tests {
             leg.leave_unproven(Why::Throttled);
         }
         assert_eq!(rows(&report), [" X.", ". .", "?? "]);
+    }
+
+    #[test]
+    fn nodes_that_look_alike_are_one_class_and_nothing_is_lost() {
+        let mut report = sample::healthy(9);
+        for leg in report.pick(&[Lane::ColdPush], |_, server| server == "cmp003") {
+            leg.break_with(Reason::HostKeyChanged, "");
+        }
+        for leg in report.pick(&[Lane::ColdPush], |client, server| {
+            ["cmp005", "cmp006"].contains(&client) && ["cmp005", "cmp006"].contains(&server)
+        }) {
+            leg.leave_unproven(Why::Throttled);
+        }
+        let matrix = Matrix::of(&report);
+        let classes = matrix.classes(3).unwrap();
+        assert_eq!(classes, [vec![0, 1, 3, 6, 7, 8], vec![2], vec![4, 5]]);
+        for sources in &classes {
+            for destinations in &classes {
+                let cell = matrix.cell_of_classes(sources, destinations);
+                for &source in sources {
+                    for &destination in destinations.iter().filter(|&&at| at != source) {
+                        assert_eq!(matrix.cell(source, destination), cell);
+                    }
+                }
+            }
+        }
+        assert_eq!(
+            matrix.cell_of_classes(&classes[1], &classes[1]),
+            Cell::Empty
+        );
+        assert_eq!(matrix.classes(2), None);
     }
 
     #[test]

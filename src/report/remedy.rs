@@ -12,16 +12,6 @@ pub enum Remedy {
     Example(String),
 }
 
-impl Remedy {
-    /// The text.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        match self {
-            Self::All(text) | Self::Example(text) => text,
-        }
-    }
-}
-
 /// The remedy of legs that share a reason; `None` when they have none.
 ///
 /// It is one for all of them only if each leg's own remedy is the same text but for the names of its nodes, and no

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::exit;
 use super::model::{Counts, LegReport, NodeReport, Report, SCHEMA_VERSION, Settings, Summary};
 use crate::domain::{Depth, Lane, Reason, Step, Why};
+use crate::inventory::expand_list;
 
 /// A full mesh of `count` nodes, `cmp001` and on, on which everything is well: both cold lanes verified, live moves over
 /// TLS.
@@ -177,6 +178,32 @@ pub(crate) fn summarise(report: &mut Report) {
         add(&mut summary.legs, rank(&leg.verdict));
         let worst = pairs.entry((&leg.source, &leg.destination)).or_default();
         *worst = (*worst).max(rank(&leg.verdict));
+    }
+    for legs in &report.predicted_only {
+        summary.legs.total += legs.count;
+        summary.legs.unproven += legs.count;
+    }
+    let sets: Vec<_> = report
+        .predicted_only
+        .iter()
+        .map(|legs| {
+            (
+                expand_list(&legs.sources).unwrap(),
+                expand_list(&legs.destinations).unwrap(),
+            )
+        })
+        .collect();
+    for (sources, destinations) in &sets {
+        for (source, destination) in sources.iter().flat_map(|source| {
+            destinations
+                .iter()
+                .map(move |destination| (source, destination))
+        }) {
+            if source != destination {
+                let worst = pairs.entry((source, destination)).or_default();
+                *worst = (*worst).max(rank("unproven"));
+            }
+        }
     }
     for worst in pairs.values() {
         add(&mut summary.pairs, *worst);

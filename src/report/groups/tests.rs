@@ -128,10 +128,11 @@ fn the_remedy_of_a_group_names_all_its_nodes_where_it_is_not_typed() {
     }
     let groups = group_legs(report.legs.iter().filter(|leg| leg.lane == Lane::ColdPush));
     assert_eq!(
-        groups[0].remedy,
-        Some(Remedy::All(
-            "On cmp[001,003-004]: `ssh-keygen -R cmp002`.".to_owned()
-        ))
+        groups[0].remedies,
+        [(
+            vec![Lane::ColdPush],
+            Remedy::All("On cmp[001,003-004]: `ssh-keygen -R cmp002`.".to_owned())
+        )]
     );
 }
 
@@ -144,10 +145,11 @@ fn a_range_of_nodes_is_never_put_into_a_command() {
     }
     let groups = group_legs(report.legs.iter().filter(|leg| leg.lane == Lane::ColdPush));
     assert_eq!(
-        groups[0].remedy,
-        Some(Remedy::Example(
-            "On cmp001: `ssh-keygen -R cmp002`.".to_owned()
-        ))
+        groups[0].remedies,
+        [(
+            vec![Lane::ColdPush],
+            Remedy::Example("On cmp001: `ssh-keygen -R cmp002`.".to_owned())
+        )]
     );
 }
 
@@ -160,7 +162,10 @@ fn remedies_that_differ_in_more_than_names_stay_an_example() {
     }
     let groups = group_legs(report.legs.iter().filter(|leg| leg.lane == Lane::ColdPush));
     assert_eq!(
-        groups[0].remedy,
-        Some(Remedy::Example("Look at 10.0.0.1.".to_owned()))
+        groups[0].remedies,
+        [(
+            vec![Lane::ColdPush],
+            Remedy::Example("Look at 10.0.0.1.".to_owned())
+        )]
     );
 }

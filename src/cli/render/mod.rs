@@ -1,0 +1,19 @@
+//! Results in every output format.
+
+mod evidence;
+mod json;
+mod junit;
+mod matrix;
+mod table;
+mod trace;
+mod view;
+mod words;
+
+pub(super) use json::{write as write_json, write_line as write_json_line};
+pub(super) use junit::write as write_junit;
+pub(super) use table::write as write_table;
+pub(super) use trace::write as write_trace;
+pub(super) use view::View;
+
+#[cfg(test)]
+mod tests;
