@@ -17,6 +17,7 @@ pub(super) fn verdicts(counts: &Counts) -> String {
     let kinds = [
         (counts.broken, "broken"),
         (counts.unproven, "unproven"),
+        (counts.predicted_only, "predicted only"),
         (counts.verified, "verified"),
         (counts.not_needed, "not needed"),
     ];
@@ -128,7 +129,7 @@ mod tests {
             verified: 3,
             broken: 1,
             unproven: 1,
-            not_needed: 0,
+            ..Counts::default()
         };
         assert_eq!(verdicts(&counts), "1 broken, 1 unproven, 3 verified");
         let counts = Counts {

@@ -16,6 +16,8 @@ pub struct Overview<'r> {
     pub broken: Vec<LegGroup<'r>>,
     /// Unproven legs that are not explained by a lost node.
     pub unproven: Vec<LegGroup<'r>>,
+    /// Legs that the files allow, and that were tried only to the lower rungs.
+    pub predicted: Vec<LegGroup<'r>>,
     /// Legs that Nova does not need.
     pub not_needed: Vec<LegGroup<'r>>,
     /// Findings of one kind together, warnings first.
@@ -54,13 +56,17 @@ impl<'r> Overview<'r> {
         let (broken, rest): (Vec<_>, Vec<_>) = group_legs(rest)
             .into_iter()
             .partition(|group| group.verdict == "broken");
-        let (unproven, not_needed) = rest
+        let (unproven, not_needed): (Vec<_>, Vec<_>) = rest
             .into_iter()
             .partition(|group| group.verdict == "unproven");
+        let (predicted, unproven) = unproven
+            .into_iter()
+            .partition(|group| group.code == "predicted-only");
         Self {
             lost,
             broken,
             unproven,
+            predicted,
             not_needed,
             findings: findings(report),
             gaps: gaps(report),

@@ -153,8 +153,9 @@ pub(crate) fn lose(report: &mut Report, name: &str, why: Why, detail: &str) {
 pub(crate) fn summarise(report: &mut Report) {
     fn rank(verdict: &str) -> u8 {
         match verdict {
-            "broken" => 3,
-            "unproven" => 2,
+            "broken" => 4,
+            "unproven" => 3,
+            "predicted" => 2,
             "verified" => 1,
             _ => 0,
         }
@@ -162,8 +163,9 @@ pub(crate) fn summarise(report: &mut Report) {
     fn add(counts: &mut Counts, rank: u8) {
         counts.total += 1;
         *match rank {
-            3 => &mut counts.broken,
-            2 => &mut counts.unproven,
+            4 => &mut counts.broken,
+            3 => &mut counts.unproven,
+            2 => &mut counts.predicted_only,
             1 => &mut counts.verified,
             _ => &mut counts.not_needed,
         } += 1;
@@ -181,7 +183,7 @@ pub(crate) fn summarise(report: &mut Report) {
     }
     for legs in &report.predicted_only {
         summary.legs.total += legs.count;
-        summary.legs.unproven += legs.count;
+        summary.legs.predicted_only += legs.count;
     }
     let sets: Vec<_> = report
         .predicted_only
@@ -201,7 +203,7 @@ pub(crate) fn summarise(report: &mut Report) {
         }) {
             if source != destination {
                 let worst = pairs.entry((source, destination)).or_default();
-                *worst = (*worst).max(rank("unproven"));
+                *worst = (*worst).max(rank("predicted"));
             }
         }
     }

@@ -10,12 +10,18 @@ use crate::report::{Cell, Matrix, Report, escape};
 /// More kinds of nodes than this are no picture any more.
 const MOST: usize = 64;
 
+/// The matrix takes time and memory with the square of this.
+const MOST_NODES: usize = 1000;
+
 /// Longer lists of nodes are cut in the matrix; the folded legs below it have them in full.
 const LONGEST_LABEL: usize = 48;
 
 /// Writes the matrix, its legend and an empty line; nothing where all pairs are the same, and a word where it does not
 /// fit.
 pub(super) fn write(out: &mut dyn Write, report: &Report, view: View) -> io::Result<()> {
+    if report.nodes.len() > MOST_NODES {
+        return left_out(out, view, &format!("more than {MOST_NODES} nodes"));
+    }
     let matrix = Matrix::of(report);
     let Some(classes) = matrix.classes(MOST) else {
         return left_out(out, view, &format!("more than {MOST} kinds of nodes"));

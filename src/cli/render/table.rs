@@ -27,7 +27,7 @@ pub(in crate::cli) fn write(out: &mut dyn Write, report: &Report, view: View) ->
     groups(out, "unproven", Label::Doubtful, &overview.unproven, view)?;
     findings(out, &overview.findings, view)?;
     gaps(out, &overview.gaps, view)?;
-    predicted(out, report, view)?;
+    predicted(out, report, &overview.predicted, view)?;
     not_needed(out, &overview.not_needed, view)?;
     next(out, report, &overview, view)
 }
@@ -35,7 +35,7 @@ pub(in crate::cli) fn write(out: &mut dyn Write, report: &Report, view: View) ->
 fn headline(out: &mut dyn Write, report: &Report, view: View) -> io::Result<()> {
     let summary = &report.summary;
     let label = match (summary.pairs.broken, summary.pairs.unproven) {
-        (0, 0) => Label::Good,
+        (0, 0) if summary.pairs.predicted_only == 0 => Label::Good,
         (0, _) => Label::Doubtful,
         _ => Label::Bad,
     };
@@ -289,29 +289,46 @@ fn gaps(out: &mut dyn Write, gaps: &[(&str, String)], view: View) -> io::Result<
     writeln!(out)
 }
 
-fn predicted(out: &mut dyn Write, report: &Report, view: View) -> io::Result<()> {
-    if report.predicted_only.is_empty() {
+fn predicted(
+    out: &mut dyn Write,
+    report: &Report,
+    partly: &[LegGroup<'_>],
+    view: View,
+) -> io::Result<()> {
+    if report.predicted_only.is_empty() && partly.is_empty() {
         return Ok(());
     }
     let title = "predicted to work, not proven in this run";
     writeln!(out, "{}", view.paint.text(Label::Doubtful, title))?;
     let most = if view.verbose { usize::MAX } else { MOST };
-    for legs in report.predicted_only.iter().take(most) {
-        writeln!(
-            out,
-            "  moves from {} to {} ({}, {})",
+    let tried = partly.iter().map(|group| {
+        let lanes: Vec<_> = group.lanes.iter().map(|lane| lane.as_str()).collect();
+        let tried = match group.example.reached {
+            Some(step) => format!("proven up to {step}"),
+            None => "not tried".to_owned(),
+        };
+        let legs = count(group.count, "leg");
+        format!(
+            "{}: {tried} ({}, {legs})",
+            escape::line(&group.route()),
+            lanes.join(", ")
+        )
+    });
+    let untried = report.predicted_only.iter().map(|legs| {
+        format!(
+            "moves from {} to {}: not tried ({}, {})",
             escape::line(&legs.sources),
             escape::line(&legs.destinations),
             legs.lane,
             count(legs.count, "leg")
-        )?;
+        )
+    });
+    for line in tried.chain(untried).take(most) {
+        writeln!(out, "  {line}")?;
     }
-    if report.predicted_only.len() > most {
-        writeln!(
-            out,
-            "  … {} more; `-v` shows all",
-            report.predicted_only.len() - most
-        )?;
+    let more = (report.predicted_only.len() + partly.len()).saturating_sub(most);
+    if more > 0 {
+        writeln!(out, "  … {more} more; `-v` shows all")?;
     }
     writeln!(out)
 }
@@ -365,7 +382,7 @@ fn next(
             "what it means",
         ));
     }
-    if report.interrupted || !report.predicted_only.is_empty() {
+    if report.interrupted || report.summary.pairs.predicted_only > 0 {
         commands.push((format!("clearway {inventory}check"), "proves everything"));
     }
     if commands.is_empty() {

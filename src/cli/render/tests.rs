@@ -343,8 +343,8 @@ fn what_was_only_predicted_is_no_success() {
         count: 3,
     });
     assert_snapshot!(table(report, 80), @r#"
-    check: 4 nodes, 9 ordered pairs: 3 unproven, 6 verified
-      9 legs: 3 unproven, 6 verified
+    check: 4 nodes, 9 ordered pairs: 3 predicted only, 6 verified
+      9 legs: 3 predicted only, 6 verified
       run 20261123-013355-7f3a9c, proof up to copy, pairs ring, 12 s
 
                1 2 3 4
@@ -355,7 +355,7 @@ fn what_was_only_predicted_is_no_success() {
       a move from row to column: . verified   ~ predicted only
 
     predicted to work, not proven in this run
-      moves from cmp[002-004] to cmp001 (cold-push, 3 legs)
+      moves from cmp[002-004] to cmp001: not tried (cold-push, 3 legs)
 
     next
       clearway check                                       proves everything
