@@ -1,6 +1,7 @@
 //! Whole inventories: what they come to, and what is said of bad ones.
 
 mod bad;
+mod docs;
 mod good;
 mod limit;
 mod show;
