@@ -990,7 +990,7 @@ pub enum Why {
     ControlIdentity,
     /// `sudo -n` is not allowed for the control user, or asks for a password or a terminal.
     SudoRefused,
-    /// The control connection broke off while a program ran on the node, so its answer is incomplete.
+    /// The control connection broke off before the node's answer was complete.
     ControlLost,
     /// The node did not finish in time.
     ControlTimedOut,
@@ -1077,7 +1077,7 @@ impl Why {
                 "`sudo -n` is not allowed for the control user, or asks for a password or a terminal."
             }
             Self::ControlLost => {
-                "The control connection broke off while a program ran on the node, so its answer is incomplete."
+                "The control connection broke off before the node's answer was complete."
             }
             Self::ControlTimedOut => "The node did not finish in time.",
             Self::ControlGarbage => {

@@ -13,6 +13,20 @@ pub fn random_name() -> String {
     Uuid::new_v4().simple().to_string()
 }
 
+/// A salt for a hashed name in `known_hosts`: random bytes in the length that OpenSSH wants.
+#[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that makes them"
+)]
+pub fn host_name_salt() -> [u8; 20] {
+    let (first, second) = (Uuid::new_v4(), Uuid::new_v4());
+    let mut salt = [0; 20];
+    salt[..16].copy_from_slice(first.as_bytes());
+    salt[16..].copy_from_slice(&second.as_bytes()[..4]);
+    salt
+}
+
 /// The name of a run that starts at `now`: `20261123-013355-7f3a9c`, in UTC.
 ///
 /// It sorts by time, and an operator can say it over the telephone. It names; it does not protect anything.
