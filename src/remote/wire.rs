@@ -156,7 +156,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let is_end = buffer.filled().len() == before && buffer.remaining() > 0;
         match outcome {
             Poll::Ready(Ok(())) if !is_end => {
-                Poll::Ready(self.progress.note(&buffer.filled()[before..]))
+                let noted = self.progress.note(&buffer.filled()[before..]);
+                if noted.is_err() {
+                    // A reader may rely on an error leaving its buffer as it was.
+                    buffer.set_filled(before);
+                }
+                Poll::Ready(noted)
             }
             Poll::Ready(ended) => {
                 self.progress.closed.store(true, Ordering::Relaxed);
