@@ -69,8 +69,9 @@ fn every_sample_loads_and_has_as_much_as_it_says() {
         ),
     ]);
     let found: BTreeMap<String, String> = std::fs::read_dir(root().join("inventory"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .expect("the samples are part of the repository")
+        .map(|entry| entry.expect("they can be listed").file_name())
+        .map(|name| name.into_string().expect("their names are text"))
         .map(|name| (name.clone(), load(&name).summary().to_string()))
         .collect();
     let expected: BTreeMap<String, String> = expected
@@ -133,7 +134,8 @@ fn the_pin_sample_pins() {
 
 #[test]
 fn every_example_of_the_documentation_loads() {
-    let text = std::fs::read_to_string(root().join("docs/inventory.md")).unwrap();
+    let text =
+        std::fs::read_to_string(root().join("docs/inventory.md")).expect("the page is there");
     let mut count = 0;
     for (index, part) in text.split("```yaml\n").skip(1).enumerate() {
         let yaml = part.split("```").next().expect("a split has a first part");
