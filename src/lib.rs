@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod openssh;
 pub mod remote;
 pub mod report;
+pub mod run;
 pub mod survey;
 pub mod system;
 pub mod trust;

@@ -39,6 +39,8 @@ pub struct Request {
     pub selected: Vec<NodeId>,
     /// Where the inventory came from, for the report.
     pub inventory: String,
+    /// Its absolute path: what proofs in the ledger belong to.
+    pub inventory_path: String,
     /// `--limit` as given, for the report.
     pub limit: Option<String>,
     /// The lanes to look at.
