@@ -3,7 +3,7 @@
 //! Made once per checkout (about a minute), never written to afterwards: nodes lay their own files over it.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -11,11 +11,14 @@ use std::process::{Command, Stdio};
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::{Mode, umask};
+use nix::sys::wait::{WaitStatus, waitpid};
 
 use crate::apt::{Release, mirror};
 use crate::enter::be_inside;
-use crate::error::{During, LabError, Result};
+use crate::error::{During, LabError, Result, chain};
 use crate::layer::{self, DEPLOY, Entry, NOVA, ROOT};
+use crate::privilege::{Privilege, find_program};
 use crate::sys;
 
 /// What the image has beyond the packages that every Debian needs.
@@ -47,7 +50,8 @@ const SUPERFLUOUS: [&str; 8] = [
     "var/log/bootstrap.log",
 ];
 
-/// Where the image is kept: `lab/base` in cargo's target directory, or `$CLEARWAY_LAB_CACHE/base`.
+/// Where the image is kept: `lab/base` in cargo's target directory, or `$CLEARWAY_LAB_CACHE/base`. Who is not root
+/// has one beside it, `base-of-user`, because its files belong to subordinate ids.
 #[must_use]
 pub fn location() -> PathBuf {
     let target = || {
@@ -61,7 +65,8 @@ pub fn location() -> PathBuf {
     };
     let cache =
         std::env::var_os("CLEARWAY_LAB_CACHE").map_or_else(|| target().join("lab"), PathBuf::from);
-    cache.join("base")
+    let suffix = Privilege::detect().map_or("", Privilege::image_suffix);
+    cache.join(format!("base{suffix}"))
 }
 
 /// The root directory of a finished image of the current recipe, if there is one.
@@ -84,10 +89,11 @@ pub fn ensure(install: bool) -> Result<PathBuf> {
     if let Some(root) = existing() {
         return Ok(root);
     }
+    let privilege = Privilege::require()?;
     let base = location();
     let parent = base.parent().expect("location() ends with /base");
     fs::create_dir_all(parent).during(|| format!("making {}", parent.display()))?;
-    let lock_path = parent.join("base.lock");
+    let lock_path = base.with_extension("lock");
     let lock = File::create(&lock_path).during(|| format!("making {}", lock_path.display()))?;
     lock.lock()
         .during(|| format!("locking {}", lock_path.display()))?;
@@ -96,28 +102,82 @@ pub fn ensure(install: bool) -> Result<PathBuf> {
     }
 
     require_debootstrap(&base, install)?;
-    let building = parent.join("base.building");
+    as_root(privilege, || build(&base, privilege))?;
+    Ok(base.join("root"))
+}
+
+/// Runs `work` in a child process that is root of what it makes, with the ids of the lab.
+fn as_root(privilege: &Privilege, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    let (mut reader, mut writer) = io::pipe().during(|| "making a pipe".into())?;
+    let child = sys::fork(|| {
+        let done = sys::die_with_parent()
+            .during(|| "asking to die with the parent".into())
+            .and_then(|()| privilege.enter())
+            .and_then(|()| work());
+        match done {
+            Ok(()) => 0,
+            Err(error) => {
+                let _ = writer.write_all(chain(&error).as_bytes());
+                1
+            }
+        }
+    })
+    .during(|| "forking".into())?;
+    drop(writer);
+    let mut why = String::new();
+    let _ = reader.read_to_string(&mut why);
+    match waitpid(child, None).during(|| "waiting for the builder".into())? {
+        WaitStatus::Exited(_, 0) => Ok(()),
+        ended if why.is_empty() => Err(LabError::Base {
+            why: format!("{ended:?}"),
+        }),
+        _ => Err(LabError::Base { why }),
+    }
+}
+
+fn build(base: &Path, privilege: &Privilege) -> Result<()> {
+    umask(Mode::S_IWGRP | Mode::S_IWOTH);
+    let building = base.with_extension("building");
     remove(&building)?;
     fs::create_dir(&building).during(|| format!("making {}", building.display()))?;
     let release = Release::of_this_machine();
     let root = building.join("root");
-    bootstrap(&release, &root, &parent.join("base.log"))?;
+    bootstrap(privilege, &release, &root, &base.with_extension("log"))?;
     furnish(&root)?;
     fs::write(building.join("recipe"), recipe(&release)).during(|| "writing the recipe".into())?;
 
-    let outdated = parent.join("base.outdated");
+    let outdated = base.with_extension("outdated");
     remove(&outdated)?;
     if base.exists() {
-        fs::rename(&base, &outdated).during(|| format!("moving {} away", base.display()))?;
+        fs::rename(base, &outdated).during(|| format!("moving {} away", base.display()))?;
     }
-    fs::rename(&building, &base).during(|| format!("naming {}", base.display()))?;
-    remove(&outdated)?;
-    Ok(base.join("root"))
+    fs::rename(&building, base).during(|| format!("naming {}", base.display()))?;
+    remove(&outdated)
+}
+
+/// Removes the image. Who is not root cannot do that with rm, because its files belong to subordinate ids.
+///
+/// # Errors
+/// If something could not be removed.
+pub fn remove_image() -> Result<()> {
+    let base = location();
+    as_root(Privilege::require()?, || {
+        ["building", "outdated", "log"]
+            .iter()
+            .map(|extension| base.with_extension(extension))
+            .chain([base.clone()])
+            .try_for_each(|path| remove(&path))
+    })
 }
 
 fn remove(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+    let removed = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         done => done.during(|| format!("removing {}", path.display())),
     }
 }
@@ -136,15 +196,12 @@ fn require_debootstrap(base: &Path, install: bool) -> Result<()> {
         path: base.to_owned(),
         advice: advice.to_owned(),
     };
-    if !nix::unistd::geteuid().is_root() {
-        return Err(missing("type `sudo make lab-base` once"));
-    }
-    if on_path("debootstrap") {
+    if find_program("debootstrap").is_some() {
         return Ok(());
     }
-    if !install {
+    if !install || !nix::unistd::geteuid().is_root() {
         return Err(missing(
-            "type `apt-get install debootstrap`, or let `lab base --install` do it",
+            "type `apt-get install debootstrap`, or let `lab base --install` do it as root",
         ));
     }
     let done = Command::new("apt-get")
@@ -153,7 +210,7 @@ fn require_debootstrap(base: &Path, install: bool) -> Result<()> {
         .stdin(Stdio::null())
         .output()
         .during(|| "running apt-get".into())?;
-    if !done.status.success() || !on_path("debootstrap") {
+    if !done.status.success() || find_program("debootstrap").is_none() {
         return Err(LabError::Base {
             why: format!(
                 "apt-get install debootstrap: {}",
@@ -164,15 +221,8 @@ fn require_debootstrap(base: &Path, install: bool) -> Result<()> {
     Ok(())
 }
 
-fn on_path(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(["/usr/sbin".into(), "/sbin".into()])
-        .any(|dir| dir.join(program).is_file())
-}
-
 /// Runs debootstrap in mount and pid namespaces of its own, so that nothing of it stays when it is killed.
-fn bootstrap(release: &Release, root: &Path, log: &Path) -> Result<()> {
+fn bootstrap(privilege: &Privilege, release: &Release, root: &Path, log: &Path) -> Result<()> {
     let log_file = File::create(log).during(|| format!("making {}", log.display()))?;
     let second = log_file
         .try_clone()
@@ -188,6 +238,8 @@ fn bootstrap(release: &Release, root: &Path, log: &Path) -> Result<()> {
             "PATH",
             "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         )
+        // Where devices cannot be made, debootstrap must not insist on making them.
+        .envs((*privilege != Privilege::Root).then_some(("container", "lxc")))
         .stdin(Stdio::null())
         .stdout(log_file)
         .stderr(second);
@@ -231,11 +283,7 @@ fn tail(path: &Path) -> String {
 fn furnish(root: &Path) -> Result<()> {
     for path in SUPERFLUOUS {
         let path = root.join(path);
-        if path.is_dir() {
-            remove(&path)?;
-        } else if path.exists() {
-            fs::remove_file(&path).during(|| format!("removing {}", path.display()))?;
-        }
+        remove(&path)?;
     }
     // Keys belong to a node; name servers of this machine would make every failing lookup slow.
     for entry in fs::read_dir(root.join("etc/ssh")).during(|| "listing etc/ssh".into())? {
@@ -313,7 +361,6 @@ fn furnish(root: &Path) -> Result<()> {
 }
 
 fn append(root: &Path, path: &str, text: &str) -> Result<()> {
-    use std::io::Write;
     fs::OpenOptions::new()
         .append(true)
         .open(root.join(path))

@@ -1,7 +1,7 @@
 //! Commands that run inside a lab's namespaces.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use nix::sched::{CloneFlags, setns};
 
+use crate::lab::Process;
 use crate::sys;
 
 /// How far a command goes into the namespaces of a process of the lab.
@@ -20,21 +21,20 @@ pub(crate) enum Depth {
     Everything,
 }
 
-/// Makes `command` start in the namespaces of the process that `pidfd` names; `root`, if given, becomes its `/`.
-pub(crate) fn enter(
-    command: &mut Command,
-    pidfd: &Arc<OwnedFd>,
-    depth: Depth,
-    root: Option<PathBuf>,
-) {
-    let pidfd = Arc::clone(pidfd);
+/// Makes `command` start in the namespaces of `process`; `root`, if given, becomes its `/`.
+pub(crate) fn enter(command: &mut Command, process: &Process, depth: Depth, root: Option<PathBuf>) {
+    let pidfd = Arc::clone(&process.handle);
+    let mut namespaces = match depth {
+        Depth::Network => CloneFlags::CLONE_NEWNET,
+        Depth::Everything => sys::NAMESPACES,
+    };
+    if process.other_user {
+        namespaces |= CloneFlags::CLONE_NEWUSER;
+    }
     let hook = move || -> io::Result<()> {
-        match depth {
-            Depth::Network => setns(pidfd.as_fd(), CloneFlags::CLONE_NEWNET)?,
-            Depth::Everything => {
-                setns(pidfd.as_fd(), sys::NAMESPACES)?;
-                be_inside()?;
-            }
+        setns(pidfd.as_fd(), namespaces)?;
+        if depth == Depth::Everything {
+            be_inside()?;
         }
         if let Some(root) = &root {
             nix::unistd::chroot(root)?;

@@ -18,6 +18,7 @@ use crate::fault::Fault;
 use crate::inventory::ControlFiles;
 use crate::keys::{KeyPair, KeyType};
 use crate::plan::{Kex, NodePlan, Plan};
+use crate::privilege::Privilege;
 use crate::report::{Report, Reports};
 use crate::supervisor::{self, HUB_ROOT, Life, SCRATCH};
 use crate::{base, state, sys};
@@ -72,7 +73,8 @@ impl Builder {
         self
     }
 
-    /// Starts the lab and returns when every node's sshd listens.
+    /// Starts the lab and returns when every node's sshd listens. [`LabSupport::detect`](crate::LabSupport::detect)
+    /// says beforehand whether this machine can hold one.
     ///
     /// Makes the base image first if it is missing and can be made (about a minute, once).
     ///
@@ -98,7 +100,14 @@ impl Builder {
 
 fn start_in(dir: &Path, base: PathBuf, wanted: &Builder) -> Result<Lab> {
     let control_key = KeyPair::generate(KeyType::Ed25519, "clearway")?;
-    let plan = Plan::new(dir.to_owned(), base, wanted.nodes, wanted.kex, &control_key)?;
+    let plan = Plan::new(
+        Privilege::require()?.clone(),
+        dir.to_owned(),
+        base,
+        wanted.nodes,
+        wanted.kex,
+        &control_key,
+    )?;
     let files = ControlFiles::in_dir(dir);
     files.write(&control_key, &wanted.control_user, &plan.nodes)?;
     let scratch = dir.join(SCRATCH);
@@ -169,13 +178,20 @@ fn wait_until_ready(owner: &Owner, plan: &Plan) -> Result<(Process, Vec<Node>)> 
 pub(crate) struct Process {
     pub(crate) pid: Pid,
     pub(crate) handle: Arc<OwnedFd>,
+    /// Whether it lives in another user namespace than ours, which must be entered first.
+    pub(crate) other_user: bool,
 }
 
 impl Process {
     /// The process must not end before this returns, or the number may be another's.
     pub(crate) fn new(pid: Pid) -> Result<Self> {
         let handle = sys::pidfd(pid).during(|| format!("watching process {pid}"))?;
+        let user = |pid: &str| {
+            let link = format!("/proc/{pid}/ns/user");
+            std::fs::read_link(&link).during(|| format!("reading {link}"))
+        };
         Ok(Self {
+            other_user: user(&pid.to_string())? != user("self")?,
             pid,
             handle: Arc::new(handle),
         })
@@ -308,7 +324,7 @@ impl Lab {
     #[must_use]
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
-        enter(&mut command, &self.hub.handle, Depth::Network, None);
+        enter(&mut command, &self.hub, Depth::Network, None);
         command
     }
 
@@ -323,12 +339,7 @@ impl Lab {
         command.args(["-c", line]);
         plain_environment(&mut command);
         let root = self.dir.join(SCRATCH).join(HUB_ROOT);
-        enter(
-            &mut command,
-            &self.hub.handle,
-            Depth::Everything,
-            Some(root),
-        );
+        enter(&mut command, &self.hub, Depth::Everything, Some(root));
         command
             .output()
             .during(|| format!("running a shell on the hub: {line}"))
@@ -440,7 +451,7 @@ impl Node {
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         plain_environment(&mut command);
-        enter(&mut command, &self.process.handle, Depth::Everything, None);
+        enter(&mut command, &self.process, Depth::Everything, None);
         command
     }
 

@@ -27,6 +27,9 @@ enum Action {
         /// Install debootstrap with apt-get if it is missing.
         #[arg(long)]
         install: bool,
+        /// Remove the image instead.
+        #[arg(long, conflicts_with = "install")]
+        remove: bool,
     },
     /// Start a lab that runs until `lab down`.
     Up {
@@ -98,9 +101,8 @@ fn run(arguments: Arguments) -> Result<ExitCode, LabError> {
         .dir
         .unwrap_or_else(|| base::location().with_file_name("up"));
     match arguments.command {
-        Action::Base { install } => {
-            println!("{}", base::ensure(install)?.display());
-        }
+        Action::Base { remove: true, .. } => base::remove_image()?,
+        Action::Base { install, .. } => println!("{}", base::ensure(install)?.display()),
         Action::Up { nodes, kex } => {
             let kex = match kex {
                 KexChoice::Fast => Kex::Fast,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::error::Result;
 use crate::keys::{KeyPair, KeyType};
 use crate::layer::{DEPLOY, Entry, NOVA, ROOT};
+use crate::privilege::Privilege;
 
 /// Where the lab's certificate authorities are on a node.
 pub(crate) const LAB_DIR: &str = "usr/local/share/lab";
@@ -40,6 +41,7 @@ pub(crate) struct NodePlan {
 /// A whole lab, before it exists.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
+    pub(crate) privilege: Privilege,
     /// The directory of the lab, on the machine that holds it.
     pub(crate) dir: PathBuf,
     /// The root of the base image.
@@ -60,6 +62,7 @@ fn address(number: usize) -> Ipv4Addr {
 impl Plan {
     /// Decides everything about a lab of `count` nodes whose control connection will use `control_key`.
     pub(crate) fn new(
+        privilege: Privilege,
         dir: PathBuf,
         base: PathBuf,
         count: usize,
@@ -82,6 +85,7 @@ impl Plan {
             Entry::file("etc/ssh/ssh_config.d/50-kex.conf", ROOT, 0o644, FAST_KEX),
         ];
         Ok(Self {
+            privilege,
             hub,
             dir,
             base,
@@ -274,7 +278,15 @@ mod tests {
     #[test]
     fn every_node_has_its_own_identity() {
         let key = KeyPair::generate(KeyType::Ed25519, "clearway").unwrap();
-        let plan = Plan::new("/x".into(), "/y".into(), 3, Kex::Fast, &key).unwrap();
+        let plan = Plan::new(
+            Privilege::Root,
+            "/x".into(),
+            "/y".into(),
+            3,
+            Kex::Fast,
+            &key,
+        )
+        .unwrap();
         let keys: std::collections::BTreeSet<_> = plan
             .nodes
             .iter()

@@ -4,6 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
@@ -29,7 +30,11 @@ pub(crate) fn make(directory: &Path, lower: &str) -> Result<PathBuf> {
         upper.display(),
         work.display()
     );
-    mount_at(&root, "overlay", MsFlags::empty(), Some(&layers))?;
+    mount_at(&root, "overlay", MsFlags::empty(), Some(&layers)).or_else(|_| {
+        // In a user namespace overlayfs may not use trusted.* attributes.
+        let layers = format!("{layers},userxattr");
+        mount_at(&root, "overlay", MsFlags::empty(), Some(&layers))
+    })?;
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     mount_at(&root.join("proc"), "proc", quiet | MsFlags::MS_NOEXEC, None)?;
     mount_at(&root.join("run"), "tmpfs", quiet, Some("mode=755"))?;
@@ -40,6 +45,13 @@ pub(crate) fn make(directory: &Path, lower: &str) -> Result<PathBuf> {
 fn mount_at(target: &Path, kind: &str, flags: MsFlags, options: Option<&str>) -> Result<()> {
     mount(Some(kind), target, Some(kind), flags, options)
         .during(|| format!("mounting {kind} at {}", target.display()))
+}
+
+fn bind_device(name: &str, path: &Path) -> Result<()> {
+    fs::File::create(path).during(|| format!("making {}", path.display()))?;
+    let (none, original) = (None::<&str>, Path::new("/dev").join(name));
+    mount(Some(&original), path, none, MsFlags::MS_BIND, none)
+        .during(|| format!("binding {}", original.display()))
 }
 
 fn make_devices(dev: &Path) -> Result<()> {
@@ -54,8 +66,13 @@ fn make_devices(dev: &Path) -> Result<()> {
     mount_at(dev, "tmpfs", MsFlags::MS_NOSUID, Some("mode=755"))?;
     for (name, major, minor) in DEVICES {
         let path = dev.join(name);
-        mknod(&path, SFlag::S_IFCHR, Mode::empty(), makedev(major, minor))
-            .during(|| format!("making {}", path.display()))?;
+        let made = mknod(&path, SFlag::S_IFCHR, Mode::empty(), makedev(major, minor));
+        if made == Err(Errno::EPERM) {
+            // Only the machine's root makes devices; its own will do.
+            bind_device(name, &path)?;
+            continue;
+        }
+        made.during(|| format!("making {}", path.display()))?;
         // Not subject to the umask.
         fs::set_permissions(&path, Permissions::from_mode(0o666))
             .during(|| format!("opening {} to all", path.display()))?;

@@ -64,6 +64,7 @@ fn guard(plan: &Plan, life: Life, report: OwnedFd) -> Result<()> {
     let _ = setsid();
     let report = sys::keep_only(report).during(|| "sorting descriptors".into())?;
     detach_streams(&plan.dir)?;
+    plan.privilege.enter()?;
     std::env::set_current_dir(&plan.dir).during(|| format!("entering {}", plan.dir.display()))?;
 
     let mut stop = SigSet::empty();
@@ -177,7 +178,7 @@ fn set_up(plan: &Plan, report: BorrowedFd<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A tmpfs that only this mount namespace sees becomes the current directory; `base` in it is the image, read-only.
+/// A tmpfs that only this mount namespace sees becomes the current directory; `base` in it is the image.
 fn mount_scratch(base: &Path) -> Result<()> {
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
@@ -196,14 +197,7 @@ fn mount_scratch(base: &Path) -> Result<()> {
     for dir in ["base", "common"] {
         fs::create_dir(dir).during(|| format!("making {dir}"))?;
     }
+    // Overlays name their layers in a list with separators; a fixed name for the base needs no escapes.
     mount(Some(base), "base", none, MsFlags::MS_BIND, none)
-        .during(|| format!("binding {}", base.display()))?;
-    mount(
-        none,
-        "base",
-        none,
-        MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY,
-        none,
-    )
-    .during(|| "making the base read-only".into())
+        .during(|| format!("binding {}", base.display()))
 }

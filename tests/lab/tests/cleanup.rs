@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use clearway_lab::Lab;
+use clearway_lab::{Lab, LabSupport};
 
 /// Everything of a lab that the machine could keep.
 struct Traces {
@@ -76,6 +76,9 @@ fn kill_hard(pid: i32) {
 
 #[test]
 fn nothing_is_left_when_the_lab_is_dropped() {
+    if LabSupport::skips_test() {
+        return;
+    }
     let lab = Lab::builder().nodes(2).start().unwrap();
     lab.node("node1")
         .sh("sleep 600 >/dev/null 2>&1 & :")
@@ -93,6 +96,9 @@ fn nothing_is_left_when_the_lab_is_dropped() {
 
 #[test]
 fn nothing_is_left_when_the_guard_or_the_hub_is_killed() {
+    if LabSupport::skips_test() {
+        return;
+    }
     for victim in [Lab::guard_pid, Lab::hub_pid] {
         let lab = Lab::builder().nodes(2).start().unwrap();
         let traces = Traces::of(&lab);
@@ -105,6 +111,9 @@ fn nothing_is_left_when_the_guard_or_the_hub_is_killed() {
 
 #[test]
 fn nothing_is_left_when_the_owner_is_killed() {
+    if LabSupport::skips_test() {
+        return;
+    }
     let mut owner = Command::new(std::env::current_exe().unwrap())
         .args([
             "--ignored",
@@ -171,6 +180,9 @@ fn traces_by_directory(dir: &Path) -> Traces {
 
 #[test]
 fn two_labs_live_side_by_side() {
+    if LabSupport::skips_test() {
+        return;
+    }
     let one = Lab::builder().nodes(2).start().unwrap();
     let two = Lab::builder().nodes(2).start().unwrap();
     let id = |lab: &Lab| lab.node("node1").sh("cat /etc/machine-id").unwrap().stdout;
@@ -184,6 +196,9 @@ fn two_labs_live_side_by_side() {
 
 #[test]
 fn a_lab_that_runs_until_stopped_is_found_again() {
+    if LabSupport::skips_test() {
+        return;
+    }
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("up");
     let started = Lab::builder()

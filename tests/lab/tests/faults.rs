@@ -1,9 +1,12 @@
 //! A sample of the catalogue does to OpenSSH what the files say; `lab verify` does all of it.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
-use clearway_lab::{Fault, Lab};
+use clearway_lab::{Fault, Lab, LabSupport};
 
 fn holds(id: &str) {
+    if LabSupport::skips_test() {
+        return;
+    }
     let fault = Fault::find(id).unwrap();
     let lab = Lab::for_fault(&fault).start().unwrap();
     lab.plant(&fault).unwrap();
@@ -54,6 +57,9 @@ fn host_certificates_stop_nothing() {
 
 #[test]
 fn a_fault_that_cannot_be_planted_is_an_error() {
+    if LabSupport::skips_test() {
+        return;
+    }
     let mut fault = Fault::find("known-hosts-missing").unwrap();
     fault.plant[0].run = "echo no such thing >&2; false".into();
     let lab = Lab::for_fault(&fault).start().unwrap();
@@ -67,6 +73,9 @@ fn a_fault_that_cannot_be_planted_is_an_error() {
 
 #[test]
 fn a_filtered_migration_network_leaves_the_control_connection() {
+    if LabSupport::skips_test() {
+        return;
+    }
     let fault = Fault::find("connection-filtered-for-all").unwrap();
     let lab = Lab::for_fault(&fault).start().unwrap();
     lab.plant(&fault).unwrap();
