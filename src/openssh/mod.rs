@@ -5,6 +5,7 @@
 
 mod address;
 mod base64;
+pub mod config;
 #[cfg(test)]
 mod fixtures;
 pub mod key;
