@@ -8,6 +8,7 @@ pub mod frame;
 pub mod inventory;
 pub mod ledger;
 pub mod openssh;
+pub mod proof;
 pub mod remote;
 pub mod report;
 pub mod run;

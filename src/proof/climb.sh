@@ -1,0 +1,285 @@
+# What runs on the client node, in the lane's context, after the frame's prelude and the settings. See program.rs.
+#
+# Few processes: builtins, and per leg beside ssh and scp one sed, one cmp and a timeout around each connection.
+# Nothing reads standard input. `w` is the worker, `i` the leg, `p` what is being waited for.
+
+umask 077
+unset SSH_AUTH_SOCK SSH_ASKPASS DISPLAY
+exec </dev/null
+main=$$
+t= p= pids= hound=
+
+have() {
+command -v "$1" >/dev/null 2>&1
+}
+
+# A private directory on a file system that takes a few KiB. The name cannot be guessed, and mkdir follows nothing.
+# The probe holds the bytes that channels without an 8-bit path like to damage, then random ones.
+scratch() {
+for d in /tmp /var/tmp /dev/shm; do
+t=$d/.clearway-$tag
+mkdir "$t" 2>/dev/null || continue
+if { printf '\000\377\r\n\n\r~.\001\033\n' && head -c 4085 /dev/urandom; } >"$t/probe" 2>/dev/null &&
+echo '#.' >"$t/last" && echo '#9' >"$t/nine" && mkdir "$t/empty"; then
+return 0
+fi
+rm -rf "$t"
+done
+t=
+return 1
+}
+
+# Hundredths of a second since the node started, in `up`.
+now() {
+read -r up d </proc/uptime
+up=${up%.*}${up#*.}
+}
+
+# Whether this worker takes the leg: creating a file is atomic.
+take() {
+set -C
+{ true >"$t/t$1"; } 2>/dev/null
+d=$?
+set +C
+return $d
+}
+
+pause() {
+sleep "$1" &
+p=$!
+wait $p
+p=
+}
+
+# Where there is no timeout(1).
+guard() {
+trap 'kill $s; exit' TERM
+sleep "$limit" &
+s=$!
+wait $s
+kill -TERM "$1"
+sleep 2
+kill -KILL "$1"
+}
+
+# One connection; its status in `rc`.
+run() {
+if [ -n "$T" ]; then
+$T "$limit" "$@" </dev/null >|"$o" 2>>"$e" &
+p=$!
+d=
+else
+"$@" </dev/null >|"$o" 2>>"$e" &
+p=$!
+guard $p </dev/null >/dev/null 2>&1 &
+d=$!
+fi
+echo $p >|"$t/p$w"
+wait $p
+rc=$?
+p=
+[ -z "$d" ] || kill $d 2>/dev/null
+}
+
+# Whether the connection was closed before the far end said who it is, and not by something that is no sshd.
+dropped() {
+d=$(cat "$e")
+case $d in
+*'Remote protocol version'* | *'Executing proxy '* | *'timed out'* | *': banner line 0: '[!EN]*) return 1 ;;
+*'xchange_identification: '* | *'banner exchange: '* | *'Connection closed by '* | *'onnection reset by '*) return 0 ;;
+esac
+return 1
+}
+
+# go N WORD...: connection N of the leg. Once more, and once only, when it was dropped before the banner.
+go() {
+n=$1
+shift
+e=$t/e$w.$n
+o=$t/o$w.$n
+echo "#$n" >|"$e"
+run "$@"
+if [ $rc != 0 ] && [ $again = 0 ] && dropped; then
+again=1
+pause "$rest"
+echo "#$n" >|"$e"
+run "$@"
+fi
+status="$status $n=$rc"
+if [ $rc = 0 ]; then good="$good $e"; else bad="$bad $e"; fi
+[ $rc = 0 ]
+}
+
+# What came back against what was sent. Start-up files of the far end may have written something before it.
+compare() {
+if have cmp; then
+cmp -s "$t/probe" "$o"
+d=$?
+[ $d = 0 ] || [ ! -s "$t/o$w.1" ] || { tail -c 4096 "$o" | cmp -s "$t/probe" -; d=$?; }
+else
+d=$(tail -c 4096 "$o" | cksum)
+[ "$(cksum <"$t/probe")" = "$d" ]
+d=$?
+fi
+status="$status c=$d"
+}
+
+# cold-push over scp: Nova's touch, rm and mkdir, a file there, read back, all removed.
+climb_push() {
+made=1
+if S 1 "$prepare"; then
+if C 2 "$t/probe" "$host:$raw/probe"; then
+S 3 "$collect" && compare
+else
+S 3 "$discard"
+fi
+fi
+made=
+}
+
+# cold-push over rsync: the directory and a file in it are made by a copy, as Nova makes them.
+climb_rsync() {
+made=1
+if S 1 "$prepare" && mkdir -p "$t/r$w/$raw" && : >|"$t/r$w/$raw/x.tmp"; then
+if R 2 --archive --relative --no-implied-dirs "$t/r$w/./${raw#/}" "$host:/" &&
+R 4 --archive --delete --include x.tmp --exclude '*' "$t/empty/" "$host:$raw" &&
+R 5 -r --sparse "$t/probe" "$host:$raw/probe" --compress; then
+S 3 "$collect" && compare
+else
+S 3 "$discard"
+fi
+fi
+rm -rf "$t/r$w"
+made=
+}
+
+# cold-pull: one copy from there. The file to write stands there already, so that a directory cannot take its place.
+climb_pull() {
+f=$t/f$w
+: >|"$f"
+C 1 "$host:/etc/machine-id" "$f"
+good="$good $t/nine $f"
+}
+
+# cold-push where nothing may be written there.
+climb_look() {
+if S 1 "$prepare"; then
+f=$t/f$w
+: >|"$f"
+C 2 "$host:/etc/machine-id" "$f"
+good="$good $t/nine $f"
+fi
+}
+
+# Whatever needs one command: a login, libvirt's helper.
+climb_one() {
+S 1 "$prepare"
+}
+
+leg() {
+take "$1" || return 0
+i=$1 name=$3 host=$4 machine=$5
+again=0 status= good= bad= noise= made=
+now
+began=$up
+"$2"
+now
+[ ! -s "$t/o$w.1" ] || noise=$(head -c 600 "$t/o$w.1" | tr '\n\000\r' '\037  ')
+d=$(sed -n "$brief" $good "$t/last")
+[ -z "$bad" ] || d=$d$us$(sed -n "$full" $bad "$t/last")
+if [ ${#d} -gt 3000 ]; then
+d=$(printf %s "$d" | head -c 1100)$us...$us$(printf %s "$d" | tail -c 1800)
+fi
+cw leg "$i" $(((up-began)*10)) $again "${status# }" "$noise" "$d"
+cw_flush 2>/dev/null || stop
+}
+
+# A worker is not wanted any more.
+stop() {
+trap : HUP INT TERM PIPE
+[ -z "$p" ] || kill -TERM "$p" 2>/dev/null
+if [ -n "$made" ]; then
+limit=5 again=1
+S 8 "rm -rf $far"
+fi
+echo $cw_c >|"$t/c$w"
+exit 0
+}
+
+work() {
+trap - EXIT
+trap stop HUP INT TERM PIPE
+w=$1 cw_c=0 cw_b= made=
+legs
+echo $cw_c >|"$t/c$w"
+exit 0
+}
+
+# Ends what is left after the deadline, or when the main process was killed.
+watch() {
+trap - EXIT
+trap 'kill $s 2>/dev/null; exit 0' TERM
+trap '' HUP INT PIPE
+while [ $total -gt 0 ] && kill -0 $main 2>/dev/null; do
+sleep 2 &
+s=$!
+wait $s
+total=$((total-2))
+done
+: >|"$t/late"
+kill -TERM $main $pids 2>/dev/null
+sleep 8 &
+s=$!
+wait $s
+for f in "$t"/p*; do
+read -r d <"$f" && kill -TERM $d 2>/dev/null
+done
+kill -KILL $main $pids 2>/dev/null
+rm -rf "$t"
+}
+
+finish() {
+for f in "$t"/c[0-9]*; do
+[ ! -e "$f" ] || { read -r d <"$f" && cw_c=$((cw_c+d)); }
+done
+cw_end 2>/dev/null
+rm -rf "$t"
+t=
+[ -z "$hound" ] || kill $hound 2>/dev/null
+exit 0
+}
+
+halt() {
+trap : HUP INT TERM PIPE
+kill -TERM $pids 2>/dev/null
+for d in $pids; do wait $d; done
+if [ -e "$t/late" ]; then cw stopped deadline; else cw stopped signal; fi
+finish
+}
+
+climb() {
+if ! scratch; then
+cw failed 'no directory takes temporary files: /tmp, /var/tmp, /dev/shm'
+cw_end
+exit 0
+fi
+trap '[ -z "$t" ] || rm -rf "$t"' EXIT
+trap halt HUP INT TERM PIPE
+for d in $tools; do have "$d" || cw missing "$d"; done
+T=
+if timeout -k 1 1 true 2>/dev/null; then T='timeout -k 2'; fi
+# Nothing that a far end sends fills a disk. Large enough for a known_hosts that ssh adds a line to.
+ulimit -f 65536
+ulimit -c 0
+cw_flush
+d=0
+while [ $d -lt $workers ]; do
+d=$((d+1))
+work $d &
+pids="$pids $!"
+done
+watch >/dev/null 2>&1 &
+hound=$!
+for d in $pids; do wait $d; done
+finish
+}

@@ -1,0 +1,75 @@
+//! Legs that work.
+
+use std::time::Duration;
+
+use clearway::domain::{Depth, Evidence, Lane, Leg, Step, Transport};
+use clearway::proof::Settings;
+use clearway_lab::Lab;
+
+use super::support::*;
+
+#[test]
+fn healthy_legs_work_in_every_lane_and_leave_nothing() {
+    let lab = Lab::builder().nodes(3).start().unwrap();
+    let lanes = [Lane::ColdPush, Lane::ColdPull];
+    let legs: Vec<_> = [2, 3]
+        .into_iter()
+        .flat_map(|server| lanes.map(|lane| leg(&lab, lane, 1, server)))
+        .collect();
+    let proofs = climb_with(&lab, &settings(), legs.clone());
+    for (leg, proof) in legs.iter().zip(&proofs) {
+        assert_eq!(
+            (proof.reached, proof.outcome),
+            works(Step::Copy),
+            "{:?} {proof:#?}",
+            leg.id
+        );
+        assert!(proof.millis > 0);
+        assert!(
+            matches!(proof.evidence[0], Evidence::Key { .. }),
+            "{proof:#?}"
+        );
+    }
+    nothing_is_left(&lab, Duration::from_secs(8));
+}
+
+#[test]
+fn every_lane_transport_and_depth_works_on_healthy_nodes() {
+    let lab = Lab::builder().nodes(2).start().unwrap();
+    sh(&lab, 2, LIBVIRT);
+    let rsync = Leg {
+        transport: Transport::Rsync,
+        ..leg(&lab, Lane::ColdPush, 1, 2)
+    };
+    let push = leg(&lab, Lane::ColdPush, 1, 2);
+    let pull = leg(&lab, Lane::ColdPull, 1, 2);
+    let live = leg(&lab, Lane::Live, 1, 2);
+    let at = |depth, write| Settings {
+        depth,
+        write,
+        ..settings()
+    };
+    for (leg, settings, reached) in [
+        (&live, at(Depth::Copy, true), Step::Command),
+        (&rsync, at(Depth::Copy, true), Step::Copy),
+        (&push, at(Depth::Copy, false), Step::Login),
+        (&rsync, at(Depth::Copy, false), Step::Login),
+        (&pull, at(Depth::Copy, false), Step::Copy),
+        (&push, at(Depth::Login, true), Step::Login),
+        (&pull, at(Depth::Login, true), Step::Login),
+        (&live, at(Depth::Login, true), Step::Login),
+        (&push, at(Depth::Connect, true), Step::HostKey),
+        (&live, at(Depth::Connect, true), Step::HostKey),
+    ] {
+        let proof = climb_with(&lab, &settings, vec![leg.clone()]).remove(0);
+        let seen = (proof.reached, proof.outcome);
+        assert_eq!(seen, works(reached), "{leg:?} {settings:?} {proof:#?}");
+    }
+    // Nothing of Nova's directory was touched but what was made for the probe.
+    let mode = lab
+        .node("node2")
+        .sh(&format!("stat -c %a {INSTANCES}"))
+        .unwrap();
+    assert_eq!(mode.stdout, b"755\n");
+    nothing_is_left(&lab, Duration::from_secs(15));
+}
