@@ -17,8 +17,8 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use crate::apt::{Release, mirror};
 use crate::enter::be_inside;
 use crate::error::{During, LabError, Result, chain};
-use crate::layer::{self, DEPLOY, Entry, NOVA, ROOT};
-use crate::privilege::{Privilege, find_program};
+use crate::layer::{self, DEPLOY, Entry, LIBVIRT_GROUP, NOVA, ROOT};
+use crate::privilege::{Privilege, find_program, in_user_namespace};
 use crate::sys;
 
 /// What the image has beyond the packages that every Debian needs.
@@ -36,7 +36,7 @@ const PACKAGES: [&str; 10] = [
 ];
 
 /// Changes of this module that the stamp would not show.
-const RECIPE: u32 = 1;
+const RECIPE: u32 = 2;
 
 /// Translations, manuals and package lists: half of the image, and nothing that a node uses.
 const SUPERFLUOUS: [&str; 8] = [
@@ -102,7 +102,7 @@ pub fn ensure(install: bool) -> Result<PathBuf> {
     }
 
     require_debootstrap(&base, install)?;
-    as_root(privilege, || build(&base, privilege))?;
+    as_root(privilege, || build(&base))?;
     Ok(base.join("root"))
 }
 
@@ -135,14 +135,14 @@ fn as_root(privilege: &Privilege, work: impl FnOnce() -> Result<()>) -> Result<(
     }
 }
 
-fn build(base: &Path, privilege: &Privilege) -> Result<()> {
+fn build(base: &Path) -> Result<()> {
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
     let building = base.with_extension("building");
     remove(&building)?;
     fs::create_dir(&building).during(|| format!("making {}", building.display()))?;
     let release = Release::of_this_machine();
     let root = building.join("root");
-    bootstrap(privilege, &release, &root, &base.with_extension("log"))?;
+    bootstrap(&release, &root, &base.with_extension("log"))?;
     furnish(&root)?;
     fs::write(building.join("recipe"), recipe(&release)).during(|| "writing the recipe".into())?;
 
@@ -222,7 +222,7 @@ fn require_debootstrap(base: &Path, install: bool) -> Result<()> {
 }
 
 /// Runs debootstrap in mount and pid namespaces of its own, so that nothing of it stays when it is killed.
-fn bootstrap(privilege: &Privilege, release: &Release, root: &Path, log: &Path) -> Result<()> {
+fn bootstrap(release: &Release, root: &Path, log: &Path) -> Result<()> {
     let log_file = File::create(log).during(|| format!("making {}", log.display()))?;
     let second = log_file
         .try_clone()
@@ -238,8 +238,8 @@ fn bootstrap(privilege: &Privilege, release: &Release, root: &Path, log: &Path) 
             "PATH",
             "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         )
-        // Where devices cannot be made, debootstrap must not insist on making them.
-        .envs((*privilege != Privilege::Root).then_some(("container", "lxc")))
+        // Only the machine's root makes devices, and debootstrap must not insist on it.
+        .envs(in_user_namespace().then_some(("container", "lxc")))
         .stdin(Stdio::null())
         .stdout(log_file)
         .stderr(second);
@@ -324,9 +324,13 @@ fn furnish(root: &Path) -> Result<()> {
     append(
         root,
         "etc/group",
-        &format!("nova:x:{nova}:\ndeploy:x:{deploy}:\n"),
+        &format!("nova:x:{nova}:\ndeploy:x:{deploy}:\nlibvirt:x:{LIBVIRT_GROUP}:nova\n"),
     )?;
-    append(root, "etc/gshadow", "nova:!::\ndeploy:!::\n")?;
+    append(
+        root,
+        "etc/gshadow",
+        "nova:!::\ndeploy:!::\nlibvirt:!::nova\n",
+    )?;
     layer::write(
         root,
         &[

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use nix::sched::{CloneFlags, setns};
 
-use crate::lab::Process;
+use crate::process::Process;
 use crate::sys;
 
 /// How far a command goes into the namespaces of a process of the lab.

@@ -168,17 +168,6 @@ pub enum Step {
     Copy,
 }
 
-/// What the fault needs of the machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Needs {
-    /// Several accounts, PAM, packet filters: root, or a range of subordinate ids.
-    #[default]
-    Full,
-    /// Only nova's own files and the network.
-    Reduced,
-}
-
 /// How the lab differs from the default one.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -223,9 +212,6 @@ pub struct Fault {
     /// Codes of findings that must be reported.
     #[serde(default)]
     pub findings: Vec<String>,
-    /// What it needs of the machine.
-    #[serde(default)]
-    pub needs: Needs,
     /// Words that OpenSSH itself says on every broken leg, on either stream, for the lab's own test.
     pub says: Option<String>,
     /// Words that the answering node's auth.log then holds.

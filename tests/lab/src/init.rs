@@ -3,11 +3,12 @@
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, send};
@@ -15,6 +16,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
 
 use crate::error::{During, LabError, Result, chain};
+use crate::layer::LIBVIRT_GROUP;
 use crate::net::{self, Netlink};
 use crate::plan::NodePlan;
 use crate::{rootfs, sys, syslog};
@@ -49,48 +51,63 @@ fn live(node: &NodePlan, hub: &Netlink, report: BorrowedFd<'_>) -> Result<Never>
     let log = UnixDatagram::bind("/dev/log").during(|| "binding /dev/log".into())?;
     fs::set_permissions("/dev/log", Permissions::from_mode(0o666))
         .during(|| "opening /dev/log to all".into())?;
+    let libvirt = listen_as_libvirt()?;
     let sshd = start_sshd()?;
     sys::reap_automatically().during(|| "setting SIGCHLD".into())?;
 
     let mut announced = false;
-    let mut datagram = [0; 16 * 1024];
     loop {
-        if !announced {
-            wait_for_words(log.as_fd(), sshd.as_fd())?;
+        let woken = wait(log.as_fd(), libvirt.as_fd(), sshd.as_fd(), announced)?;
+        if woken.libvirt {
+            // Whoever connects is hung up on: a daemon is there, and no more is needed here.
+            drop(libvirt.accept());
         }
-        let length = match log.recv(&mut datagram) {
-            Ok(length) => length,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error).during(|| "receiving from /dev/log".into()),
-        };
-        let entry = syslog::line(&datagram[..length], &node.name);
-        // A full or read-only disk may be the fault that a test has planted: logging goes on when it can.
-        let _ = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(entry.file)
-            .and_then(|mut file| file.write_all(&entry.line));
-        if !announced && find(&entry.line, b"Server listening on") {
+        if woken.log && record(&log, &node.name)? && !announced {
             announced = true;
-            send(
-                report.as_raw_fd(),
-                format!("ready {}", node.number).as_bytes(),
-                MsgFlags::empty(),
-            )
-            .during(|| "announcing the node".into())?;
+            let ready = format!("ready {}", node.number);
+            send(report.as_raw_fd(), ready.as_bytes(), MsgFlags::empty())
+                .during(|| "announcing the node".into())?;
         }
     }
 }
 
-/// Waits for something to log, unless sshd ends first.
-fn wait_for_words(log: BorrowedFd<'_>, sshd: BorrowedFd<'_>) -> Result<()> {
-    let mut watched = [
-        PollFd::new(log, PollFlags::POLLIN),
-        PollFd::new(sshd, PollFlags::POLLIN),
-    ];
-    poll(&mut watched, PollTimeout::NONE).during(|| "waiting for sshd".into())?;
-    let logged = watched[0].any().unwrap_or(false);
-    if !logged {
+/// The socket of a libvirt daemon, as Debian's libvirtd makes it.
+fn listen_as_libvirt() -> Result<UnixListener> {
+    const SOCKET: &str = "/run/libvirt/libvirt-sock";
+    fs::create_dir("/run/libvirt").during(|| "making /run/libvirt".into())?;
+    let socket = UnixListener::bind(SOCKET).during(|| format!("binding {SOCKET}"))?;
+    chown(SOCKET, None, Some(LIBVIRT_GROUP))
+        .and_then(|()| fs::set_permissions(SOCKET, Permissions::from_mode(0o770)))
+        .during(|| format!("giving {SOCKET} to its group"))?;
+    Ok(socket)
+}
+
+struct Woken {
+    log: bool,
+    libvirt: bool,
+}
+
+/// Waits for something to do. Until the node is announced, sshd must not end.
+fn wait(
+    log: BorrowedFd<'_>,
+    libvirt: BorrowedFd<'_>,
+    sshd: BorrowedFd<'_>,
+    announced: bool,
+) -> Result<Woken> {
+    let mut watched = [log, libvirt, sshd].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+    let watched = if announced {
+        &mut watched[..2]
+    } else {
+        &mut watched[..]
+    };
+    match poll(watched, PollTimeout::NONE) {
+        Err(Errno::EINTR) => {}
+        done => {
+            done.during(|| "waiting for messages".into())?;
+        }
+    }
+    let ready: Vec<bool> = watched.iter().map(|fd| fd.any().unwrap_or(false)).collect();
+    if ready == [false, false, true] {
         return Err(LabError::Start {
             why: format!(
                 "sshd ended: {}",
@@ -98,11 +115,27 @@ fn wait_for_words(log: BorrowedFd<'_>, sshd: BorrowedFd<'_>) -> Result<()> {
             ),
         });
     }
-    Ok(())
+    Ok(Woken {
+        log: ready[0],
+        libvirt: ready[1],
+    })
 }
 
-fn find(line: &[u8], words: &[u8]) -> bool {
-    line.windows(words.len()).any(|window| window == words)
+/// Writes one message to the log; true if it says that sshd is ready.
+fn record(log: &UnixDatagram, hostname: &str) -> Result<bool> {
+    let mut datagram = [0; 16 * 1024];
+    let length = log
+        .recv(&mut datagram)
+        .during(|| "receiving from /dev/log".into())?;
+    let entry = syslog::line(&datagram[..length], hostname);
+    // A full or read-only disk may be the fault that a test has planted: logging goes on when it can.
+    let _ = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(entry.file)
+        .and_then(|mut file| file.write_all(&entry.line));
+    let words = b"Server listening on";
+    Ok(entry.line.windows(words.len()).any(|part| part == words))
 }
 
 /// Makes the node's root directory the root of everything.

@@ -27,6 +27,9 @@ pub(crate) const DEPLOY: Owner = Owner {
     gid: 1500,
 };
 
+/// Who may use libvirt's socket.
+pub(crate) const LIBVIRT_GROUP: u32 = 64055;
+
 /// One directory or file of a layer.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {

@@ -14,6 +14,7 @@
 
 mod apt;
 pub mod base;
+mod builder;
 mod enter;
 mod error;
 mod fault;
@@ -23,9 +24,11 @@ mod keys;
 mod lab;
 mod layer;
 mod net;
+mod node;
 mod plan;
 mod plant;
 mod privilege;
+mod process;
 mod report;
 mod rootfs;
 mod state;
@@ -34,9 +37,11 @@ mod sys;
 mod syslog;
 mod verify;
 
+pub use builder::Builder;
 pub use error::{LabError, Result};
-pub use fault::{ExpectedLeg, Fault, LabOptions, Lane, Needs, Place, Plant, Step, Verdict};
-pub use lab::{Builder, Lab, Node};
+pub use fault::{ExpectedLeg, Fault, LabOptions, Lane, Place, Plant, Step, Verdict};
+pub use lab::Lab;
+pub use node::Node;
 pub use plan::Kex;
 pub use privilege::LabSupport;
 pub use verify::Mismatch;

@@ -4,7 +4,8 @@ use std::process::Output;
 
 use crate::error::{LabError, Result};
 use crate::fault::{Fault, Place, Plant};
-use crate::lab::{Lab, Node};
+use crate::lab::Lab;
+use crate::node::Node;
 use crate::plan::LAB_DIR;
 
 impl Lab {

@@ -18,10 +18,8 @@ use crate::sys;
 /// What a lab on this machine can show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LabSupport {
-    /// Everything.
+    /// Everything: as root, or in a user namespace with the user's subordinate ids.
     Full,
-    /// A lab with what the text says missing.
-    Reduced(&'static str),
     /// No lab, for this reason. Tests skip, saying it.
     None(String),
 }
@@ -36,16 +34,16 @@ impl LabSupport {
         }
     }
 
-    /// Whether a test that needs the full lab must be skipped; says so and why on stderr.
+    /// Whether a test that needs a lab must be skipped; says so and why on stderr.
     #[must_use]
     pub fn skips_test() -> bool {
-        let why = match Self::detect() {
-            Self::Full => return false,
-            Self::Reduced(missing) => missing.to_owned(),
-            Self::None(why) => why,
-        };
-        eprintln!("SKIPPED: {why}");
-        true
+        match Self::detect() {
+            Self::Full => false,
+            Self::None(why) => {
+                eprintln!("SKIPPED: {why}");
+                true
+            }
+        }
     }
 }
 
@@ -217,6 +215,12 @@ fn first_range(text: &str, name: Option<&str>, uid: u32) -> Option<u32> {
         let count: u32 = fields.next()?.parse().ok()?;
         ((owner == uid || Some(owner) == name) && count >= NEEDED).then_some(start)
     })
+}
+
+/// Whether not every id of the machine exists here (user_namespaces(7), "uid_map").
+pub(crate) fn in_user_namespace() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_whitespace().collect::<Vec<_>>() != ["0", "0", "4294967295"]
 }
 
 /// Looks in the places where administrators' programs are, too.

@@ -9,7 +9,9 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{During, LabError, Result};
-use crate::lab::{Lab, Node, Process};
+use crate::lab::Lab;
+use crate::node::Node;
+use crate::process::Process;
 
 const FILE: &str = "lab.json";
 

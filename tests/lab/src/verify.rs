@@ -6,7 +6,8 @@ use std::thread;
 
 use crate::error::Result;
 use crate::fault::{ExpectedLeg, Fault, Lane, Verdict};
-use crate::lab::{Lab, Node};
+use crate::lab::Lab;
+use crate::node::Node;
 
 /// One leg on which OpenSSH and the fault's file do not agree.
 #[derive(Clone, Debug)]
@@ -205,10 +206,11 @@ impl Settings {
         let instances = value("instances_path").unwrap_or_default();
         let uri = value("live_migration_uri").unwrap_or_default();
         Self {
+            // Nova's defaults: the address of the default route, and the host name.
             address: value("migration_inbound_addr")
                 .or_else(|| value("my_ip"))
-                .unwrap_or_default(),
-            host: value("host").unwrap_or_default(),
+                .unwrap_or_else(|| node.address().to_string()),
+            host: value("host").unwrap_or_else(|| node.name().to_owned()),
             instances: instances.replace("$state_path", "/var/lib/nova"),
             rsync: value("remote_filesystem_transport").as_deref() == Some("rsync"),
             live_user: uri
@@ -224,7 +226,8 @@ const CLIMB: &str = r#"
 lane=$1 name=$2 expected=$3 copy=$4 instances=$5
 shift 5
 opts='-o BatchMode=yes -o ConnectTimeout=3 -o ServerAliveInterval=1 -o ServerAliveCountMax=3 -o UpdateHostKeys=no'
-answer=$(ssh -n -T $opts "$@" -- "$name" uname -n) || { echo "$answer"; exit 1; }
+[ $lane = live ] && then='&& nc -U /run/libvirt/libvirt-sock </dev/null' || then=
+answer=$(ssh -n -T $opts "$@" -- "$name" "uname -n $then") || { echo "$answer"; exit 1; }
 [ "$answer" = "$expected" ] || { echo "answered: $answer"; exit 1; }
 copy() { case $copy in scp) scp -q -r $opts "$1" "$2" ;; rsync) rsync -r --sparse -e "ssh $opts" "$1" "$2" ;; esac; }
 case $lane in

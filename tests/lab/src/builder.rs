@@ -1,0 +1,174 @@
+//! Starting a lab.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::error::{During, LabError, Result};
+use crate::inventory::ControlFiles;
+use crate::keys::{KeyPair, KeyType};
+use crate::lab::{Lab, Owner};
+use crate::node::Node;
+use crate::plan::{Kex, Plan};
+use crate::privilege::Privilege;
+use crate::process::Process;
+use crate::report::{Report, Reports};
+use crate::supervisor::{self, Life, SCRATCH};
+use crate::{base, state};
+
+/// What a lab shall be. Made by [`Lab::builder`].
+#[derive(Clone, Debug)]
+pub struct Builder {
+    nodes: usize,
+    kex: Kex,
+    control_user: String,
+    dir: Option<PathBuf>,
+    life: Life,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            nodes: 3,
+            kex: Kex::default(),
+            control_user: "deploy".into(),
+            dir: None,
+            life: Life::WithOwner,
+        }
+    }
+}
+
+impl Builder {
+    /// How many nodes (3 unless told). They are called `node1`, `node2` and so on.
+    #[must_use]
+    pub fn nodes(mut self, count: usize) -> Self {
+        self.nodes = count;
+        self
+    }
+
+    /// Which key exchange the nodes' clients use (the fast one unless told).
+    #[must_use]
+    pub fn kex(mut self, kex: Kex) -> Self {
+        self.kex = kex;
+        self
+    }
+
+    /// The account that the inventory names for the control connection: `deploy`, which may use sudo, unless told.
+    #[must_use]
+    pub fn control_user(mut self, user: &str) -> Self {
+        user.clone_into(&mut self.control_user);
+        self
+    }
+
+    /// Puts the lab's files into this directory, which must not exist or be empty, instead of a temporary one.
+    #[must_use]
+    pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.dir = Some(dir.into());
+        self
+    }
+
+    /// Lets the lab go on when its owner ends, until [`Lab::stop`] or SIGTERM to its guard.
+    #[must_use]
+    pub fn until_stopped(mut self) -> Self {
+        self.life = Life::UntilStopped;
+        self
+    }
+
+    /// Starts the lab and returns when every node's sshd listens. [`LabSupport::detect`](crate::LabSupport::detect)
+    /// says beforehand whether this machine can hold one.
+    ///
+    /// Makes the base image first if it is missing and can be made (about a minute, once).
+    ///
+    /// # Errors
+    /// See [`LabError`]; whatever had been started is gone by then.
+    pub fn start(self) -> Result<Lab> {
+        let base = base::ensure(false)?;
+        let dir = match &self.dir {
+            Some(dir) => state::prepare_dir(dir)?,
+            None => tempfile::Builder::new()
+                .prefix("clearway-lab.")
+                .tempdir()
+                .during(|| "making a temporary directory".into())?
+                .keep(),
+        };
+        let lab = start_in(&dir, base, &self);
+        if lab.is_err() {
+            let _ = std::fs::remove_dir_all(&dir);
+        }
+        lab
+    }
+}
+
+fn start_in(dir: &Path, base: PathBuf, wanted: &Builder) -> Result<Lab> {
+    let control_key = KeyPair::generate(KeyType::Ed25519, "clearway")?;
+    let plan = Plan::new(
+        Privilege::require()?.clone(),
+        dir.to_owned(),
+        base,
+        wanted.nodes,
+        wanted.kex,
+        &control_key,
+    )?;
+    let files = ControlFiles::in_dir(dir);
+    files.write(&control_key, &wanted.control_user, &plan.nodes)?;
+    let scratch = dir.join(SCRATCH);
+    std::fs::create_dir(&scratch).during(|| format!("making {}", scratch.display()))?;
+
+    let (reports, theirs) = Reports::channel()?;
+    let guard = Process::new(supervisor::start(&plan, wanted.life, theirs)?)?;
+    let owner = Owner {
+        guard: guard.clone(),
+        reports: Some(reports),
+        dir: dir.to_owned(),
+    };
+    // From here on an early return stops the lab, by dropping `owner`.
+    let (hub, nodes) = wait_until_ready(&owner, &plan)?;
+    let mut lab = Lab {
+        dir: dir.to_owned(),
+        files,
+        guard,
+        hub,
+        nodes,
+        owner: Some(owner),
+    };
+    if wanted.life == Life::UntilStopped {
+        state::save(&lab)?;
+        if let Some(owner) = lab.owner.take() {
+            owner.let_go();
+        }
+    }
+    Ok(lab)
+}
+
+fn wait_until_ready(owner: &Owner, plan: &Plan) -> Result<(Process, Vec<Node>)> {
+    let reports = owner.reports.as_ref().expect("taken only by drop");
+    let patience = Duration::from_secs(20) + Duration::from_millis(200) * plan.nodes.len() as u32;
+    let deadline = Instant::now() + patience;
+    let mut hub = None;
+    let mut nodes: Vec<Option<Node>> = plan.nodes.iter().map(|_| None).collect();
+    while hub.is_none() || nodes.iter().any(Option::is_none) {
+        match reports.next(deadline)? {
+            Report::Hub(pid) => hub = Some(Process::new(pid)?),
+            Report::Node(number, pid) => {
+                if let (Some(slot), Some(planned)) =
+                    (nodes.get_mut(number - 1), plan.nodes.get(number - 1))
+                {
+                    *slot = Some(Node::new(planned, Process::new(pid)?));
+                }
+            }
+            Report::Failed(why) => return Err(LabError::Start { why }),
+            end @ (Report::Ended | Report::Silence) => {
+                let log = std::fs::read_to_string(plan.dir.join(supervisor::LOG));
+                let missing = nodes.iter().filter(|node| node.is_none()).count();
+                return Err(LabError::Start {
+                    why: format!(
+                        "{} nodes are not ready ({end:?}); {}",
+                        missing,
+                        log.unwrap_or_default().trim()
+                    ),
+                });
+            }
+        }
+    }
+    let hub = hub.expect("the loop ends with a hub");
+    Ok((hub, nodes.into_iter().flatten().collect()))
+}
