@@ -4,6 +4,7 @@ use std::fmt;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
+use sha1::block_api::compress;
 
 use crate::openssh::base64;
 
@@ -35,10 +36,9 @@ impl HashedName {
     /// Hashes a name, which must be in the form that is looked up: lower case, `[name]:port` for ports other than 22.
     #[must_use]
     pub fn new(name: &str, salt: [u8; 20]) -> Self {
-        let hash = SaltedHasher::new(&salt).hash(name.as_bytes());
         Self {
             salt,
-            hash: Some(hash),
+            hash: Some(hmac_sha1(&salt, name.as_bytes())),
         }
     }
 
@@ -46,15 +46,12 @@ impl HashedName {
     #[must_use]
     pub fn matches(&self, name: &[u8]) -> bool {
         self.hash
-            .is_some_and(|hash| SaltedHasher::new(&self.salt).hash(name) == hash)
+            .is_some_and(|hash| hmac_sha1(&self.salt, name) == hash)
     }
 
     /// For trying many names; nothing if it can match none.
     pub(super) fn matcher(&self) -> Option<HashMatcher> {
-        Some(HashMatcher {
-            hasher: SaltedHasher::new(&self.salt),
-            hash: self.hash?,
-        })
+        Some(HashMatcher::new(&self.salt, &self.hash?))
     }
 }
 
@@ -74,32 +71,112 @@ impl fmt::Debug for HashedName {
     }
 }
 
-/// HMAC with its key schedule done, so that each further name costs two blocks of SHA-1.
-struct SaltedHasher(Hmac<Sha1>);
+fn hmac_sha1(salt: &[u8; 20], name: &[u8]) -> [u8; 20] {
+    let hmac = Hmac::<Sha1>::new_from_slice(salt).expect("HMAC takes keys of any length");
+    hmac.chain_update(name).finalize().into_bytes().into()
+}
 
-impl SaltedHasher {
-    fn new(salt: &[u8; 20]) -> Self {
-        Self(Hmac::new_from_slice(salt).expect("HMAC takes keys of any length"))
-    }
+type Sha1State = [u32; 5];
 
-    fn hash(&self, name: &[u8]) -> [u8; 20] {
-        self.0
-            .clone()
-            .chain_update(name)
-            .finalize()
-            .into_bytes()
-            .into()
+/// A name laid out for the inner hash, so that trying it costs no more than the two blocks of SHA-1 that HMAC needs.
+pub(super) struct HashableName {
+    first: [u8; 64],
+    /// Empty for names of up to 55 bytes; the others must not make all names slow to reach.
+    more: Box<[[u8; 64]]>,
+}
+
+impl HashableName {
+    pub(super) fn new(name: &[u8]) -> Self {
+        let blocks = final_blocks(name);
+        let (first, more) = blocks.split_first().expect("padding never leaves it empty");
+        Self {
+            first: *first,
+            more: more.into(),
+        }
     }
+}
+
+/// What is hashed after the first block of a keyed hash: the message, then SHA-1's padding and length.
+fn final_blocks(message: &[u8]) -> Vec<[u8; 64]> {
+    let bits = (64 + message.len() as u64) * 8;
+    let mut bytes = message.to_vec();
+    bytes.push(0x80);
+    bytes.resize((bytes.len() + 8).next_multiple_of(64) - 8, 0);
+    bytes.extend(bits.to_be_bytes());
+    let (blocks, rest) = bytes.as_chunks();
+    debug_assert!(rest.is_empty(), "padded to whole blocks");
+    blocks.to_vec()
 }
 
 /// A hashed name, ready to be compared with many names.
 pub(super) struct HashMatcher {
-    hasher: SaltedHasher,
-    hash: [u8; 20],
+    inner: Sha1State,
+    outer: Sha1State,
+    hash: Sha1State,
 }
 
 impl HashMatcher {
-    pub(super) fn matches(&self, name: &[u8]) -> bool {
-        self.hasher.hash(name) == self.hash
+    fn new(salt: &[u8; 20], hash: &[u8; 20]) -> Self {
+        let keyed = |pad: u8| {
+            let mut block = [pad; 64];
+            for (byte, salt) in block.iter_mut().zip(salt) {
+                *byte ^= salt;
+            }
+            // The initial value of SHA-1 (FIPS 180-4, 5.3.1).
+            let mut state = [
+                0x6745_2301,
+                0xefcd_ab89,
+                0x98ba_dcfe,
+                0x1032_5476,
+                0xc3d2_e1f0,
+            ];
+            compress(&mut state, &[block]);
+            state
+        };
+        let mut words = [0; 5];
+        let (bytes, _) = hash.as_chunks();
+        for (word, bytes) in words.iter_mut().zip(bytes) {
+            *word = u32::from_be_bytes(*bytes);
+        }
+        Self {
+            inner: keyed(0x36),
+            outer: keyed(0x5c),
+            hash: words,
+        }
+    }
+
+    pub(super) fn matches(&self, name: &HashableName) -> bool {
+        let mut inner = self.inner;
+        compress(&mut inner, &[name.first]);
+        if !name.more.is_empty() {
+            compress(&mut inner, &name.more);
+        }
+        let mut block = [0; 64];
+        let (places, _) = block.as_chunks_mut();
+        for (place, word) in places.iter_mut().zip(inner) {
+            *place = word.to_be_bytes();
+        }
+        block[20] = 0x80;
+        block[62..].copy_from_slice(&(8_u16 * (64 + 20)).to_be_bytes());
+        let mut outer = self.outer;
+        compress(&mut outer, &[block]);
+        outer == self.hash
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_fast_comparison_is_hmac(name in "[a-z0-9.\\[\\]:-]{0,140}", salt: [u8; 20], other in "[a-z]{0,3}") {
+            let hashed = HashedName::new(&name, salt);
+            let matcher = hashed.matcher().expect("a hash");
+            prop_assert!(matcher.matches(&HashableName::new(name.as_bytes())));
+            prop_assert_eq!(matcher.matches(&HashableName::new(other.as_bytes())), name == other);
+            prop_assert_eq!(HashedName::parse(hashed.to_string().as_bytes()), Some(hashed));
+        }
     }
 }

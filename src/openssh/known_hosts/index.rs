@@ -17,13 +17,16 @@ use super::document::Hosts;
 use super::query::{HostKeyContext, HostName};
 use super::set::KnownHostsSet;
 
-/// A name that will be asked for, and the keys that the host behind it may show.
+/// A name of a host, and the keys that the host may show.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     /// A name in the form that is looked up; see [`HostName::names`].
     pub name: String,
     /// The host's keys: on its disk and served. Certificates count as their plain keys.
     pub keys: Arc<[PublicKey]>,
+    /// Whether it will be asked for. Announce all other names and addresses of the host too, with `false`: each one spares the
+    /// comparison of its hashed lines with everybody's names.
+    pub dialled: bool,
 }
 
 /// Number of a line in the index: the order of files and lines.
@@ -51,6 +54,7 @@ pub struct KnownHostsIndex {
 #[derive(Debug)]
 pub(super) struct Name {
     pub(super) text: Box<str>,
+    pub(super) dialled: bool,
     keys: Vec<Arc<[PublicKey]>>,
     pub(super) hashed_lines: Vec<EntryId>,
 }
@@ -153,13 +157,16 @@ impl KnownHostsIndex {
             .numbers
             .entry(candidate.name.as_str().into())
             .or_insert_with(|| {
+                let text = candidate.name.into();
                 self.names.push(Name {
-                    text: candidate.name.into(),
+                    text,
+                    dialled: false,
                     keys: Vec::new(),
                     hashed_lines: Vec::new(),
                 });
                 self.names.len() - 1
             });
+        self.names[number].dialled |= candidate.dialled;
         let keys = &mut self.names[number].keys;
         if !keys.iter().any(|known| Arc::ptr_eq(known, &candidate.keys)) {
             keys.push(candidate.keys);
@@ -194,7 +201,7 @@ impl KnownHostsIndex {
     fn find_for(&self, name: &str, offered: Option<&PublicKey>) -> Vec<Found<'_>> {
         let mut ids = self.plain_lines(name);
         let known = self.numbers.get(name).map(|number| &self.names[*number]);
-        let announced = known.is_some_and(|known| {
+        let announced = known.filter(|known| known.dialled).is_some_and(|known| {
             offered.is_none_or(|offered| {
                 known
                     .keys()

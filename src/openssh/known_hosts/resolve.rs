@@ -1,14 +1,15 @@
 //! Whose the hashed lines of a [`KnownHostsIndex`] are.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use rayon::prelude::*;
 
 use crate::openssh::key::{KeyBlob, KeyKind, PublicKey};
 
 use super::document::{Hosts, KnownHost, Marker};
-use super::hashed::HashMatcher;
-use super::index::{EntryId, KnownHostsIndex};
+use super::hashed::{HashMatcher, HashableName};
+use super::index::{EntryId, KnownHostsIndex, Name};
 
 /// Hashed lines after they were tried with names.
 #[derive(Default)]
@@ -41,7 +42,9 @@ impl KnownHostsIndex {
         });
 
         let open = OpenNames::new(self, &by_own_key.resolved);
-        let everyone: Vec<usize> = (0..self.names.len()).collect();
+        let everyone: Vec<usize> = (0..self.names.len())
+            .filter(|number| self.names[*number].dialled)
+            .collect();
         let by_others = self.try_lines(&by_own_key.unresolved, |entry: &KnownHost| {
             if entry.marker == Marker::None {
                 open.for_kind(entry.key.kind())
@@ -62,7 +65,9 @@ impl KnownHostsIndex {
         names_for: impl Fn(&KnownHost) -> &'a [usize] + Sync,
     ) -> Tried {
         /// Long enough that the first line of a chunk, which has no predecessor to start from, does not matter.
-        const CHUNK: usize = 1024;
+        const CHUNK: usize = 256;
+        let lines = self.group_by_key(lines);
+        let search = Search::new(&self.names);
         let chunks: Vec<Tried> = lines
             .par_chunks(CHUNK)
             .map(|chunk| {
@@ -73,7 +78,7 @@ impl KnownHostsIndex {
                     let Some(matcher) = matcher(entry) else {
                         continue;
                     };
-                    match self.find_name(&matcher, names_for(entry), last) {
+                    match search.find(&matcher, entry.key.kind(), names_for(entry), last) {
                         Some(number) => {
                             last = number;
                             tried.resolved.push((*id, number));
@@ -91,14 +96,91 @@ impl KnownHostsIndex {
         })
     }
 
-    /// Tries the names, which are sorted by number, beginning at the number that matched last.
-    fn find_name(&self, matcher: &HashMatcher, names: &[usize], last: usize) -> Option<usize> {
-        let (before, from_last) = names.split_at(names.partition_point(|number| *number < last));
-        from_last
+    /// Brings lines with one key together: they are for names of one host, which lie side by side.
+    fn group_by_key(&self, lines: &[EntryId]) -> Vec<EntryId> {
+        let mut first_with_key: HashMap<&KeyBlob, EntryId> = HashMap::new();
+        let mut keyed: Vec<(EntryId, EntryId)> = lines
             .iter()
-            .chain(before)
-            .copied()
-            .find(|number| matcher.matches(self.names[*number].text.as_bytes()))
+            .map(|id| {
+                let blob = self.entry(*id).entry.key.plain_blob();
+                (*first_with_key.entry(blob).or_insert(*id), *id)
+            })
+            .collect();
+        keyed.sort_unstable();
+        keyed.into_iter().map(|(_, id)| id).collect()
+    }
+}
+
+/// The search for a name. It begins where it is likely to end.
+struct Search {
+    names: Vec<HashableName>,
+    /// For each name the kinds of keys, one bit each, that a line has been found with: a second one is unlikely.
+    found: Vec<AtomicU8>,
+}
+
+impl Search {
+    fn new(names: &[Name]) -> Self {
+        Self {
+            names: names
+                .iter()
+                .map(|name| HashableName::new(name.text.as_bytes()))
+                .collect(),
+            found: names.iter().map(|_| AtomicU8::new(0)).collect(),
+        }
+    }
+
+    /// Tries the names, which are sorted by number, from the one that matched last outwards.
+    fn find(
+        &self,
+        matcher: &HashMatcher,
+        kind: KeyKind,
+        names: &[usize],
+        last: usize,
+    ) -> Option<usize> {
+        let bit = 1 << kind as u8;
+        let (before, from_last) = names.split_at(names.partition_point(|number| *number < last));
+        let outwards = || Outwards {
+            up: from_last.iter(),
+            down: before.iter().rev(),
+            upwards: false,
+        };
+        let had_one = |number: usize| self.found[number].load(Ordering::Relaxed) & bit != 0;
+        let is_it = |number: &usize| matcher.matches(&self.names[*number]);
+        // Two passes may miss a name that another thread finds in between, so the second one takes all that the first left out.
+        let mut left_out = Vec::new();
+        let number = outwards()
+            .filter(|number| {
+                let late = had_one(*number);
+                if late {
+                    left_out.push(*number);
+                }
+                !late
+            })
+            .find(is_it)
+            .or_else(|| left_out.iter().copied().find(is_it))?;
+        self.found[number].fetch_or(bit, Ordering::Relaxed);
+        Some(number)
+    }
+}
+
+/// Takes from two sides in turn.
+struct Outwards<'a> {
+    up: std::slice::Iter<'a, usize>,
+    down: std::iter::Rev<std::slice::Iter<'a, usize>>,
+    upwards: bool,
+}
+
+impl Iterator for Outwards<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        self.upwards = !self.upwards;
+        let next = if self.upwards {
+            self.up.next().or_else(|| self.down.next())
+        } else {
+            self.down.next().or_else(|| self.up.next())
+        };
+        next.copied()
     }
 }
 
@@ -155,7 +237,11 @@ impl OpenNames {
             by_kind: HashMap::new(),
             without_match: Vec::new(),
         };
-        for (number, (missing, present)) in recorded.iter().enumerate() {
+        for (number, (missing, present)) in recorded
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| index.names[*number].dialled)
+        {
             if present.is_empty() {
                 open.without_match.push(number);
             }

@@ -503,6 +503,7 @@ mod index {
         Candidate {
             name: name.to_owned(),
             keys: keys.into(),
+            dialled: true,
         }
     }
 
@@ -558,6 +559,7 @@ mod index {
             first in proptest::collection::vec(line(), 0..12),
             second in proptest::collection::vec(line(), 0..6),
             shared in any::<bool>(),
+            silent in any::<bool>(),
         ) {
             static CERTIFICATES: LazyLock<Vec<PublicKey>> =
                 LazyLock::new(|| (0..5).map(|host| CertificateOf::host(host, 6).sign()).collect());
@@ -575,7 +577,13 @@ mod index {
             let all = || hosts(22).chain(hosts(8022));
             let candidates = all()
                 .filter(|(host, _)| *host != 4)
-                .flat_map(|(host, name)| name.names().map(|name| candidate(&name, &keys(host))).collect::<Vec<_>>());
+                .flat_map(|(host, name)| {
+                    let announce = |name: String| Candidate {
+                        dialled: !(silent && host == 3),
+                        ..candidate(&name, &keys(host))
+                    };
+                    name.names().map(announce).collect::<Vec<_>>()
+                });
             let index = KnownHostsIndex::build(files.clone(), candidates);
             let context = HostKeyContext::at(150);
             for (host, name) in all() {
