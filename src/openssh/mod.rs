@@ -4,6 +4,7 @@
 //! 8.0 that matter, see [`Release`]) and is held against the real programs by `tests/openssh_differential.rs`.
 
 mod address;
+pub mod authorized_keys;
 mod base64;
 pub mod config;
 #[cfg(test)]
