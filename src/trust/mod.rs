@@ -2,12 +2,16 @@
 
 mod digest;
 pub mod legs;
+mod predict;
 pub mod rounds;
 mod scope;
+#[doc(hidden)]
+pub mod simulate;
 pub mod verdict;
 
 pub use digest::facts_digest;
 pub use legs::Legs;
+pub use predict::{Explanation, Prediction};
 pub use rounds::{Rounds, Selection};
 pub use scope::PairScope;
 pub use verdict::{Inquiry, LegResult, PairResult, judge};

@@ -11,3 +11,4 @@ mod usage;
 pub use address::{Address, Origin};
 pub use sharing::Sharing;
 pub use table::Legs;
+pub(in crate::trust) use usage::Used;

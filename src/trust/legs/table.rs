@@ -16,6 +16,15 @@ pub struct Legs {
     names: Names,
     rows: Vec<Row>,
     sharing: HashMap<NodeId, Sharing>,
+    /// What is wrong with the addresses of each node, ready to be asked for every pair.
+    faults: Vec<Faults>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Faults {
+    migration_shared: bool,
+    service_loopback: bool,
+    live_loopback: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -57,9 +66,25 @@ impl Legs {
             })
             .collect();
         let migration: Vec<Address> = rows.iter().map(|row| row.migration.clone()).collect();
+        let sharing = sharing::find(fleet, facts, &migration);
+        let is_loopback = |address: &Address| {
+            address
+                .name()
+                .is_some_and(|name| sharing::is_loopback(name))
+        };
+        let faults = fleet
+            .ids()
+            .zip(&rows)
+            .map(|(id, row)| Faults {
+                migration_shared: sharing.contains_key(&id),
+                service_loopback: is_loopback(&row.service),
+                live_loopback: is_loopback(&row.live),
+            })
+            .collect();
         Self {
             names: Names::of(fleet),
-            sharing: sharing::find(fleet, facts, &migration),
+            sharing,
+            faults,
             rows,
         }
     }
@@ -82,7 +107,7 @@ impl Legs {
         if self.obstacle(id).is_some() {
             return None;
         }
-        let used = self.used(id)?;
+        let used = self.used(id.client, id.lane)?;
         Some(Leg {
             id,
             name: self.dialled(id)?,
@@ -100,7 +125,7 @@ impl Legs {
     /// The literal name that the leg dials, also where it must not be dialled because of [`Reason::SharedAddress`].
     #[must_use]
     pub fn dialled(&self, id: LegId) -> Option<Arc<str>> {
-        let used = self.used(id)?;
+        let used = self.used(id.client, id.lane)?;
         let name = self.server_address(id, used).name()?;
         match &used.around {
             None => Some(Arc::clone(name)),
@@ -122,17 +147,22 @@ impl Legs {
         };
         let address = self.server_address(id, used);
         match address {
-            Address::Known { name, .. } => {
-                if used.dial == Dial::MigrationAddress {
-                    self.sharing
-                        .contains_key(&id.server)
-                        .then_some(Predicted::Breaks(Reason::SharedAddress))
-                } else if used.around.is_none() && sharing::is_loopback(name) {
-                    Some(Predicted::Breaks(Reason::AddressLoopback))
-                } else if used.around.is_some() && self.dialled(id).is_none() {
-                    Some(Predicted::Breaks(Reason::AddressUnknown))
+            Address::Known { .. } => {
+                let faults = self.faults[id.server.index()];
+                let loops = match used.dial {
+                    Dial::MigrationAddress if faults.migration_shared => {
+                        return Some(Predicted::Breaks(Reason::SharedAddress));
+                    }
+                    Dial::MigrationAddress => false,
+                    Dial::ServiceHost => faults.service_loopback,
+                    Dial::LiveAddress => faults.live_loopback,
+                };
+                if used.around.is_some() {
+                    self.dialled(id)
+                        .is_none()
+                        .then_some(Predicted::Breaks(Reason::AddressUnknown))
                 } else {
-                    None
+                    loops.then_some(Predicted::Breaks(Reason::AddressLoopback))
                 }
             }
             Address::Unusable { .. } | Address::Unstated => {
@@ -179,11 +209,18 @@ impl Legs {
         }
     }
 
-    fn used(&self, id: LegId) -> Option<&Used> {
-        match &self.rows[id.client.index()].lanes[lane_index(id.lane)] {
+    /// What all legs of a client in a lane have in common; `None` where it has none to dial.
+    pub(in crate::trust) fn used(&self, client: NodeId, lane: Lane) -> Option<&Used> {
+        match &self.rows[client.index()].lanes[lane_index(lane)] {
             LaneUsage::Used(used) => Some(used),
             LaneUsage::NotNeeded(_) | LaneUsage::Unknown(..) => None,
         }
+    }
+
+    /// How a client's lane writes a destination's name, where a `qemu+ssh` URI has text around it.
+    pub(in crate::trust) fn form(&self, client: NodeId, lane: Lane) -> Option<String> {
+        let (before, after) = self.used(client, lane)?.around.as_ref()?;
+        Some(format!("{before}%s{after}"))
     }
 
     fn server_address(&self, id: LegId, used: &Used) -> &Address {

@@ -18,18 +18,18 @@ pub(super) enum LaneUsage {
 
 /// What all legs of one client in one lane have in common.
 #[derive(Debug, Clone)]
-pub(super) struct Used {
-    pub(super) dial: Dial,
+pub(in crate::trust) struct Used {
+    pub(in crate::trust) dial: Dial,
     /// Text before and behind the destination's name, from a `qemu+ssh` URI.
-    pub(super) around: Option<(String, String)>,
-    pub(super) user: Option<Arc<str>>,
-    pub(super) port: Option<u16>,
-    pub(super) identity: Option<Arc<str>>,
-    pub(super) options: Arc<[String]>,
-    pub(super) context: Arc<[String]>,
-    pub(super) transport: Transport,
+    pub(in crate::trust) around: Option<(String, String)>,
+    pub(in crate::trust) user: Option<Arc<str>>,
+    pub(in crate::trust) port: Option<u16>,
+    pub(in crate::trust) identity: Option<Arc<str>>,
+    pub(in crate::trust) options: Arc<[String]>,
+    pub(in crate::trust) context: Arc<[String]>,
+    pub(in crate::trust) transport: Transport,
     /// The client's own `instances_path`: Nova uses it on the far end too (`libvirt_utils.get_instance_path`).
-    pub(super) directory: Arc<str>,
+    pub(in crate::trust) directory: Arc<str>,
 }
 
 /// Nova's default `instances_path`, `$state_path/instances`, where nothing else is known.
