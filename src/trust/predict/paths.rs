@@ -323,6 +323,7 @@ impl Ground<'_> {
                             candidates.push(Candidate {
                                 name,
                                 keys: Arc::clone(&side.keys),
+                                dialled: true,
                             });
                         }
                     }
