@@ -3,16 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::error::{During, LabError, Result};
+use crate::error::{LabError, Result};
 use crate::inventory::ControlFiles;
-use crate::keys::{KeyPair, KeyType};
 use crate::lab::{Lab, Owner};
 use crate::node::Node;
 use crate::plan::{Kex, Plan};
 use crate::privilege::Privilege;
 use crate::process::Process;
 use crate::report::{Report, Reports};
-use crate::supervisor::{self, Life, SCRATCH};
+use crate::supervisor::{self, Life};
 use crate::{base, state};
 
 /// What a lab shall be. Made by [`Lab::builder`].
@@ -84,35 +83,27 @@ impl Builder {
         let base = base::ensure(false)?;
         let dir = match &self.dir {
             Some(dir) => state::prepare_dir(dir)?,
-            None => tempfile::Builder::new()
-                .prefix("clearway-lab.")
-                .tempdir()
-                .during(|| "making a temporary directory".into())?
-                .keep(),
+            None => std::env::temp_dir().join(format!("clearway-lab.{:016x}", random()?)),
         };
-        let lab = start_in(&dir, base, &self);
-        if lab.is_err() {
-            let _ = std::fs::remove_dir_all(&dir);
-        }
-        lab
+        start_in(&dir, base, &self)
     }
 }
 
+fn random() -> Result<u64> {
+    getrandom::u64().map_err(|error| LabError::Start {
+        why: format!("no random numbers: {error}"),
+    })
+}
+
 fn start_in(dir: &Path, base: PathBuf, wanted: &Builder) -> Result<Lab> {
-    let control_key = KeyPair::generate(KeyType::Ed25519, "clearway")?;
     let plan = Plan::new(
         Privilege::require()?.clone(),
         dir.to_owned(),
         base,
         wanted.nodes,
         wanted.kex,
-        &control_key,
+        &wanted.control_user,
     )?;
-    let files = ControlFiles::in_dir(dir);
-    files.write(&control_key, &wanted.control_user, &plan.nodes)?;
-    let scratch = dir.join(SCRATCH);
-    std::fs::create_dir(&scratch).during(|| format!("making {}", scratch.display()))?;
-
     let (reports, theirs) = Reports::channel()?;
     let guard = Process::new(supervisor::start(&plan, wanted.life, theirs)?)?;
     let owner = Owner {
@@ -124,7 +115,7 @@ fn start_in(dir: &Path, base: PathBuf, wanted: &Builder) -> Result<Lab> {
     let (hub, nodes) = wait_until_ready(&owner, &plan)?;
     let mut lab = Lab {
         dir: dir.to_owned(),
-        files,
+        files: ControlFiles::in_dir(dir),
         guard,
         hub,
         nodes,

@@ -15,10 +15,11 @@ use nix::sys::socket::{MsgFlags, send};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
 
-use crate::error::{During, LabError, Result, chain};
+use crate::error::{During, LabError, Result};
 use crate::layer::LIBVIRT_GROUP;
 use crate::net::{self, Netlink};
 use crate::plan::NodePlan;
+use crate::supervisor::fail;
 use crate::{rootfs, sys, syslog};
 
 /// Where a node's own files are, below the supervisor's scratch directory.
@@ -34,8 +35,7 @@ pub(crate) fn run(node: &NodePlan, hub: &Netlink, report: BorrowedFd<'_>) -> i32
         Ok(never) => match never {},
         Err(error) => error,
     };
-    let message = format!("failed {}: {}", node.name, chain(&failed));
-    let _ = send(report.as_raw_fd(), message.as_bytes(), MsgFlags::empty());
+    fail(&node.name, &failed, report);
     1
 }
 

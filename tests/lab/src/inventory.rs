@@ -1,14 +1,15 @@
 //! The files that clearway's control connection needs to reach a lab's nodes.
 
-use std::fmt::Write as _;
-use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use crate::error::{During, Result};
 use crate::keys::KeyPair;
+use crate::layer::{Entry, ROOT};
 use crate::plan::NodePlan;
+
+const KEY: &str = "control_key";
+const KNOWN_HOSTS: &str = "control_known_hosts";
+const INVENTORY: &str = "inventory.yaml";
 
 /// Where the control connection's files are.
 #[derive(Clone, Debug)]
@@ -21,21 +22,25 @@ pub(crate) struct ControlFiles {
 impl ControlFiles {
     pub(crate) fn in_dir(dir: &Path) -> Self {
         Self {
-            key: dir.join("control_key"),
-            known_hosts: dir.join("control_known_hosts"),
-            inventory: dir.join("inventory.yaml"),
+            key: dir.join(KEY),
+            known_hosts: dir.join(KNOWN_HOSTS),
+            inventory: dir.join(INVENTORY),
         }
     }
 
-    pub(crate) fn write(&self, key: &KeyPair, user: &str, nodes: &[NodePlan]) -> Result<()> {
-        write_file(&self.key, 0o600, &key.private)?;
-        write_file(
-            &self.key.with_extension("pub"),
-            0o644,
-            &format!("{}\n", key.public),
-        )?;
-        write_file(&self.known_hosts, 0o644, &known_hosts(nodes))?;
-        write_file(&self.inventory, 0o644, &self.inventory_text(user, nodes))
+    /// Their contents, relative to the lab's directory.
+    pub(crate) fn entries(&self, key: &KeyPair, user: &str, nodes: &[NodePlan]) -> Vec<Entry> {
+        vec![
+            Entry::file(KEY, ROOT, 0o600, key.private.clone()),
+            Entry::file(
+                &format!("{KEY}.pub"),
+                ROOT,
+                0o644,
+                format!("{}\n", key.public),
+            ),
+            Entry::file(KNOWN_HOSTS, ROOT, 0o644, known_hosts(nodes)),
+            Entry::file(INVENTORY, ROOT, 0o644, self.inventory_text(user, nodes)),
+        ]
     }
 
     fn inventory_text(&self, user: &str, nodes: &[NodePlan]) -> String {
@@ -75,14 +80,4 @@ fn known_hosts(nodes: &[NodePlan]) -> String {
         }
     }
     text
-}
-
-fn write_file(path: &Path, mode: u32, text: &str) -> Result<()> {
-    fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .during(|| format!("writing {}", path.display()))
 }

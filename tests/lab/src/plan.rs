@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use crate::error::Result;
+use crate::inventory::ControlFiles;
 use crate::keys::{KeyPair, KeyType};
 use crate::layer::{DEPLOY, Entry, NOVA, ROOT};
 use crate::privilege::Privilege;
@@ -42,8 +43,10 @@ pub(crate) struct NodePlan {
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) privilege: Privilege,
-    /// The directory of the lab, on the machine that holds it.
+    /// The directory of the lab, on the machine that holds it. The guard makes it.
     pub(crate) dir: PathBuf,
+    /// What is in that directory.
+    pub(crate) files: Vec<Entry>,
     /// The root of the base image.
     pub(crate) base: PathBuf,
     pub(crate) nodes: Vec<NodePlan>,
@@ -60,15 +63,16 @@ fn address(number: usize) -> Ipv4Addr {
 }
 
 impl Plan {
-    /// Decides everything about a lab of `count` nodes whose control connection will use `control_key`.
+    /// Decides everything about a lab of `count` nodes.
     pub(crate) fn new(
         privilege: Privilege,
         dir: PathBuf,
         base: PathBuf,
         count: usize,
         kex: Kex,
-        control_key: &KeyPair,
+        control_user: &str,
     ) -> Result<Self> {
+        let control_key = KeyPair::generate(KeyType::Ed25519, "clearway")?;
         let mut authorized_keys = String::new();
         let nodes = (1..=count)
             .map(|number| NodePlan::new(number, &mut authorized_keys))
@@ -84,7 +88,9 @@ impl Plan {
             ),
             Entry::file("etc/ssh/ssh_config.d/50-kex.conf", ROOT, 0o644, FAST_KEX),
         ];
+        let files = ControlFiles::in_dir(&dir).entries(&control_key, control_user, &nodes);
         Ok(Self {
+            files,
             privilege,
             hub,
             dir,
@@ -277,14 +283,13 @@ mod tests {
 
     #[test]
     fn every_node_has_its_own_identity() {
-        let key = KeyPair::generate(KeyType::Ed25519, "clearway").unwrap();
         let plan = Plan::new(
             Privilege::Root,
             "/x".into(),
             "/y".into(),
             3,
             Kex::Fast,
-            &key,
+            "deploy",
         )
         .unwrap();
         let keys: std::collections::BTreeSet<_> = plan

@@ -8,6 +8,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use nix::mount::{MsFlags, mount};
@@ -19,12 +20,12 @@ use nix::sys::stat::{Mode, umask};
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, setsid};
 
-use crate::error::{During, Result, chain};
+use crate::error::{During, LabError, Result, chain};
 use crate::net::Netlink;
 use crate::plan::Plan;
 use crate::{init, layer, net, rootfs, sys};
 
-/// The file in a lab's directory that the lab's own processes complain into.
+/// The file in a lab's directory that the lab's own processes panic into.
 pub(crate) const LOG: &str = "lab.log";
 /// The scratch directory in a lab's directory; only the lab's processes see what is mounted there.
 pub(crate) const SCRATCH: &str = "scratch";
@@ -42,30 +43,49 @@ pub(crate) enum Life {
 
 /// Starts guard and hub; their reports arrive at the other end of `report`.
 pub(crate) fn start(plan: &Plan, life: Life, report: OwnedFd) -> Result<Pid> {
-    sys::fork(move || match guard(plan, life, report) {
-        Ok(()) => 0,
-        Err(error) => {
-            complain(&plan.dir, &chain(&error));
-            1
+    sys::fork(move || {
+        let Ok(report) = sys::keep_only(report) else {
+            return 1;
+        };
+        let ended = guard(plan, life, report.as_fd());
+        if life == Life::WithOwner {
+            let _ = fs::remove_dir_all(&plan.dir);
+        }
+        match ended {
+            Ok(()) => 0,
+            Err(error) => {
+                fail("guard", &error, report.as_fd());
+                1
+            }
         }
     })
     .during(|| "forking the lab's guard".into())
 }
 
-fn complain(dir: &Path, text: &str) {
-    let _ = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(dir.join(LOG))
-        .and_then(|mut log| writeln!(log, "{text}"));
+/// Tells the owner that a part of the lab cannot go on.
+pub(crate) fn fail(who: &str, error: &LabError, report: BorrowedFd<'_>) {
+    let message = format!("failed {who}: {}", chain(error));
+    let _ = send(
+        report.as_raw_fd(),
+        message.as_bytes(),
+        MsgFlags::MSG_NOSIGNAL,
+    );
 }
 
-fn guard(plan: &Plan, life: Life, report: OwnedFd) -> Result<()> {
+fn guard(plan: &Plan, life: Life, report: BorrowedFd<'_>) -> Result<()> {
     let _ = setsid();
-    let report = sys::keep_only(report).during(|| "sorting descriptors".into())?;
-    detach_streams(&plan.dir)?;
-    plan.privilege.enter()?;
+    // The directory is made here, by the process that removes it when the owner is gone.
+    umask(Mode::empty());
+    fs::DirBuilder::new()
+        .recursive(life == Life::UntilStopped)
+        .mode(0o700)
+        .create(&plan.dir)
+        .during(|| format!("making {}", plan.dir.display()))?;
     std::env::set_current_dir(&plan.dir).during(|| format!("entering {}", plan.dir.display()))?;
+    layer::write(Path::new(""), &plan.files)?;
+    fs::create_dir(SCRATCH).during(|| format!("making {SCRATCH}"))?;
+    detach_streams()?;
+    plan.privilege.enter()?;
 
     let mut stop = SigSet::empty();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
@@ -79,7 +99,7 @@ fn guard(plan: &Plan, life: Life, report: OwnedFd) -> Result<()> {
     let mut go = Some(go);
     let hub = sys::clone(sys::NAMESPACES, || {
         drop(go.take());
-        run_hub(plan, &mut wait, report.as_fd())
+        run_hub(plan, &mut wait, report)
     })
     .during(|| "cloning the hub".into())?;
     let hub_end = sys::pidfd(hub).during(|| "watching the hub".into())?;
@@ -87,27 +107,23 @@ fn guard(plan: &Plan, life: Life, report: OwnedFd) -> Result<()> {
         let _ = go.write_all(b"!");
     }
 
-    wait_for_the_end(life, report.as_fd(), signals.as_fd(), hub_end.as_fd())?;
+    wait_for_the_end(life, report, signals.as_fd(), hub_end.as_fd())?;
     let _ = kill(hub, Signal::SIGKILL);
     waitpid(hub, None).during(|| "waiting for the hub".into())?;
-    if life == Life::WithOwner {
-        let _ = fs::remove_dir_all(&plan.dir);
-    }
     Ok(())
 }
 
-fn detach_streams(dir: &Path) -> Result<()> {
+fn detach_streams() -> Result<()> {
     let null = OpenOptions::new()
         .read(true)
         .write(true)
         .open("/dev/null")
         .during(|| "opening /dev/null".into())?;
-    let path = dir.join(LOG);
     let log = OpenOptions::new()
         .append(true)
         .create(true)
-        .open(&path)
-        .during(|| format!("opening {}", path.display()))?;
+        .open(LOG)
+        .during(|| format!("opening {LOG}"))?;
     nix::unistd::dup2_stdin(&null)
         .and_then(|()| nix::unistd::dup2_stdout(&null))
         .and_then(|()| nix::unistd::dup2_stderr(&log))
@@ -150,8 +166,7 @@ fn run_hub(plan: &Plan, go: &mut io::PipeReader, report: BorrowedFd<'_>) -> i32 
         },
         Err(error) => error,
     };
-    let message = format!("failed hub: {}", chain(&failed));
-    let _ = send(report.as_raw_fd(), message.as_bytes(), MsgFlags::empty());
+    fail("hub", &failed, report);
     1
 }
 
@@ -160,7 +175,6 @@ fn set_up(plan: &Plan, report: BorrowedFd<'_>) -> Result<()> {
     SigSet::empty()
         .thread_set_mask()
         .during(|| "unblocking signals".into())?;
-    umask(Mode::empty());
     nix::unistd::sethostname("hub").during(|| "setting the host name".into())?;
     mount_scratch(&plan.base)?;
     layer::write(Path::new("common"), &plan.common)?;
