@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde_saphyr::Spanned;
-
-use super::document::{self, Deployment, Text};
+use super::document::{self, Deployment};
 use super::layer::Key;
 use super::problem::{Fault, Faults, Mark};
 use super::values::{self, command_word, node_path, port};
-use super::yaml::{Clearable, Entries, mark};
+use super::yaml::{At, Clearable, Entries, Text};
 use crate::domain::{Dial, Lane, LaneProfile, LaneUse, Profile, SshdProfile};
 
 /// A profile of which some properties may still be missing.
@@ -48,7 +46,7 @@ impl Apply<'_> {
     /// Sets everything that the layer says; what it does not say stays.
     pub(super) fn apply(mut self, layer: Deployment<'_>) {
         if let Some(files) = layer.nova_conf {
-            let at = mark(self.file, files);
+            let at = files.mark(self.file);
             if files.value.is_empty() {
                 self.faults.add(
                     Fault::new(at, "no configuration file of nova")
@@ -86,7 +84,7 @@ impl Apply<'_> {
     fn lanes(&mut self, lanes: &Entries<document::Lane>) {
         let mut seen: BTreeMap<&str, Mark> = BTreeMap::new();
         for (name, properties) in &lanes.0 {
-            let at = mark(self.file, name);
+            let at = name.mark(self.file);
             if let Some(first) = seen.insert(&name.value, at) {
                 self.faults.add(
                     Fault::new(at, format!("the lane `{}` stands twice", name.value))
@@ -141,7 +139,7 @@ impl Apply<'_> {
         read: impl Fn(Mark, &str) -> Result<T, Fault>,
     ) -> Option<T> {
         let text = text?;
-        let at = mark(self.file, text);
+        let at = text.mark(self.file);
         (self.note)(key, at);
         self.faults.keep(read(at, &text.value))
     }
@@ -149,11 +147,11 @@ impl Apply<'_> {
     fn clearable<T>(
         &mut self,
         key: Key,
-        text: Option<&Spanned<Clearable>>,
+        text: Option<&At<Clearable>>,
         read: impl Fn(Mark, &str) -> Result<T, Fault>,
     ) -> Option<Option<T>> {
         let text = text?;
-        let at = mark(self.file, text);
+        let at = text.mark(self.file);
         (self.note)(key, at);
         match &text.value.0 {
             Some(text) => self.faults.keep(read(at, text)).map(Some),
@@ -164,14 +162,14 @@ impl Apply<'_> {
     fn list(
         &mut self,
         key: Key,
-        words: &Spanned<Vec<Text>>,
+        words: &At<Vec<Text>>,
         read: impl Fn(Mark, &str) -> Result<String, Fault>,
     ) -> Option<Vec<String>> {
-        (self.note)(key, mark(self.file, words));
+        (self.note)(key, words.mark(self.file));
         words
             .value
             .iter()
-            .map(|word| self.faults.keep(read(mark(self.file, word), &word.value)))
+            .map(|word| self.faults.keep(read(word.mark(self.file), &word.value)))
             .collect()
     }
 }

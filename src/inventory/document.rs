@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::yaml::{Clearable, Entries, Field, WordOr, Words, clearable, given};
+use super::yaml::{At, Clearable, Entries, Field, Text, WordOr, Words, clearable, given};
 
 /// Declares a mapping with optional keys, and lists them.
 macro_rules! keys {
@@ -44,10 +44,10 @@ macro_rules! with_properties {
                 service_host: String,
                 migration_address: String,
                 live_address: String,
-                control: Control,
-                nova_conf: Vec<serde_saphyr::Spanned<String>>,
-                nova_context: Vec<serde_saphyr::Spanned<String>>,
-                sshd: Sshd,
+                control: Box<Control>,
+                nova_conf: Vec<Text>,
+                nova_context: Vec<Text>,
+                sshd: Box<Sshd>,
                 lanes: Entries<Lane>,
                 $($key: $type,)*
             }
@@ -62,11 +62,11 @@ macro_rules! with_properties {
                     service_host: self.service_host.as_ref(),
                     migration_address: self.migration_address.as_ref(),
                     live_address: self.live_address.as_ref(),
-                    control: self.control.as_ref().map(|control| &control.value),
+                    control: self.control.as_ref().map(|control| &*control.value),
                     deployment: Deployment {
                         nova_conf: self.nova_conf.as_ref(),
                         nova_context: self.nova_context.as_ref(),
-                        sshd: self.sshd.as_ref().map(|sshd| &sshd.value),
+                        sshd: self.sshd.as_ref().map(|sshd| &*sshd.value),
                         lanes: self.lanes.as_ref().map(|lanes| &lanes.value),
                     },
                 }
@@ -89,9 +89,6 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
     ("scope", Rule::KEYS),
 ];
 
-/// A parsed text with its place.
-pub(super) type Text = serde_saphyr::Spanned<String>;
-
 /// The properties of one layer: the defaults, a group or a node.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Properties<'d> {
@@ -107,10 +104,20 @@ pub(super) struct Properties<'d> {
 /// What a profile consists of, and what every layer may override of it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Deployment<'d> {
-    pub(super) nova_conf: Option<&'d serde_saphyr::Spanned<Vec<Text>>>,
-    pub(super) nova_context: Option<&'d serde_saphyr::Spanned<Vec<Text>>>,
+    pub(super) nova_conf: Option<&'d At<Vec<Text>>>,
+    pub(super) nova_context: Option<&'d At<Vec<Text>>>,
     pub(super) sshd: Option<&'d Sshd>,
     pub(super) lanes: Option<&'d Entries<Lane>>,
+}
+
+impl Deployment<'_> {
+    /// Whether the layer says nothing of these.
+    pub(super) fn is_empty(&self) -> bool {
+        self.nova_conf.is_none()
+            && self.nova_context.is_none()
+            && self.sshd.is_none()
+            && self.lanes.is_none()
+    }
 }
 
 keys! {
@@ -177,7 +184,7 @@ keys! {
         extends: String,
         nova_conf: Vec<Text>,
         nova_context: Vec<Text>,
-        sshd: Sshd,
+        sshd: Box<Sshd>,
         lanes: Entries<Lane>,
     }
 }
@@ -187,7 +194,7 @@ impl Profile {
         Deployment {
             nova_conf: self.nova_conf.as_ref(),
             nova_context: self.nova_context.as_ref(),
-            sshd: self.sshd.as_ref().map(|sshd| &sshd.value),
+            sshd: self.sshd.as_ref().map(|sshd| &*sshd.value),
             lanes: self.lanes.as_ref().map(|lanes| &lanes.value),
         }
     }

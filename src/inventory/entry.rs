@@ -1,16 +1,14 @@
 //! One entry of `nodes:`, a name or a range of names, and the nodes that it stands for.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::deployment::Apply;
 use super::jump::{JumpHosts, SSH_PORT, no_user};
-use super::layer::{Found, Key, Layer, Lookup, Origin, Shared, words};
+use super::layer::{Found, Layer, Lookup, Origins, Shared, words};
 use super::problem::{Fault, Faults, Mark};
-use super::profiles::Profiles;
+use super::profiles::{Effective, Pool, Profiles};
 use super::range::NameRange;
 use super::values::{self, NAME_RULE, fingerprint, name, path, port, truth, user};
-use crate::domain::{Control, HostKeyTrust, Node, NodeName, Profile};
+use crate::domain::{Control, HostKeyTrust, Node, NodeName};
 
 /// What entries refer to.
 pub(super) struct Tables<'a, 'd> {
@@ -50,9 +48,9 @@ impl Entry<'_> {
     pub(super) fn resolve(
         &self,
         tables: &Tables<'_, '_>,
-        profiles: &mut HashSet<Arc<Profile>>,
+        pool: &mut Pool,
         faults: &mut Faults,
-    ) -> (Vec<Resolved>, Vec<(Key, Origin)>) {
+    ) -> (Vec<Resolved>, Origins) {
         let texts = self.range.expand();
         let names: Option<Vec<NodeName>> = texts
             .iter()
@@ -83,12 +81,12 @@ impl Entry<'_> {
         });
         let alias = spread(&mut lookup, alias, &texts, name);
         let control = self.control(&mut lookup, tables.jumps);
-        let profile = self.profile(&mut lookup, tables, profiles);
-        let origins = lookup.origins;
+        let profile = self.profile(&mut lookup, tables, pool);
+        let own = lookup.origins;
         let (Some(names), Some(control), Some(profile), Some(address)) =
             (names, control, profile, address)
         else {
-            return (Vec::new(), origins);
+            return (Vec::new(), Origins::default());
         };
         let text_of = |spread: &Option<Spread>, index: usize| -> Option<String> {
             spread.as_ref().map(|spread| spread.texts[index].clone())
@@ -118,9 +116,13 @@ impl Entry<'_> {
                     },
                     ..control.clone()
                 },
-                profile: Arc::clone(&profile),
+                profile: Arc::clone(&profile.profile),
             },
         });
+        let origins = Origins {
+            own,
+            profile: Arc::clone(&profile.origins),
+        };
         (nodes.collect(), origins)
     }
 
@@ -197,41 +199,23 @@ impl Entry<'_> {
         })
     }
 
-    /// The profile with the overrides of every layer; one value for all entries that come to the same.
+    /// The profile with the overrides of every layer.
     fn profile(
         &self,
         lookup: &mut Lookup<'_, '_>,
         tables: &Tables<'_, '_>,
-        known: &mut HashSet<Arc<Profile>>,
-    ) -> Option<Arc<Profile>> {
-        let shared = lookup.shared;
+        pool: &mut Pool,
+    ) -> Option<Effective> {
+        let profiles = tables.profiles;
         let name = match lookup.find(("", "profile"), |p| p.profile) {
-            None => tables.profiles.default,
+            None => profiles.default,
             Some(found) => {
-                lookup
-                    .faults
-                    .keep(tables.profiles.check(found.mark, found.value))?;
+                let known = profiles.check(found.mark, found.value);
+                lookup.faults.keep(known)?;
                 found.value
             }
         };
-        let mut built = tables.profiles.build(name, shared, lookup.faults)?;
-        for layer in &self.layers {
-            Apply {
-                draft: &mut built.draft,
-                file: layer.file,
-                faults: lookup.faults,
-                note: &mut |key, mark| built.origins.push((key, shared.origin(&layer.label, mark))),
-            }
-            .apply(layer.properties.deployment);
-        }
-        lookup.origins.append(&mut built.origins);
-        // What an incomplete profile lacks is reported where the profile is.
-        let profile = Arc::new(built.draft.finish(name).ok()?);
-        if let Some(same) = known.get(&profile) {
-            return Some(Arc::clone(same));
-        }
-        known.insert(Arc::clone(&profile));
-        Some(profile)
+        pool.effective(name, &self.layers, (profiles, lookup.shared), lookup.faults)
     }
 }
 

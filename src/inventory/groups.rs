@@ -9,7 +9,7 @@ use super::layer::{Layer, words};
 use super::problem::{Fault, Faults, Mark};
 use super::range::NameRange;
 use super::values::{did_you_mean, listed, name};
-use super::yaml::{Entries, mark};
+use super::yaml::Entries;
 
 /// A group with the layer of its properties.
 pub(super) struct Group<'d> {
@@ -30,7 +30,7 @@ pub(super) fn read_groups<'d>(
     let mut groups: BTreeMap<&str, Group<'_>> = BTreeMap::new();
     for (file, document) in documents.iter().enumerate() {
         for (key, raw) in document.groups.iter().flat_map(|groups| &groups.value.0) {
-            let at = mark(file, key);
+            let at = key.mark(file);
             faults.keep(name(at, &key.value));
             if let Some(first) = groups.get(key.value.as_str()) {
                 faults.add(
@@ -92,7 +92,7 @@ pub(super) fn read_entries<'d>(
     let mut entries = Vec::new();
     for (place, home, nodes) in lists {
         for (key, raw) in &nodes.0 {
-            let at = mark(place.file, key);
+            let at = key.mark(place.file);
             let range = NameRange::parse(&key.value).map_err(|error| {
                 Fault::new(faults.part(at, error.column, error.length), error.message)
                     .expected(error.expected)
@@ -102,7 +102,7 @@ pub(super) fn read_entries<'d>(
             };
             let mut names: Vec<&'d str> = home.into_iter().collect();
             if let Some(list) = raw.as_ref().and_then(|node| node.groups.as_ref()) {
-                for (at, name) in words(mark(place.file, list), &list.value) {
+                for (at, name) in words(list.mark(place.file), &list.value) {
                     match known_group(at, name, groups) {
                         Ok(()) if !names.contains(&name) => names.push(name),
                         result => drop(faults.keep(result)),

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde_saphyr::Spanned;
-
 use super::chain::{drawn, follow};
-use super::document::{self, Document, Text};
+use super::document::{self, Document};
 use super::layer::{Shared, words};
 use super::problem::{Fault, Faults, Mark};
 use super::values::{self, did_you_mean, fingerprint, listed, name, path, port, user};
-use super::yaml::{Words, mark};
+use super::yaml::{At, Text, Words};
 use crate::domain::{HostKeyTrust, JumpHost};
 
 /// The port of SSH (RFC 4253, section 4.1).
@@ -44,7 +42,7 @@ impl<'d> JumpHosts<'d> {
                 .iter()
                 .flat_map(|entries| &entries.value.0);
             for (key, raw) in entries {
-                let at = mark(file, key);
+                let at = key.mark(file);
                 faults.keep(name(at, &key.value));
                 if let Some(first) = hosts.table.get(key.value.as_str()) {
                     faults.add(
@@ -66,7 +64,7 @@ impl<'d> JumpHosts<'d> {
                     jump: raw
                         .jump
                         .as_ref()
-                        .map(|jump| (mark(file, jump), jump.value.as_str())),
+                        .map(|jump| (jump.mark(file), jump.value.as_str())),
                 };
                 hosts.table.insert(&key.value, hop);
             }
@@ -210,18 +208,18 @@ impl Reader<'_> {
         read: impl Fn(Mark, &str) -> Result<T, Fault>,
     ) -> Option<T> {
         let text = text?;
-        self.faults.keep(read(mark(self.file, text), &text.value))
+        self.faults.keep(read(text.mark(self.file), &text.value))
     }
 
     fn words<T>(
         &mut self,
-        list: Option<&Spanned<Words>>,
+        list: Option<&At<Words>>,
         read: impl Fn(Mark, &str) -> Result<T, Fault>,
     ) -> Vec<T> {
         let Some(list) = list else {
             return Vec::new();
         };
-        words(mark(self.file, list), &list.value)
+        words(list.mark(self.file), &list.value)
             .into_iter()
             .filter_map(|(mark, word)| self.faults.keep(read(mark, word)))
             .collect()

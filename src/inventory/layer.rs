@@ -4,22 +4,24 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_saphyr::Spanned;
 
 use super::document::Properties;
 use super::problem::{Fault, Faults, Mark, Source};
 use super::values::Context;
-use super::yaml::{WordOr, Words, mark};
+use super::yaml::{At, WordOr, Words};
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Origin {
-    /// `defaults`, `group az1`, `profile …`, or the node's own entry (`nodes cmp[1-3]`).
+    /// `defaults`, `group az1`, `profile …`, or the entry of the node itself (`nodes cmp[1-3]`).
     pub layer: Arc<str>,
     /// The file it is written in.
     pub file: Arc<str>,
     /// The line, from 1.
     pub line: usize,
+    /// Whether it is the entry of the node itself.
+    #[serde(skip)]
+    pub(super) in_entry: bool,
 }
 
 /// The properties of the defaults, of one group, or of one entry of nodes.
@@ -46,6 +48,29 @@ pub(super) struct Found<'d, T> {
 /// A property as reports name it: section (may be empty) and key.
 pub(super) type Key = (&'static str, &'static str);
 
+/// Where the properties of the nodes of one entry come from; of several origins of one property the last holds.
+#[derive(Debug, Clone)]
+pub(super) struct Origins {
+    pub(super) own: Vec<(Key, Origin)>,
+    /// Those of the profile, shared like the profile itself.
+    pub(super) profile: Arc<[(Key, Origin)]>,
+}
+
+impl Default for Origins {
+    fn default() -> Self {
+        Self {
+            own: Vec::new(),
+            profile: Arc::new([]),
+        }
+    }
+}
+
+impl Origins {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(Key, Origin)> {
+        self.own.iter().chain(self.profile.iter())
+    }
+}
+
 /// What all look-ups share.
 pub(super) struct Shared {
     pub(super) context: Context,
@@ -68,15 +93,15 @@ impl<'d> Lookup<'_, 'd> {
     pub(super) fn find<T>(
         &mut self,
         key: Key,
-        get: impl Fn(&Properties<'d>) -> Option<&'d Spanned<T>>,
+        get: impl Fn(&Properties<'d>) -> Option<&'d At<T>>,
     ) -> Option<Found<'d, T>> {
         let (layer, value) = self
             .layers
             .iter()
             .rev()
             .find_map(|layer| Some((layer, get(&layer.properties)?)))?;
-        let mark = mark(layer.file, value);
-        let origin = self.shared.origin(&layer.label, mark);
+        let mark = value.mark(layer.file);
+        let origin = self.shared.origin(&layer.label, layer.is_entry, mark);
         self.origins.push((key, origin));
         Some(Found {
             value: &value.value,
@@ -89,7 +114,7 @@ impl<'d> Lookup<'_, 'd> {
     pub(super) fn read<U>(
         &mut self,
         key: Key,
-        get: impl Fn(&Properties<'d>) -> Option<&'d Spanned<String>>,
+        get: impl Fn(&Properties<'d>) -> Option<&'d At<String>>,
         read: impl Fn(Mark, &str) -> Result<U, Fault>,
     ) -> Option<U> {
         let found = self.find(key, get)?;
@@ -100,7 +125,7 @@ impl<'d> Lookup<'_, 'd> {
     pub(super) fn read_all<U>(
         &mut self,
         key: Key,
-        get: impl Fn(&Properties<'d>) -> Option<&'d Spanned<Words>>,
+        get: impl Fn(&Properties<'d>) -> Option<&'d At<Words>>,
         read: impl Fn(Mark, &str) -> Result<U, Fault>,
     ) -> Vec<U> {
         let Some(found) = self.find(key, get) else {
@@ -125,11 +150,13 @@ impl Shared {
         }
     }
 
-    pub(super) fn origin(&self, label: &Arc<str>, mark: Mark) -> Origin {
+    /// `in_entry` when the label is that of an entry of nodes.
+    pub(super) fn origin(&self, label: &Arc<str>, in_entry: bool, mark: Mark) -> Origin {
         Origin {
             layer: Arc::clone(label),
             file: Arc::clone(&self.names[mark.file]),
             line: mark.line,
+            in_entry,
         }
     }
 
@@ -145,7 +172,7 @@ pub(super) fn words(whole: Mark, words: &Words) -> Vec<(Mark, &str)> {
         WordOr::Word(word) => vec![(whole, word)],
         WordOr::List(list) => list
             .iter()
-            .map(|word| (mark(whole.file, word), word.value.as_str()))
+            .map(|word| (word.mark(whole.file), word.value.as_str()))
             .collect(),
     }
 }

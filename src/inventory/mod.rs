@@ -20,6 +20,7 @@ mod scope;
 mod show;
 mod show_text;
 mod suggest;
+mod syntax;
 mod unique;
 mod values;
 mod yaml;

@@ -84,7 +84,7 @@ impl fmt::Display for InventoryError {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", At(&self.place, &self.message))?;
+        write!(f, "{}", Quoted(&self.place, &self.message))?;
         if let Some(expected) = &self.expected {
             write!(f, "\n  expected {}", printable(expected))?;
         }
@@ -92,16 +92,16 @@ impl fmt::Display for Problem {
             write!(f, "\n  hint: {}", printable(hint))?;
         }
         for (label, place) in &self.also {
-            write!(f, "\n{}", At(place, label))?;
+            write!(f, "\n{}", Quoted(place, label))?;
         }
         Ok(())
     }
 }
 
 /// A message at a place, with the line and a caret under it.
-struct At<'a>(&'a Place, &'a str);
+struct Quoted<'a>(&'a Place, &'a str);
 
-impl fmt::Display for At<'_> {
+impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(place, message) = self;
         let Place {

@@ -1,15 +1,15 @@
 //! The table of profiles: those that come with clearway and those of the inventory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::chain::{drawn, follow};
 use super::deployment::{Apply, Draft};
 use super::document::{self, Document};
-use super::layer::{Key, Origin, Shared};
+use super::layer::{Key, Layer, Origin, Shared};
 use super::problem::{Fault, Faults, Mark};
 use super::values::{did_you_mean, listed, name};
-use super::yaml::mark;
+use crate::domain;
 
 /// All profiles by name.
 pub(super) struct Profiles<'d> {
@@ -44,7 +44,7 @@ impl<'d> Profiles<'d> {
                 .iter()
                 .flat_map(|entries| &entries.value.0);
             for (key, raw) in entries {
-                let at = mark(file, key);
+                let at = key.mark(file);
                 if faults.keep(name(at, &key.value)).is_none() {
                     continue;
                 }
@@ -111,7 +111,7 @@ impl<'d> Profiles<'d> {
             .collect();
         for profile in &chain {
             if let Some(extends) = &profile.raw.extends {
-                let at = mark(profile.mark.file, extends);
+                let at = extends.mark(profile.mark.file);
                 faults.keep(self.check(at, &extends.value))?;
             }
         }
@@ -124,11 +124,80 @@ impl<'d> Profiles<'d> {
                 note: &mut |key, mark| {
                     built
                         .origins
-                        .push((key, shared.origin(&profile.label, mark)))
+                        .push((key, shared.origin(&profile.label, false, mark)))
                 },
             }
             .apply(profile.raw.deployment());
         }
         Some(built)
+    }
+}
+
+/// The profile of some nodes with the overrides of their layers, and where each property comes from.
+#[derive(Clone)]
+pub(super) struct Effective {
+    pub(super) profile: Arc<domain::Profile>,
+    pub(super) origins: Arc<[(Key, Origin)]>,
+}
+
+/// Effective profiles, made once for all nodes that come to the same.
+#[derive(Default)]
+pub(super) struct Pool {
+    known: HashSet<Arc<domain::Profile>>,
+    /// The last one made, with what it was made of: the next entry is mostly in the same groups.
+    last: Option<(String, Vec<Arc<str>>, Effective)>,
+}
+
+impl Pool {
+    /// The profile of that name with the overrides of every layer; `None` when something is wrong with it, which is
+    /// reported.
+    pub(super) fn effective(
+        &mut self,
+        name: &str,
+        layers: &[Layer<'_>],
+        (profiles, shared): (&Profiles<'_>, &Shared),
+        faults: &mut Faults,
+    ) -> Option<Effective> {
+        let overriding: Vec<&Layer<'_>> = layers
+            .iter()
+            .filter(|layer| !layer.properties.deployment.is_empty())
+            .collect();
+        let labels = || overriding.iter().map(|layer| &layer.label);
+        if let Some((last_name, last_labels, effective)) = &self.last
+            && last_name == name
+            && labels().eq(last_labels)
+        {
+            return Some(effective.clone());
+        }
+        let mut built = profiles.build(name, shared, faults)?;
+        for layer in &overriding {
+            Apply {
+                draft: &mut built.draft,
+                file: layer.file,
+                faults,
+                note: &mut |key, mark| {
+                    built
+                        .origins
+                        .push((key, shared.origin(&layer.label, layer.is_entry, mark)));
+                },
+            }
+            .apply(layer.properties.deployment);
+        }
+        // What an incomplete profile lacks is reported where the profile is.
+        let profile = Arc::new(built.draft.finish(name).ok()?);
+        let profile = match self.known.get(&profile) {
+            Some(same) => Arc::clone(same),
+            None => {
+                self.known.insert(Arc::clone(&profile));
+                profile
+            }
+        };
+        let effective = Effective {
+            profile,
+            origins: built.origins.into(),
+        };
+        let labels = labels().cloned().collect();
+        self.last = Some((name.to_owned(), labels, effective.clone()));
+        Some(effective)
     }
 }

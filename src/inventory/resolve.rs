@@ -1,21 +1,19 @@
 //! From parsed files to a fleet: every property applied to every node.
 
-use std::collections::HashSet;
 use std::sync::Arc;
-
-use serde_saphyr::Spanned;
 
 use super::document::Document;
 use super::entry::{Entry, Tables};
 use super::groups::{read_entries, read_groups};
 use super::jump::{HopDefaults, JumpHosts};
-use super::layer::{Key, Layer, Lookup, Origin, Shared};
+use super::layer::{Layer, Lookup, Origins, Shared};
 use super::problem::{Fault, Faults, InventoryError, Mark, Source};
-use super::profiles::Profiles;
+use super::profiles::{Pool, Profiles};
 use super::scope::read_scope;
+use super::syntax::parse;
 use super::unique::Unique;
 use super::values::{Context, path, user};
-use super::yaml::{Field, mark, parse};
+use super::yaml::{At, Field};
 use crate::domain::{Fleet, NodeId, Scope};
 
 /// The version of the format that is understood.
@@ -31,8 +29,8 @@ pub struct Inventory {
     pub fleet: Fleet,
     /// For each node, the index of its entry in `origins`.
     pub(super) entry_of: Vec<usize>,
-    /// Where the properties of each entry of nodes come from; of several origins of one property the last holds.
-    pub(super) origins: Vec<Vec<(Key, Origin)>>,
+    /// Where the properties of each entry of nodes come from.
+    pub(super) origins: Vec<Origins>,
 }
 
 impl Inventory {
@@ -125,10 +123,10 @@ fn resolve(
         profiles: &profiles,
         jumps: &jumps,
     };
-    let mut shared_profiles = HashSet::new();
+    let mut pool = Pool::default();
     let mut unique = Unique::default();
     for (index, entry) in entries.iter().enumerate() {
-        let (nodes, origins) = entry.resolve(&tables, &mut shared_profiles, faults);
+        let (nodes, origins) = entry.resolve(&tables, &mut pool, faults);
         inventory.origins.push(origins);
         for resolved in nodes {
             unique.add(&resolved, entry.mark);
@@ -168,7 +166,7 @@ fn check_version(file: usize, document: &Document) -> Result<(), Fault> {
     match &document.clearway {
         Some(version) if version.value == VERSION => Ok(()),
         Some(version) => Err(Fault::new(
-            mark(file, version),
+            version.mark(file),
             format!(
                 "version `{}` of the inventory format is not known",
                 version.value
@@ -189,15 +187,15 @@ fn only_one<'d, T>(
     get: impl Fn(&'d Document) -> &'d Field<T>,
     key: &str,
     faults: &mut Faults,
-) -> Option<(usize, &'d Spanned<T>)> {
-    let mut found: Option<(usize, &'d Spanned<T>)> = None;
+) -> Option<(usize, &'d At<T>)> {
+    let mut found: Option<(usize, &'d At<T>)> = None;
     for (file, document) in documents.iter().enumerate() {
         match (get(document), found) {
             (Some(value), None) => found = Some((file, value)),
             (Some(value), Some((first_file, first))) => faults.add(
-                Fault::new(mark(file, value), format!("`{key}` is stated in two files"))
+                Fault::new(value.mark(file), format!("`{key}` is stated in two files"))
                     .expected("it in one of them")
-                    .also(mark(first_file, first), "it is stated here"),
+                    .also(first.mark(first_file), "it is stated here"),
             ),
             (None, _) => {}
         }

@@ -2,26 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use serde_saphyr::Spanned;
-
 use super::document::Rule;
 use super::groups::{Group, known_group};
 use super::layer::words;
 use super::problem::{Fault, Faults, Mark};
 use super::values::did_you_mean;
-use super::yaml::{Field, WordOr, Words, mark};
+use super::yaml::{At, Field, WordOr, Words};
 use crate::domain::{GroupRule, Scope};
 
 /// The scope that the inventory states.
 pub(super) fn read_scope(
     file: usize,
-    scope: &Spanned<WordOr<Rule>>,
+    scope: &At<WordOr<Rule>>,
     groups: &BTreeMap<&str, Group<'_>>,
     has_cells: bool,
     faults: &mut Faults,
 ) -> Option<Scope> {
     const CHOICES: &str = "`all`, `per-cell`, or a list of `{from: [group], to: [group]}`";
-    let at = mark(file, scope);
+    let at = scope.mark(file);
     match &scope.value {
         WordOr::Word(word) if word == "all" => Some(Scope::All),
         WordOr::Word(word) if word == "per-cell" => {
@@ -47,7 +45,7 @@ pub(super) fn read_scope(
         }
         WordOr::List(rules) => {
             let rules = rules.iter().map(|rule| {
-                let at = mark(file, rule);
+                let at = rule.mark(file);
                 GroupRule {
                     from: rule_side(at, "from", &rule.value.from, groups, faults),
                     to: rule_side(at, "to", &rule.value.to, groups, faults),
@@ -68,10 +66,10 @@ fn rule_side(
 ) -> Vec<String> {
     let names = side
         .as_ref()
-        .map(|side| words(mark(rule.file, side), &side.value))
+        .map(|side| words(side.mark(rule.file), &side.value))
         .unwrap_or_default();
     if names.is_empty() {
-        let at = side.as_ref().map_or(rule, |side| mark(rule.file, side));
+        let at = side.as_ref().map_or(rule, |side| side.mark(rule.file));
         faults.add(
             Fault::new(at, format!("a rule without groups in `{key}`"))
                 .expected("`{from: [group], to: [group]}`"),

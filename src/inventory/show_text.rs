@@ -38,6 +38,8 @@ struct Row {
     path: String,
     value: Option<String>,
     origin: Option<String>,
+    /// Whether the origin is the entry of the node itself.
+    in_entry: bool,
 }
 
 impl fmt::Display for Shown {
@@ -49,6 +51,9 @@ impl fmt::Display for Shown {
             let rows = rows(node);
             let mut key = rows.clone();
             for row in &mut key {
+                if row.in_entry {
+                    row.origin = None;
+                }
                 if OWN.contains(&row.path.as_str()) && row.value.is_some() {
                     row.value = Some(String::new());
                 }
@@ -66,12 +71,9 @@ impl fmt::Display for Shown {
                 1 => writeln!(f, "{names}")?,
                 count => writeln!(f, "{names} ({count} nodes)")?,
             }
-            for (index, row) in key.iter().enumerate() {
-                let values: Vec<&str> = members
-                    .iter()
-                    .filter_map(|(_, rows)| rows[index].value.as_deref())
-                    .collect();
-                write_row(f, row, &values)?;
+            for index in 0..key.len() {
+                let same: Vec<&Row> = members.iter().map(|(_, rows)| &rows[index]).collect();
+                write_row(f, &same)?;
             }
             writeln!(f)?;
         }
@@ -79,25 +81,28 @@ impl fmt::Display for Shown {
     }
 }
 
-/// One line, with the values of all nodes that it stands for.
-fn write_row(f: &mut fmt::Formatter<'_>, row: &Row, values: &[&str]) -> fmt::Result {
-    let unstated = UNSTATED.iter().find(|(path, _)| *path == row.path);
-    let value = match (values, unstated) {
-        ([], None) => return Ok(()),
-        ([], Some((_, text))) => (*text).to_owned(),
-        ([first, rest @ ..], _) if rest.iter().all(|value| value == first) => printable(first),
-        _ if row.path == "control.host_key" => format!("({} different)", values.len()),
-        _ => printable(&fold(values)),
+/// One line for the same row of several nodes.
+fn write_row(f: &mut fmt::Formatter<'_>, rows: &[&Row]) -> fmt::Result {
+    let Row {
+        path,
+        value,
+        origin,
+        ..
+    } = rows[0];
+    let unstated = UNSTATED.iter().find(|(known, _)| known == path);
+    let value = match (value, unstated) {
+        (None, None) => return Ok(()),
+        (None, Some((_, text))) => (*text).to_owned(),
+        (Some(value), _) if rows.iter().all(|row| row.value == rows[0].value) => printable(value),
+        _ if path == "control.host_key" => format!("({} different)", rows.len()),
+        _ => printable(&fold(rows.iter().filter_map(|row| row.value.as_deref()))),
     };
-    match &row.origin {
-        Some(origin) => writeln!(
-            f,
-            "  {:24} {value:VALUE_WIDTH$} {}",
-            row.path,
-            printable(origin)
-        ),
-        None => writeln!(f, "  {:24} {value}", row.path),
-    }
+    let origin = match origin {
+        None => return writeln!(f, "  {path:24} {value}"),
+        Some(origin) if rows.iter().all(|row| row.origin == rows[0].origin) => printable(origin),
+        Some(_) => "each node's own entry".to_owned(),
+    };
+    writeln!(f, "  {path:24} {value:VALUE_WIDTH$} {origin}")
 }
 
 fn write_scope(f: &mut fmt::Formatter<'_>, scope: &Scope) -> fmt::Result {
@@ -199,16 +204,16 @@ fn rows(resolved: &ResolvedNode) -> Vec<Row> {
             (format!("lanes.{name}.identity"), lane.identity.clone()),
         ]);
     }
-    let origin = |path: &str| {
-        let origin = resolved.from.get(path)?;
-        Some(format!("{}, {}:{}", origin.layer, origin.file, origin.line))
-    };
     values
         .into_iter()
-        .map(|(path, value)| Row {
-            origin: origin(&path),
-            path,
-            value,
+        .map(|(path, value)| {
+            let origin = resolved.from.get(&path);
+            Row {
+                origin: origin.map(|from| format!("{}, {}:{}", from.layer, from.file, from.line)),
+                in_entry: origin.is_some_and(|from| from.in_entry),
+                path,
+                value,
+            }
         })
         .collect()
 }

@@ -34,6 +34,35 @@ fn nodes_that_differ_only_in_their_addresses_are_shown_once() {
 }
 
 #[test]
+fn entries_that_differ_only_in_their_addresses_are_shown_once() {
+    let inventory = read(
+        "clearway: 1
+nodes:
+  cmp1: {control: {address: 10.0.0.1, port: 2222}}
+  cmp2: {control: {address: 10.0.0.2, port: 2222}}
+  cmp3: {control: {address: 10.0.0.3}}
+",
+    );
+    let inventory = inventory.unwrap_or_else(|error| panic!("{error}"));
+    let all = select(&inventory.fleet, "all").unwrap();
+    let text = inventory.show(&all).to_string();
+    let lines = text.lines().filter(|line| {
+        !line.starts_with("  ") || line.contains("control.address") || line.contains("control.port")
+    });
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r"
+    cmp[1-2] (2 nodes)
+      control.address          10.0.0.[1-2]                             each node's own entry
+      control.port             2222                                     each node's own entry
+
+    cmp3
+      control.address          10.0.0.3                                 nodes cmp3, lab.yaml:5
+      control.port             22
+
+    scope: every node to every other
+    ");
+}
+
+#[test]
 fn json_has_the_keys_of_the_inventory_and_says_where_values_come_from() {
     let inventory = lab();
     let one = select(&inventory.fleet, "cmp007").unwrap();
