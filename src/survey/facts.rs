@@ -155,19 +155,22 @@ pub struct Account {
 pub struct ClientFacts {
     /// The words that enter the context, as in the profile.
     pub context: Vec<String>,
-    /// Why the context could not be entered; everything below is then empty.
+    /// Why the context could not be entered, or was not because nothing needs it; everything below is then empty.
     pub failed: Option<String>,
     /// The account that commands run as there.
     pub account: Option<Account>,
     /// `ssh -V`.
     pub ssh_version: Option<String>,
-    /// `ssh -G` for a name that no `Host` pattern is made for ([`super::BASE_NAME`]).
+    /// `ssh -G` for a name that no `Host` pattern is made for ([`super::BASE_NAME`]), without `loglevel`. Where
+    /// another node has given the answer with the very same program and files, it is that ([`super::KnownAnswer`]).
     pub base_config: Answer,
     /// The client configuration files, in the order in which ssh reads them: the account's, then the system's.
     /// Included files follow the file that includes them.
     pub config_files: Vec<FileFact>,
     /// The private keys that the configuration would offer, and the default ones that exist.
     pub identities: Vec<Identity>,
+    /// Other files in the account's `.ssh` that are named like private keys: copies that nobody uses. Never read.
+    pub key_copies: Vec<FileFact>,
     /// The known_hosts files that the base configuration names, user's then global, and any other that a
     /// configuration file names.
     pub known_hosts: Vec<FileFact>,
@@ -214,7 +217,8 @@ pub enum IdentityState {
 pub struct ServerFacts {
     /// `sshd -V` or the version that the package names.
     pub sshd_version: Option<String>,
-    /// `sshd -T` with connection values that no `Match` block is made for.
+    /// `sshd -T` with connection values that no `Match` block is made for, without `loglevel`. Where another node has
+    /// given the answer with the very same program and files, it is that ([`super::KnownAnswer`]).
     pub base_config: Answer,
     /// sshd_config and the files that it includes, in reading order.
     pub config_files: Vec<FileFact>,

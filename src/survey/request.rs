@@ -1,0 +1,136 @@
+//! What is asked of a node.
+
+use crate::domain::{Lane, LaneUse, Profile, SshdProfile};
+use crate::frame::{Limits, Nonce};
+
+use super::answers::KnownAnswer;
+
+/// What is asked of one node: everything of [`super::NodeFacts`], in the contexts of its profile.
+#[derive(Debug, Clone)]
+pub struct SurveyRequest {
+    /// The secret of this survey of this node.
+    pub nonce: Nonce,
+    /// nova.conf files and directories, in order.
+    pub nova_conf: Vec<String>,
+    /// The contexts to enter; the first one is nova-compute's.
+    pub contexts: Vec<ContextRequest>,
+    /// The server side.
+    pub sshd: SshdProfile,
+    /// Accounts that lanes may log in to. Those that the node's own configuration names are added on the node.
+    pub accounts: Vec<String>,
+    /// Answers of `ssh -G` and `sshd -T` that other nodes gave: a node with the very same program and files does not
+    /// run it again.
+    pub known: Vec<KnownAnswer>,
+}
+
+/// One context to enter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContextRequest {
+    /// The words that enter it; empty for root on the host.
+    pub words: Vec<String>,
+    /// Whether it is only entered when nova.conf lets live migration use SSH (or cannot be read).
+    pub only_live: bool,
+}
+
+/// Bytes of one file that are still read.
+pub(super) const FILE_MAX: usize = 4 << 20;
+/// Bytes of all files of one context that are still read.
+pub(super) const TOTAL_MAX: usize = 8 << 20;
+
+impl SurveyRequest {
+    /// The request for a node with this profile.
+    ///
+    /// `accounts` are login names that lanes to the node may use, as far as they are known from elsewhere, for
+    /// example from the client configuration of nodes surveyed before; the lanes' own and root are added.
+    #[must_use]
+    pub fn new(profile: &Profile, accounts: &[String], nonce: Nonce) -> Self {
+        let mut contexts = vec![ContextRequest {
+            words: profile.nova_context.clone(),
+            only_live: false,
+        }];
+        for lane in Lane::ALL {
+            let settings = profile.lane(lane);
+            let only_live = lane == Lane::Live && settings.used == LaneUse::Auto;
+            if settings.used == LaneUse::No {
+                continue;
+            }
+            match contexts.iter_mut().find(|c| c.words == settings.context) {
+                Some(same) => same.only_live &= only_live,
+                None => contexts.push(ContextRequest {
+                    words: settings.context.clone(),
+                    only_live,
+                }),
+            }
+        }
+        let mut names: Vec<String> = Vec::new();
+        let lanes = Lane::ALL
+            .iter()
+            .filter_map(|&l| profile.lane(l).user.clone());
+        for name in lanes
+            .chain(accounts.iter().cloned())
+            .chain(["root".to_owned()])
+        {
+            // What a passwd entry cannot hold is no account, and it would break the lists that are sent.
+            let possible = !name.is_empty() && !name.contains([':', '\n', '\t', '/', '\0']);
+            if possible && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Self {
+            nonce,
+            nova_conf: profile.nova_conf.clone(),
+            contexts,
+            sshd: profile.sshd.clone(),
+            accounts: names,
+            known: Vec::new(),
+        }
+    }
+
+    /// How much a node may answer.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            bytes: 20 << 20,
+            noise: 64 << 10,
+            records: 2_000,
+            fields: 8,
+            field: 2 << 20,
+        }
+    }
+
+    /// The parts of the program, in the order in which they run.
+    pub(super) fn parts(&self) -> Vec<Part> {
+        let mut parts: Vec<Part> = self
+            .contexts
+            .iter()
+            .enumerate()
+            .map(|(i, context)| Part {
+                words: context.words.clone(),
+                only_live: context.only_live,
+                tasks: if i == 0 { "nc" } else { "c" },
+            })
+            .collect();
+        let local = self.sshd.context.is_empty();
+        parts.push(Part {
+            words: self.sshd.context.clone(),
+            only_live: false,
+            tasks: if local { "hs" } else { "s" },
+        });
+        if !local {
+            parts.push(Part {
+                words: Vec::new(),
+                only_live: false,
+                tasks: "h",
+            });
+        }
+        parts
+    }
+}
+
+/// One context with what is done there: `n` nova.conf, `c` the client side, `s` the server side, `h` the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) words: Vec<String>,
+    pub(super) only_live: bool,
+    pub(super) tasks: &'static str,
+}
