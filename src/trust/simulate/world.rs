@@ -324,6 +324,7 @@ fn client(common: &Common, known_hosts: FileState, login_key: String, node: usiz
             present(common.ssh_config.clone()),
         )],
         identities,
+        key_copies: Vec::new(),
         known_hosts: vec![
             file("/var/lib/nova/.ssh/known_hosts", known_hosts),
             file("/var/lib/nova/.ssh/known_hosts2", FileState::Absent),
