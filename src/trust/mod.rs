@@ -1,6 +1,7 @@
 //! What the facts mean for trust: who dials whom, what would come of it, and what really came of it. Pure.
 
 mod digest;
+pub mod findings;
 pub mod legs;
 mod predict;
 pub mod rounds;
