@@ -1,9 +1,15 @@
 //! Which pairs are proven, from `--pairs`.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 
-use super::request::PairsMode;
+use super::error::RunError;
+use super::request::{PairsMode, Request, Surroundings};
+use super::survey::Surveyed;
+use crate::domain::{Depth, LegId, NodeId, Pair, Predicted};
+use crate::trust::legs::Legs;
+use crate::trust::{PairScope, Selection, facts_digest};
 
 impl fmt::Display for PairsMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,6 +39,93 @@ impl FromStr for PairsMode {
                 .ok_or("expected `all`, `ring`, `changed`, or `sample=N` with N of at least 1"),
         }
     }
+}
+
+/// The selection that the request means.
+pub(super) async fn selection(
+    request: &Request,
+    around: &Surroundings,
+    surveyed: &Surveyed,
+    legs: &Legs,
+) -> Result<Selection, RunError> {
+    Ok(match request.pairs {
+        PairsMode::All => Selection::All,
+        PairsMode::Ring => Selection::Ring,
+        PairsMode::Sample(count) => Selection::Sample {
+            destinations: count as usize,
+            seed: request.seed,
+        },
+        PairsMode::Only(pair) => Selection::Only(HashSet::from([pair])),
+        PairsMode::Changed => Selection::Only(changed(request, around, surveyed, legs).await?),
+    })
+}
+
+/// The pairs that have no leg-by-leg proof left that still counts: made at least as deep, by the same name, while both
+/// ends had the facts that they have now.
+async fn changed(
+    request: &Request,
+    around: &Surroundings,
+    surveyed: &Surveyed,
+    legs: &Legs,
+) -> Result<HashSet<Pair>, RunError> {
+    let Some(ledger) = &around.ledger else {
+        return Err(RunError::NothingToCompare(
+            "`--pairs changed` compares with the ledger, and there is none (`--no-ledger`)",
+        ));
+    };
+    let fleet = &request.fleet;
+    let ids: HashMap<&str, NodeId> = fleet
+        .ids()
+        .map(|id| (fleet.node(id).name.as_str(), id))
+        .collect();
+    let digests: HashMap<NodeId, String> = fleet
+        .ids()
+        .filter_map(|id| {
+            let facts = surveyed.facts[id.index()].as_ref()?;
+            Some((id, facts_digest(fleet.node(id), facts)))
+        })
+        .collect();
+    let wanted = if request.no_write {
+        request.depth.min(Depth::Login)
+    } else {
+        request.depth
+    };
+    let mut fresh: HashSet<LegId> = HashSet::new();
+    for leg in ledger.proven(&request.inventory_path).await? {
+        let (Some(&client), Some(&server)) =
+            (ids.get(leg.client.as_str()), ids.get(leg.server.as_str()))
+        else {
+            continue;
+        };
+        let same = |id, digest: &str| digests.get(&id).is_some_and(|now| now == digest);
+        if leg.depth >= wanted
+            && same(client, &leg.client_digest)
+            && same(server, &leg.server_digest)
+        {
+            fresh.insert(LegId {
+                lane: leg.lane,
+                client,
+                server,
+            });
+        }
+    }
+    let scope = PairScope::among(fleet, request.selected.iter().copied());
+    let mut pairs = HashSet::new();
+    for &source in scope.nodes() {
+        for destination in scope.destinations(source) {
+            let pair = Pair {
+                source,
+                destination,
+            };
+            let is_settled = |id| {
+                fresh.contains(&id) || matches!(legs.obstacle(id), Some(Predicted::NotNeeded(_)))
+            };
+            if !request.lanes.iter().all(|&lane| is_settled(pair.leg(lane))) {
+                pairs.insert(pair);
+            }
+        }
+    }
+    Ok(pairs)
 }
 
 #[cfg(test)]

@@ -27,6 +27,22 @@ pub fn host_name_salt() -> [u8; 20] {
     salt
 }
 
+/// 16 bytes that nobody can guess, for the nonces of programs.
+#[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that makes them"
+)]
+pub fn random_bytes() -> [u8; 16] {
+    // The version and variant bits of one UUID are fixed; two folded into one have none.
+    let (one, other) = (Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes());
+    let mut bytes = [0; 16];
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = one[at] ^ other[(at + 5) % 16];
+    }
+    bytes
+}
+
 /// The name of a run that starts at `now`: `20261123-013355-7f3a9c`, in UTC.
 ///
 /// It sorts by time, and an operator can say it over the telephone. It names; it does not protect anything.

@@ -1,0 +1,88 @@
+//! Every event goes to the observer and, numbered and dated, to the ledger.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::request::{Request, Surroundings};
+use crate::domain::{Event, Observer, Phase, Progress};
+use crate::ledger::{Ledger, LedgerError, Recorder, RunStart};
+use crate::report::{Report, Settings};
+use crate::system;
+
+type Record = Box<dyn Fn(u64, jiff::Timestamp, &Event) + Send + Sync>;
+
+/// Where the events of one run go.
+pub(super) struct Journal {
+    observer: std::sync::Arc<dyn Observer>,
+    record: Option<Record>,
+    recorder: Option<(Ledger, Recorder)>,
+    sequence: AtomicU64,
+}
+
+impl Journal {
+    /// Opens the run in the ledger, if there is one, before anything happens.
+    pub(super) async fn begin(
+        request: &Request,
+        settings: &Settings,
+        around: &Surroundings,
+        started: jiff::Timestamp,
+    ) -> Result<Self, LedgerError> {
+        let mut record: Option<Record> = None;
+        let mut recorder = None;
+        if let Some(ledger) = &around.ledger {
+            ledger
+                .begin(&RunStart {
+                    id: request.run.clone(),
+                    command: request.command.to_owned(),
+                    clearway: env!("CARGO_PKG_VERSION").to_owned(),
+                    inventory: request.inventory.clone(),
+                    inventory_path: request.inventory_path.clone(),
+                    settings: settings.clone(),
+                    started,
+                    process: system::ProcessId::current(),
+                })
+                .await?;
+            let writer = Recorder::start(ledger.clone(), request.run.clone());
+            record = Some(Box::new(writer.handle()));
+            recorder = Some((ledger.clone(), writer));
+        }
+        Ok(Self {
+            observer: around.observer.clone(),
+            record,
+            recorder,
+            sequence: AtomicU64::new(0),
+        })
+    }
+
+    /// Something happened.
+    pub(super) fn event(&self, event: &Event) {
+        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(record) = &self.record {
+            record(sequence, system::now(), event);
+        }
+        self.observer.event(event);
+    }
+
+    /// Something is being waited for.
+    pub(super) fn progress(&self, phase: Phase, done: usize, total: usize, waiting: Vec<String>) {
+        self.observer.progress(&Progress {
+            phase,
+            done: done as u64,
+            total: total as u64,
+            waiting_for: waiting,
+        });
+    }
+
+    /// Closes the run in the ledger with its report.
+    pub(super) async fn finish(
+        self,
+        report: &Report,
+        finished: jiff::Timestamp,
+    ) -> Result<(), LedgerError> {
+        if let Some((ledger, recorder)) = self.recorder {
+            drop(self.record);
+            recorder.finish().await?;
+            ledger.finish(report, finished).await?;
+        }
+        Ok(())
+    }
+}
