@@ -133,7 +133,11 @@ impl Judge<'_> {
             return Finding::new(None, Proven::Unknown(Why::ControlGarbage));
         };
         let finding = match errand.climb {
-            "climb_pull" => self.copied_from(transcript, first, 1, Some(Step::Command)),
+            "climb_pull" => {
+                // There is no command but the copy itself.
+                let logged_in = first.trace.stage >= Stage::Authenticated;
+                self.copied_from(transcript, first, 1, logged_in.then_some(Step::Command))
+            }
             _ => match self.first(first) {
                 Some(failed) => failed,
                 None => self.after_login(errand, transcript, &get),
@@ -323,7 +327,7 @@ impl Judge<'_> {
                 }
                 other => other,
             };
-        finding.reached = below(finding.reached, finding.outcome);
+        finding.reached = below(copy.trace.stage.passed().max(before), finding.outcome);
         finding
     }
 

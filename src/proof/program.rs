@@ -100,7 +100,6 @@ impl Program {
 
     fn inner(&self) -> String {
         let settings = &self.settings;
-        let patience = settings.leg_seconds().div_ceil(5) + 1;
         let mut text = prelude(&self.nonce);
         let mut line = |key: &str, value: &str| {
             let _ = writeln!(text, "{key}={}", sh_quote(value));
@@ -113,7 +112,6 @@ impl Program {
         line("limit", &settings.connection_seconds().to_string());
         line("total", &settings.total.as_secs().to_string());
         line("rest", &settings.pause.as_secs().to_string());
-        line("patience", &patience.to_string());
         line("workers", &self.workers().to_string());
         line("tools", &self.tools());
         for code in CLIMB.lines() {
@@ -198,6 +196,15 @@ impl Program {
         // The quoting in `dq` is for the far end's shell.
         let _ = writeln!(body, "dr={}", sh_quote(&leg.directory));
         let _ = writeln!(body, "dq={}", sh_quote(&sh_quote(&leg.directory)));
+        // The connections after the first, and one of them twice.
+        let left = if leg.transport == Transport::Rsync {
+            5
+        } else {
+            3
+        };
+        let patience =
+            (left * (settings.connection_seconds() + 2) + settings.pause.as_secs()).div_ceil(5);
+        let _ = writeln!(body, "patience={}", patience + 1);
         body.push_str("far=$dq/.clearway-$tag-$i\nraw=$dr/.clearway-$tag-$i\n");
         if let Some(first) = errand.first() {
             let _ = writeln!(body, "prepare={}", quoted(&first));

@@ -230,6 +230,11 @@ fn dropped_twice_is_throttled_and_never_a_word_on_trust() {
         (proof.reached, proof.outcome),
         (Some(Step::Resolve), Proven::Unknown(Why::Throttled))
     );
+    let pull = one(
+        Lane::ColdPull,
+        &["leg", "0", "1", "1", "1=255", "", &sent(text)],
+    );
+    assert_eq!((pull.reached, pull.outcome), (proof.reached, proof.outcome));
 }
 
 #[test]
@@ -249,9 +254,10 @@ fn noise_on_stdout_explains_a_copy_that_fails() {
         Proven::Breaks(Reason::ShellNoisy)
     );
     let quiet = ["leg", "0", "1", "0", "1=0 2=1 3=0", "", &sent(&text)];
+    let proof = one(Lane::ColdPush, &quiet);
     assert_eq!(
-        one(Lane::ColdPush, &quiet).outcome,
-        Proven::Breaks(Reason::CopyFailed)
+        (proof.reached, proof.outcome),
+        (Some(Step::Command), Proven::Breaks(Reason::CopyFailed))
     );
 }
 

@@ -17,8 +17,6 @@ fn planted(lane: Lane, node: usize, plant: &str) -> Proof {
     proof
 }
 
-const RESTART: &str = "kill -HUP $(cat /run/sshd.pid); sleep 0.3";
-
 /// What it is, the lane, the node and how it is planted there, the rung reached and the reason.
 type Row = (&'static str, Lane, usize, String, Option<Step>, Reason);
 

@@ -5,4 +5,6 @@
 
 mod faults;
 mod healthy;
+mod hostile;
+mod leftovers;
 mod support;

@@ -170,3 +170,6 @@ pub(crate) fn sh(lab: &Lab, node: usize, line: &str) {
     let output = lab.node(&format!("node{node}")).sh(line).unwrap();
     assert!(output.status.success(), "{line}: {output:?}");
 }
+
+/// Makes sshd read its configuration again.
+pub(crate) const RESTART: &str = "kill -HUP $(cat /run/sshd.pid); sleep 0.3";
