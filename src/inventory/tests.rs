@@ -3,6 +3,7 @@
 mod bad;
 mod docs;
 mod good;
+mod hostile;
 mod limit;
 mod show;
 
