@@ -209,9 +209,8 @@ impl Connection {
     /// only in part does not run at all. It must not read standard input itself, which is at its end.
     ///
     /// # What a program that is not wanted any more does on the node
-    /// When a limit is passed, or the future is dropped, the program's process group is sent SIGTERM (OpenSSH 7.9 and
-    /// later; without effect on what sudo started, because sshd signals as the login user) and the channel is closed:
-    /// its output then has nowhere to go, so it dies at its next write. A program that does neither lives until it
+    /// When a limit is passed, or the future is dropped, the channel is closed: the program's output then has nowhere to
+    /// go, and it dies of SIGPIPE at its next write. sshd signals nobody. A program that writes nothing lives until it
     /// ends by itself, so every program must carry a deadline of its own.
     ///
     /// # Errors

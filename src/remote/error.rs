@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use super::host_key::HostKeyProblem;
+use super::host_key_problem::HostKeyProblem;
 use crate::domain::{NodeName, Why};
 
 /// The cause of a failure, shared by all nodes that fail for the same one.

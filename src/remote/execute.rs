@@ -17,8 +17,9 @@ use crate::domain::Why;
 /// can hold the channel open for ever.
 const AFTER_EXIT: Duration = Duration::from_secs(3);
 
-/// The signals and the end of the channel of a program that is not wanted any more, also when the future that runs it
-/// is dropped.
+/// Closes the channel of a program that is not wanted any more, also when the future that runs it is dropped.
+///
+/// No signal is sent before: sshd passes none on for root logins, nor to what sudo started, and logs an error instead.
 struct Stop(Option<ChannelWriteHalf<Msg>>);
 
 impl Stop {
@@ -34,8 +35,7 @@ impl Drop for Stop {
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             runtime.spawn(async move {
-                // Errors mean that the connection is gone, and with it the channel.
-                let _ = channel.signal(Sig::TERM).await;
+                // An error means that the connection is gone, and with it the channel.
                 let _ = channel.close().await;
             });
         }

@@ -13,9 +13,10 @@ use tokio::time::timeout;
 use super::environment::Deadlines;
 use super::error::{Failure, printable};
 use super::handler::{Farewell, Gatekeeper, Refusal};
-use super::host_key::{HostKeyFault, HostKeyPolicy, Proposal};
+use super::host_key::{HostKeyPolicy, Proposal};
 use super::identity::Offers;
 use super::login::Login;
+use super::pinned::ask_for_each_type;
 use super::wire::{Progress, Watched};
 use crate::domain::Why;
 
@@ -46,13 +47,13 @@ pub(super) async fn open(
     spread: f64,
 ) -> Result<Hop, Failure> {
     let attempt = |proposal| greet(login, policy.clone(), proposal, via.as_deref(), deadlines);
-    let mut greeted = with_pinned_types(&policy, &attempt).await;
+    let mut greeted = ask_for_each_type(&policy, &attempt).await;
     if greeted
         .as_ref()
         .is_err_and(|failure| failure.why == Why::ControlDropped)
     {
         tokio::time::sleep(deadlines.retry_pause.mul_f64(1.0 + spread)).await;
-        greeted = with_pinned_types(&policy, &attempt).await;
+        greeted = ask_for_each_type(&policy, &attempt).await;
     }
     let mut greeted = greeted?;
     let login = timeout(
@@ -83,47 +84,6 @@ impl Hop {
         let _ = timeout(Duration::from_secs(1), self.handle).await;
         drop(self.via);
     }
-}
-
-/// With pinned fingerprints the type of the right key is not known. A host with keys of several types is asked for
-/// the next type when the one it presented is not pinned, until the pinned one comes or no type is left.
-async fn with_pinned_types<F: Future<Output = Result<Greeted, Failure>>>(
-    policy: &HostKeyPolicy,
-    attempt: &impl Fn(Proposal) -> F,
-) -> Result<Greeted, Failure> {
-    let mut proposal = policy.proposal();
-    let mut outcome = attempt(proposal.clone()).await;
-    let mut presented = Vec::new();
-    while policy.is_pinned()
-        && let Err(failure) = &mut outcome
-        && let Some(problem) = &mut failure.host_key
-        && let HostKeyFault::NotPinned { also, .. } = &mut problem.fault
-    {
-        *also = presented.clone();
-        presented.push(problem.described_key());
-        let wrong = problem.key.kind();
-        proposal
-            .plain
-            .retain(|algorithm| !problem_kind_is(algorithm.as_str(), wrong));
-        failure.detail = problem.to_string();
-        if proposal.plain.is_empty() {
-            break;
-        }
-        let next = attempt(proposal.clone()).await;
-        // A host without keys of the remaining types: what it presented first is the answer.
-        if next
-            .as_ref()
-            .is_err_and(|failure| failure.why != Why::ControlHostKey)
-        {
-            break;
-        }
-        outcome = next;
-    }
-    outcome
-}
-
-fn problem_kind_is(algorithm: &str, kind: crate::openssh::key::KeyKind) -> bool {
-    crate::openssh::key::KeyKind::from_algorithm(algorithm).is_some_and(|(it, _)| it == kind)
 }
 
 async fn greet(
@@ -269,10 +229,9 @@ where
 fn config(proposal: Proposal) -> client::Config {
     client::Config {
         client_id: SshId::Standard(concat!("SSH-2.0-clearway_", env!("CARGO_PKG_VERSION")).into()),
-        // The most that one node can keep in this process's memory between two reads is about
-        // channel_buffer_size packets of window_size together.
+        // A node can have this many packets, of at most 256 KiB each, in this process's memory before they are read.
+        channel_buffer_size: 16,
         window_size: 1024 * 1024,
-        channel_buffer_size: 32,
         preferred: Preferred {
             key: proposal.plain.into(),
             host_key_certificates: proposal.certificates.into(),
@@ -298,7 +257,7 @@ fn no_session(error: russh::Error, progress: &Progress, farewell: &Farewell) -> 
     }
     let failure = match &error {
         russh::Error::NoCommonAlgo { kind, ours, theirs } => Failure::new(
-            Why::ControlGarbage,
+            Why::ControlUnreachable,
             format!(
                 "no {kind:?} algorithm in common: offered {}, the server has {}",
                 ours.join(","),

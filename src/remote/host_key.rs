@@ -5,7 +5,6 @@
 //! what only security tokens use.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,11 +15,12 @@ use tokio::sync::Mutex;
 
 use super::environment::Environment;
 use super::error::Failure;
+use super::host_key_problem::{HostKeyFault, HostKeyProblem, Place};
 use crate::domain::{HostKeyTrust, Why};
 use crate::openssh::key::PublicKey;
 use crate::openssh::known_hosts::{
     Acceptance, HostKeyCheck, HostKeyContext, HostKeyStatus, HostName, KeyTypeOrder, KnownHosts,
-    KnownHostsSet, Position, StrictHostKeyChecking,
+    KnownHostsSet, Marker, Position, StrictHostKeyChecking,
 };
 
 /// The system's file, read after the operator's (ssh_config(5), `GlobalKnownHostsFile`).
@@ -38,116 +38,6 @@ const HOST_KEY_ALGORITHMS: &str = "ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-n
 /// ssh_config(5), `CASignatureAlgorithms`.
 const CA_SIGNATURE_ALGORITHMS: &str = "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,\
     rsa-sha2-512,rsa-sha2-256";
-
-/// A line of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The file.
-    pub file: PathBuf,
-    /// The number of the line, from 1.
-    pub line: usize,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file.display(), self.line)
-    }
-}
-
-/// Why a host key was not accepted. Nothing but the key exchange was sent to that machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostKeyProblem {
-    /// The name that was looked up: as it is written in `known_hosts`, with `[…]:port` for ports other than 22.
-    pub host: String,
-    /// The key presented, without its certificate.
-    pub key: PublicKey,
-    /// What is wrong with it.
-    pub fault: HostKeyFault,
-    /// Why its certificate did not help, when it came with one.
-    pub certificate: Option<String>,
-    /// Where the operator's own known keys are: the file to which [`super::record_host_key`] would add this one.
-    pub record_in: PathBuf,
-}
-
-/// What is wrong with a host key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HostKeyFault {
-    /// None of these files has a key for that name.
-    Unknown {
-        /// The files, in the order searched.
-        searched: Vec<PathBuf>,
-    },
-    /// Only other keys are recorded for that name.
-    Changed {
-        /// Where.
-        recorded: Vec<Place>,
-    },
-    /// It, or the authority of its certificate, is marked `@revoked`.
-    Revoked {
-        /// Where.
-        by: Place,
-    },
-    /// Its fingerprint is not among those pinned in the inventory.
-    NotPinned {
-        /// Those pinned.
-        pinned: Vec<String>,
-        /// The keys that were presented before this one, when the host was asked for its keys of other types.
-        also: Vec<String>,
-    },
-}
-
-impl fmt::Display for HostKeyProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = self.described_key();
-        let host = &self.host;
-        match &self.fault {
-            HostKeyFault::Unknown { searched } => write!(
-                f,
-                "host key of {host} is unknown: {key} is not in {}",
-                list(searched.iter().map(|path| path.display()))
-            )?,
-            HostKeyFault::Changed { recorded } => write!(
-                f,
-                "host key of {host} has changed: {key} is presented, another is recorded in {}",
-                list(recorded)
-            )?,
-            HostKeyFault::Revoked { by } => {
-                write!(f, "host key of {host} is revoked: {key}, by {by}")?;
-            }
-            HostKeyFault::NotPinned { pinned, also } => write!(
-                f,
-                "host key of {host} is not the one pinned: {} presented, {} pinned",
-                list(also.iter().chain([&key])),
-                list(pinned)
-            )?,
-        }
-        if let Some(certificate) = &self.certificate {
-            write!(f, "; its certificate does not help: {certificate}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for HostKeyProblem {}
-
-impl HostKeyProblem {
-    /// The key as it is shown: `ED25519 SHA256:…`.
-    pub(super) fn described_key(&self) -> String {
-        describe(&self.key)
-    }
-}
-
-fn describe(key: &PublicKey) -> String {
-    format!("{} {}", key.kind().short_name(), key.fingerprint())
-}
-
-fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
-    items
-        .into_iter()
-        .map(|item| item.to_string())
-        .collect::<Vec<_>>()
-        .join(", ")
-}
 
 /// The `known_hosts` files of a run, each read once.
 #[derive(Debug)]
@@ -254,8 +144,8 @@ impl HostKeyPolicy {
 
     /// What OpenSSH would propose to this host: types already known first.
     ///
-    /// The SSH library puts all certificate algorithms before all others. So those that OpenSSH would put behind a
-    /// plain one are left out; without a trusted authority a certificate adds nothing to its plain key.
+    /// The SSH library puts all certificate algorithms before all others, so those that OpenSSH would put behind a plain
+    /// one are left out. They all are when no line has a marker: then a certificate says no more than its plain key.
     pub(super) fn proposal(&self) -> Proposal {
         if self.is_pinned() {
             return Proposal {
@@ -269,12 +159,18 @@ impl HostKeyPolicy {
             KeyTypeOrder::KnownFirst,
             &self.context(),
         );
-        let first_plain = names
+        let has_markers = self
+            .known
+            .files()
             .iter()
-            .position(|name| !is_certificate(name))
-            .unwrap_or(names.len());
+            .flat_map(|file| file.entries())
+            .any(|(_, entry)| entry.marker != Marker::None);
+        let certificates = names
+            .iter()
+            .copied()
+            .take_while(|name| has_markers && is_certificate(name));
         Proposal {
-            certificates: algorithms(names[..first_plain].iter().copied(), true),
+            certificates: algorithms(certificates, true),
             plain: algorithms(names.iter().copied(), false),
         }
     }
@@ -409,4 +305,79 @@ fn ecdsa(curve: EcdsaCurve) -> Algorithm {
 
 fn rsa(hash: HashAlg) -> Algorithm {
     Algorithm::Rsa { hash: Some(hash) }
+}
+
+#[cfg(test)]
+impl HostKeyPolicy {
+    pub(super) fn pinned(address: &str, port: u16, pinned: &[&str]) -> Self {
+        Self {
+            host: HostName::new(address, port),
+            pinned: pinned.iter().map(ToString::to_string).collect(),
+            known: KnownHostsSet::default(),
+            paths: Vec::new(),
+            now: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ED25519: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+    const ECDSA: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBG1+D2E1/12FoLScAb5c6PtMI923nSt/1inB5hs9rqw0IXa+VcoPG+Z6NE3ozRe0OZYApnqfQW5vmvHX9NMpoA0=";
+
+    fn policy(known: &str, pinned: &[&str]) -> HostKeyPolicy {
+        HostKeyPolicy {
+            host: HostName::new("cmp001", 22),
+            pinned: pinned.iter().map(ToString::to_string).collect(),
+            known: KnownHostsSet::new(vec![Arc::new(KnownHosts::parse(known))]),
+            paths: vec!["/known".into()],
+            now: 0,
+        }
+    }
+
+    fn names(algorithms: &[Algorithm]) -> Vec<&str> {
+        algorithms.iter().map(Algorithm::as_str).collect()
+    }
+
+    const USUAL: [&str; 6] = [
+        "ssh-ed25519",
+        "ecdsa-sha2-nistp256",
+        "ecdsa-sha2-nistp384",
+        "ecdsa-sha2-nistp521",
+        "rsa-sha2-512",
+        "rsa-sha2-256",
+    ];
+
+    #[test]
+    fn types_that_are_known_come_first() {
+        let proposal = policy(&format!("cmp001 {ECDSA}\n"), &[]).proposal();
+        assert_eq!(
+            names(&proposal.plain)[..2],
+            ["ecdsa-sha2-nistp256", "ssh-ed25519"]
+        );
+        assert!(proposal.certificates.is_empty());
+        let proposal = policy(&format!("other {ECDSA}\n"), &[]).proposal();
+        assert_eq!(names(&proposal.plain), USUAL);
+    }
+
+    #[test]
+    fn certificates_are_asked_for_where_an_authority_is_trusted() {
+        let proposal = policy(&format!("@cert-authority cmp* {ED25519}\n"), &[]).proposal();
+        assert_eq!(names(&proposal.certificates), USUAL);
+        assert_eq!(names(&proposal.plain), USUAL);
+    }
+
+    #[test]
+    fn pinned_fingerprints_do_not_depend_on_files() {
+        let proposal = policy(
+            &format!("@cert-authority * {ED25519}\ncmp001 {ECDSA}\n"),
+            &["SHA256:x"],
+        )
+        .proposal();
+        assert!(proposal.certificates.is_empty());
+        assert_eq!(names(&proposal.plain), USUAL);
+    }
 }

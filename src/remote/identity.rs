@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
@@ -11,6 +12,7 @@ use russh::keys::ssh_key::certificate::CertType;
 use russh::keys::{Certificate, HashAlg, PrivateKey, PublicKey, decode_secret_key};
 use tokio::net::UnixStream;
 use tokio::sync::{Mutex, OnceCell};
+use tokio::time::timeout;
 
 use super::environment::Environment;
 use super::error::Failure;
@@ -89,13 +91,37 @@ pub(super) struct Offers {
 /// What a key file holds.
 #[derive(Debug)]
 struct KeyFile {
-    /// The private key, unless only the agent can use it.
-    private: Option<Arc<PrivateKey>>,
-    /// The public key, if it is known without a passphrase.
-    public: Option<PublicKey>,
-    certificate: Option<Certificate>,
-    /// Why the private key or the certificate cannot be used.
-    trouble: Option<String>,
+    key: FileKey,
+    /// The certificate beside it, or what is wrong with that.
+    certificate: Result<Option<Certificate>, String>,
+}
+
+#[derive(Debug)]
+enum FileKey {
+    /// A private key that can sign.
+    Private(Arc<PrivateKey>),
+    /// A key that only ssh-agent can sign with; without an agent that holds it, `otherwise` is why it is of no use.
+    AgentOnly {
+        public: PublicKey,
+        otherwise: &'static str,
+    },
+    /// No key that can be used, and why.
+    Unusable(String),
+}
+
+/// How long ssh-agent may take to list its keys.
+const AGENT_DEADLINE: Duration = Duration::from_secs(5);
+
+impl Offers {
+    /// Whether the agent is asked to sign with this key anyway.
+    fn has(&self, public: &PublicKey) -> bool {
+        self.keys.iter().any(|offer| match offer {
+            Offer::Agent {
+                identity: AgentIdentity::PublicKey { key, .. },
+            } => key.key_data() == public.key_data(),
+            _ => false,
+        })
+    }
 }
 
 /// The keys of a run, each file read once, the agent asked once for what it holds.
@@ -165,13 +191,16 @@ impl Identities {
             return &[];
         };
         let ask = || async {
-            let mut agent = AgentClient::connect_uds(socket)
-                .await
-                .map_err(|error| format!("ssh-agent at {}: {error}", socket.display()))?;
-            agent
-                .request_identities()
-                .await
-                .map_err(|error| format!("ssh-agent at {}: {error}", socket.display()))
+            let listing = async {
+                let mut agent = AgentClient::connect_uds(socket).await?;
+                agent.request_identities().await
+            };
+            let trouble = match timeout(AGENT_DEADLINE, listing).await {
+                Ok(Ok(held)) => return Ok(held),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "no answer".to_owned(),
+            };
+            Err(format!("ssh-agent at {}: {trouble}", socket.display()))
         };
         match self.agent.get_or_init(ask).await {
             Ok(held) => held,
@@ -199,50 +228,35 @@ impl Identities {
                 return;
             }
         };
-        if let Some(trouble) = &file.trouble {
-            offers.unusable.push(format!("{from}: {trouble}"));
-        }
-        let is_offered = |public: &PublicKey| {
-            offers.keys.iter().any(|offer| match offer {
-                Offer::Agent {
-                    identity: AgentIdentity::PublicKey { key, .. },
-                } => key.key_data() == public.key_data(),
-                _ => false,
-            })
-        };
-        if file.public.as_ref().is_some_and(is_offered) {
-            return;
-        }
-        if let Some(key) = &file.private {
-            if let Some(certificate) = self.valid_certificate(file, &from, &mut offers.unusable) {
-                offers.keys.push(Offer::Certificate {
-                    key: key.clone(),
-                    certificate,
-                    from: from.clone(),
-                });
+        match &file.key {
+            FileKey::Private(key) if offers.has(key.public_key()) => {}
+            FileKey::Private(key) => {
+                if let Some(certificate) = self.valid_certificate(file, &from, &mut offers.unusable)
+                {
+                    offers.keys.push(Offer::Certificate {
+                        key: key.clone(),
+                        certificate,
+                        from: from.clone(),
+                    });
+                }
+                let key = key.clone();
+                offers.keys.push(Offer::Key { key, from });
             }
-            offers.keys.push(Offer::Key {
-                key: key.clone(),
-                from,
-            });
-            return;
-        }
-        let same = |identity: &&AgentIdentity| {
-            file.public
-                .as_ref()
-                .is_some_and(|public| identity.public_key().key_data() == public.key_data())
-        };
-        let before = offers.keys.len();
-        offers.keys.extend(
-            held.iter()
-                .filter(same)
-                .cloned()
-                .map(|identity| Offer::Agent { identity }),
-        );
-        if offers.keys.len() == before && file.trouble.is_none() {
-            offers.unusable.push(format!(
-                "{from}: a public key whose private half ssh-agent does not hold"
-            ));
+            FileKey::AgentOnly { public, .. } if offers.has(public) => {}
+            FileKey::AgentOnly { public, otherwise } => {
+                let before = offers.keys.len();
+                let same = |identity: &&AgentIdentity| {
+                    identity.public_key().key_data() == public.key_data()
+                };
+                let found = held.iter().filter(same).cloned();
+                offers
+                    .keys
+                    .extend(found.map(|identity| Offer::Agent { identity }));
+                if offers.keys.len() == before {
+                    offers.unusable.push(format!("{from}: {otherwise}"));
+                }
+            }
+            FileKey::Unusable(trouble) => offers.unusable.push(format!("{from}: {trouble}")),
         }
     }
 
@@ -253,7 +267,13 @@ impl Identities {
         from: &str,
         unusable: &mut Vec<String>,
     ) -> Option<Certificate> {
-        let certificate = file.certificate.as_ref()?;
+        let certificate = match &file.certificate {
+            Ok(certificate) => certificate.as_ref()?,
+            Err(trouble) => {
+                unusable.push(format!("{from}: {trouble}"));
+                return None;
+            }
+        };
         let now = (self.environment.now)();
         let trouble = if certificate.cert_type() != CertType::User {
             "is not for users"
@@ -288,59 +308,38 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 async fn read_key_file(path: &Path) -> io::Result<KeyFile> {
     let text = String::from_utf8_lossy(&read_bounded(path, LARGEST_FILE).await?).into_owned();
-    if !text.contains("-----BEGIN ") {
-        let public = PublicKey::from_openssh(text.trim());
-        return Ok(KeyFile {
-            trouble: public.is_err().then(|| "not a key".to_owned()),
-            private: None,
-            public: public.ok(),
-            certificate: None,
-        });
-    }
-    let (private, public, trouble) = match read_private(&text) {
-        Private::Usable(key) => {
-            let public = key.public_key().clone();
-            (Some(Arc::new(*key)), Some(public), None)
+    let key = if text.contains("-----BEGIN ") {
+        read_private(path, &text).await
+    } else {
+        match PublicKey::from_openssh(text.trim()) {
+            Ok(public) => FileKey::AgentOnly {
+                public,
+                otherwise: "a public key whose private half ssh-agent does not hold",
+            },
+            Err(error) => FileKey::Unusable(format!("not a key: {error}")),
         }
-        Private::Encrypted(public) => {
-            let public = match public {
-                Some(public) => Some(public),
-                None => read_public(&beside(path, ".pub")).await,
-            };
-            let trouble = "encrypted with a passphrase, and ssh-agent does not hold it";
-            (None, public, Some(trouble.to_owned()))
-        }
-        Private::Unreadable(error) => (None, None, Some(format!("not a private key: {error}"))),
     };
-    let (certificate, certificate_trouble) = match read_certificate(path, public.as_ref()).await {
-        Ok(certificate) => (certificate, None),
-        Err(trouble) => (None, Some(trouble)),
+    let certificate = match &key {
+        FileKey::Private(key) => read_certificate(path, key.public_key()).await,
+        FileKey::AgentOnly { .. } | FileKey::Unusable(_) => Ok(None),
     };
-    Ok(KeyFile {
-        private,
-        public,
-        certificate,
-        trouble: trouble.or(certificate_trouble),
-    })
+    Ok(KeyFile { key, certificate })
 }
 
-enum Private {
-    Usable(Box<PrivateKey>),
-    Encrypted(Option<PublicKey>),
-    Unreadable(russh::keys::Error),
-}
-
-fn read_private(text: &str) -> Private {
+async fn read_private(path: &Path, text: &str) -> FileKey {
     // OpenSSH's own format tells the public half without the passphrase.
-    if let Ok(key) = PrivateKey::from_openssh(text)
-        && key.is_encrypted()
-    {
-        return Private::Encrypted(Some(key.public_key().clone()));
-    }
-    match decode_secret_key(text, None) {
-        Ok(key) => Private::Usable(Box::new(key)),
-        Err(_) if text.contains("ENCRYPTED") => Private::Encrypted(None),
-        Err(error) => Private::Unreadable(error),
+    let public = match PrivateKey::from_openssh(text) {
+        Ok(key) if key.is_encrypted() => Some(key.public_key().clone()),
+        _ => match decode_secret_key(text, None) {
+            Ok(key) => return FileKey::Private(Arc::new(key)),
+            Err(_) if text.contains("ENCRYPTED") => read_public(&beside(path, ".pub")).await,
+            Err(error) => return FileKey::Unusable(format!("not a private key: {error}")),
+        },
+    };
+    let otherwise = "encrypted with a passphrase, and ssh-agent does not hold it";
+    match public {
+        Some(public) => FileKey::AgentOnly { public, otherwise },
+        None => FileKey::Unusable(otherwise.to_owned()),
     }
 }
 
@@ -350,10 +349,7 @@ async fn read_public(path: &Path) -> Option<PublicKey> {
 }
 
 /// `KEY-cert.pub` (ssh_config(5), `CertificateFile`).
-async fn read_certificate(
-    path: &Path,
-    public: Option<&PublicKey>,
-) -> Result<Option<Certificate>, String> {
+async fn read_certificate(path: &Path, public: &PublicKey) -> Result<Option<Certificate>, String> {
     let path = beside(path, "-cert.pub");
     let bytes = match read_bounded(&path, LARGEST_FILE).await {
         Ok(bytes) => bytes,
@@ -362,7 +358,7 @@ async fn read_certificate(
     };
     let certificate = Certificate::from_openssh(String::from_utf8_lossy(&bytes).trim())
         .map_err(|error| format!("the certificate beside it is damaged: {error}"))?;
-    if public.is_some_and(|public| public.key_data() != certificate.public_key()) {
+    if public.key_data() != certificate.public_key() {
         return Err("the certificate beside it is for another key".to_owned());
     }
     Ok(Some(certificate))

@@ -153,29 +153,40 @@ async fn host_certificates_are_checked_against_their_authority() {
         return;
     }
     let authority = format!("@cert-authority * {}", keys().public("ca"));
-    for (principals, validity, host, refusal) in [
-        ("127.0.0.1", "20230101:20330101", true, None),
-        ("127.0.0.1", "20210101:20220101", true, Some("expired")),
+    for (kind, principals, validity, host, refusal) in [
+        ("rsa", "127.0.0.1,other", "20230101:20330101", true, None),
+        ("ecdsa", "127.0.0.1", "always:forever", true, None),
+        ("ed25519", "127.0.0.1", "20230101:20330101", true, None),
         (
+            "ed25519",
+            "127.0.0.1",
+            "20210101:20220101",
+            true,
+            Some("expired"),
+        ),
+        (
+            "ed25519",
             "127.0.0.1",
             "20300101:20330101",
             true,
             Some("not yet valid"),
         ),
         (
+            "ed25519",
             "10.9.9.9",
             "20230101:20330101",
             true,
             Some("not a listed principal"),
         ),
         (
+            "ed25519",
             "127.0.0.1",
             "20230101:20330101",
             false,
             Some("not a host certificate"),
         ),
     ] {
-        let (server, _files) = certified(principals, validity, host);
+        let (server, _files) = certified(kind, principals, validity, host);
         let result = with_known_hosts(&server, &authority).await;
         let Some(refusal) = refusal else {
             result.unwrap();
@@ -194,7 +205,7 @@ async fn host_certificates_are_checked_against_their_authority() {
         let text = format!("{authority}\nHOST {}", problem.key);
         with_known_hosts(&server, &text).await.unwrap();
     }
-    let (server, _files) = certified("127.0.0.1", "20230101:20330101", true);
+    let (server, _files) = certified("ed25519", "127.0.0.1", "20230101:20330101", true);
     let text = format!("{authority}\n@revoked * {}", keys().public("ca"));
     assert!(matches!(
         fault(with_known_hosts(&server, &text).await),
@@ -208,10 +219,10 @@ async fn host_certificates_are_checked_against_their_authority() {
 }
 
 /// A server with a host key of its own and a certificate for it, and the files of both.
-fn certified(principals: &str, validity: &str, host: bool) -> (Sshd, TempDir) {
+fn certified(kind: &str, principals: &str, validity: &str, host: bool) -> (Sshd, TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let key = directory.path().join("host");
-    keygen(&key, "ed25519", "256", "");
+    keygen(&key, kind, if kind == "rsa" { "2048" } else { "256" }, "");
     let public = directory.path().join("host.pub");
     certify(&public, host, principals, validity);
     let certificate = directory.path().join("host-cert.pub");

@@ -197,11 +197,13 @@ impl Sshd {
             .iter()
             .map(|path| format!("HostKey {}\n", text(path)))
             .collect();
-        // The first value of a keyword counts: the test's lines go before the defaults.
+        // The first value of a keyword counts: the test's lines go before the defaults. SHLVL keeps bash from reading
+        // this user's .bashrc, which takes what time it likes.
         let all = format!(
             "{configuration}\n{host_keys}Port {port}\nListenAddress 127.0.0.1\nPidFile none\nUsePAM no\n\
              StrictModes no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n\
-             AuthorizedKeysFile {at}/authorized_keys\nLogLevel VERBOSE\nUseDNS no\n"
+             AuthorizedKeysFile {at}/authorized_keys\nLogLevel VERBOSE\nUseDNS no\n\
+             SetEnv SHLVL=2\n"
         );
         fs::write(directory.path().join("sshd_config"), all).unwrap();
         let log = fs::File::create(directory.path().join("log")).unwrap();
