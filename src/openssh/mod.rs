@@ -6,7 +6,9 @@
 mod address;
 pub mod authorized_keys;
 mod base64;
+pub mod client_config;
 pub mod config;
+mod dump;
 #[cfg(test)]
 mod fixtures;
 pub mod key;
@@ -15,6 +17,8 @@ mod lines;
 pub mod messages;
 mod pattern;
 mod release;
+pub mod revoked;
+pub mod server_config;
 pub mod stages;
 
 pub use address::{

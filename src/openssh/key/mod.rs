@@ -10,6 +10,7 @@ pub use blob::{Fingerprint, KeyBlob};
 pub use certificate::{CertOption, CertRole, Certificate, CertificateRefusal, Validity};
 pub use kind::KeyKind;
 pub use public::{KeyError, KeyInterner, PublicKey};
+pub(crate) use wire::WireReader;
 
 #[cfg(test)]
 mod tests;

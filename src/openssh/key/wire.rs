@@ -2,20 +2,20 @@
 
 /// Reads the fields of a blob in order; every read fails rather than go beyond the end.
 #[derive(Clone, Copy)]
-pub(super) struct WireReader<'a> {
+pub(crate) struct WireReader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> WireReader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    pub(super) fn rest(&self) -> &'a [u8] {
+    pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
@@ -25,16 +25,20 @@ impl<'a> WireReader<'a> {
         Some(*head)
     }
 
-    pub(super) fn u32(&mut self) -> Option<u32> {
+    pub(crate) fn u8(&mut self) -> Option<u8> {
+        self.array().map(u8::from_be_bytes)
+    }
+
+    pub(crate) fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_be_bytes)
     }
 
-    pub(super) fn u64(&mut self) -> Option<u64> {
+    pub(crate) fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_be_bytes)
     }
 
     /// A length-prefixed byte string.
-    pub(super) fn string(&mut self) -> Option<&'a [u8]> {
+    pub(crate) fn string(&mut self) -> Option<&'a [u8]> {
         let before = self.rest;
         let length = usize::try_from(self.u32()?).ok()?;
         match self.rest.split_at_checked(length) {
@@ -50,7 +54,7 @@ impl<'a> WireReader<'a> {
     }
 
     /// A byte string used as a C string: a NUL is allowed only as its last byte, and is not part of it.
-    pub(super) fn c_string(&mut self) -> Option<&'a [u8]> {
+    pub(crate) fn c_string(&mut self) -> Option<&'a [u8]> {
         let text = self.string()?;
         match text.iter().position(|byte| *byte == 0) {
             None => Some(text),
@@ -60,7 +64,7 @@ impl<'a> WireReader<'a> {
     }
 
     /// A non-negative integer, without leading zero bytes; at most 16,384 bits.
-    pub(super) fn integer(&mut self) -> Option<&'a [u8]> {
+    pub(crate) fn integer(&mut self) -> Option<&'a [u8]> {
         const LARGEST: usize = 16384 / 8;
         let bytes = self.string()?;
         if bytes.first().is_some_and(|first| first & 0x80 != 0) {
