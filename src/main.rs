@@ -1,3 +1,7 @@
 //! The `clearway` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    clearway::cli::main()
+}

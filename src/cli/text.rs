@@ -1,7 +1,5 @@
 //! Small pieces of text that several outputs share.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 
 use crate::report::Counts;
@@ -70,20 +68,6 @@ pub(super) fn shell_word(word: &str) -> String {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-/// Names as a sentence lists them: `cmp017, cmp022 and 5 more`.
-pub(super) fn some_of(names: &[String], most: usize) -> String {
-    let mut text = names
-        .iter()
-        .take(most)
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(", ");
-    if names.len() > most {
-        let _ = write!(text, " and {} more", names.len() - most);
-    }
-    text
 }
 
 #[cfg(test)]

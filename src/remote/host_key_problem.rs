@@ -98,7 +98,8 @@ impl std::error::Error for HostKeyProblem {}
 
 impl HostKeyProblem {
     /// The key as it is shown: `ED25519 SHA256:…`.
-    pub(super) fn described_key(&self) -> String {
+    #[must_use]
+    pub fn described_key(&self) -> String {
         describe(&self.key)
     }
 }

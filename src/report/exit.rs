@@ -17,11 +17,11 @@ pub const INTERRUPTED: u8 = 130;
 
 /// The exit codes with what they mean, as help texts and documents show them.
 pub const TABLE: &[(u8, &str)] = &[
-    (WELL, "all well: everything that was asked for is proven"),
+    (WELL, "all well"),
     (BROKEN, "something is broken or failed"),
     (
         USAGE,
-        "usage, configuration or inventory is wrong; nothing was checked",
+        "usage, configuration or inventory is wrong, or this machine is in the way",
     ),
     (
         UNPROVEN,

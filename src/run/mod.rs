@@ -3,6 +3,7 @@
 mod assemble;
 mod check;
 mod error;
+mod host_keys;
 mod journal;
 mod pairs;
 mod prove;
@@ -11,4 +12,5 @@ mod survey;
 
 pub use check::check;
 pub use error::RunError;
+pub use host_keys::{record_host_keys, unknown_host_keys};
 pub use request::{Cancel, Canceller, PairsMode, Request, Surroundings};

@@ -7,10 +7,12 @@ use std::path::PathBuf;
 /// What the process was started with, read once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
-    /// `HOME`; `/` when unset or empty, as for a service account.
-    pub home: PathBuf,
+    /// `HOME`.
+    pub home: Option<PathBuf>,
     /// `XDG_STATE_HOME` when it is an absolute path, `~/.local/state` otherwise (XDG Base Directory Specification).
-    pub state_home: PathBuf,
+    pub state_home: Option<PathBuf>,
+    /// The login name: `LOGNAME` (POSIX), `USER` otherwise.
+    pub user: Option<String>,
     /// `SSH_AUTH_SOCK`.
     pub agent_socket: Option<PathBuf>,
     /// The terminal, as far as there is one.
@@ -36,14 +38,16 @@ impl Environment {
     /// Reads it.
     #[must_use]
     pub fn read() -> Self {
-        let home = variable("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
+        let home = variable("HOME").map(PathBuf::from);
         let state_home = variable("XDG_STATE_HOME")
             .map(PathBuf::from)
             .filter(|path| path.is_absolute())
-            .unwrap_or_else(|| home.join(".local/state"));
+            .or_else(|| Some(home.as_ref()?.join(".local/state")));
+        let user = variable("LOGNAME").or_else(|| variable("USER"));
         Self {
             agent_socket: variable("SSH_AUTH_SOCK").map(PathBuf::from),
             terminal: Terminal::read(),
+            user: user.and_then(|user| user.into_string().ok()),
             home,
             state_home,
         }

@@ -8,4 +8,4 @@ mod random;
 pub use clock::{Stopwatch, now, now_unix};
 pub use environment::{Environment, Terminal, command_line};
 pub use process::{ProcessId, leave_now};
-pub use random::{host_name_salt, random_bytes, random_name, run_id};
+pub use random::{host_name_salt, random_bytes, random_name, random_seed, run_id};

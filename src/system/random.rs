@@ -43,6 +43,13 @@ pub fn random_bytes() -> [u8; 16] {
     bytes
 }
 
+/// A number that differs from run to run, for samples and pauses.
+#[must_use]
+pub fn random_seed() -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = random_bytes();
+    u64::from_ne_bytes([a, b, c, d, e, f, g, h])
+}
+
 /// The name of a run that starts at `now`: `20261123-013355-7f3a9c`, in UTC.
 ///
 /// It sorts by time, and an operator can say it over the telephone. It names; it does not protect anything.

@@ -3,6 +3,7 @@
 mod evidence;
 mod json;
 mod junit;
+mod list;
 mod matrix;
 mod table;
 mod trace;
@@ -11,6 +12,7 @@ mod words;
 
 pub(super) use json::{write as write_json, write_line as write_json_line};
 pub(super) use junit::write as write_junit;
+pub(super) use list::write as write_list;
 pub(super) use table::write as write_table;
 pub(super) use trace::write as write_trace;
 pub(super) use view::View;

@@ -194,7 +194,7 @@ fn everything_unproven_claims_nothing() {
 fn two_hundred_nodes_fold_and_still_have_a_matrix() {
     let mut report = stale_key(200);
     for leg in report.pick(&COLD[..1], |client, _| {
-        client >= "cmp101" && client <= "cmp120"
+        ("cmp101"..="cmp120").contains(&client)
     }) {
         leg.break_with(
             Reason::IdentityModes,
@@ -532,6 +532,103 @@ fn junit_tells_failures_errors_and_skipped_apart() {
         </testsuite>
     </testsuites>
     "#);
+}
+
+/// The published schema; `strict` also refuses fields that it does not have.
+fn schema(strict: bool) -> jsonschema::Validator {
+    fn close(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::Object(object) => {
+                object.values_mut().for_each(close);
+                if object.contains_key("properties") && object.contains_key("required") {
+                    object.insert("additionalProperties".to_owned(), false.into());
+                }
+            }
+            serde_json::Value::Array(array) => array.iter_mut().for_each(close),
+            _ => {}
+        }
+    }
+    let text = include_str!("../../../docs/report.schema.json");
+    let mut schema = serde_json::from_str(text).unwrap();
+    if strict {
+        close(&mut schema);
+    }
+    jsonschema::draft202012::new(&schema).unwrap()
+}
+
+fn json(report: &Report) -> serde_json::Value {
+    let mut out = Vec::new();
+    write_json(&mut out, report).unwrap();
+    serde_json::from_slice(&out).unwrap()
+}
+
+#[test]
+fn json_is_what_the_schema_says_and_the_schema_has_every_field() {
+    let mut all = stale_key(20);
+    sample::lose(&mut all, "cmp003", Why::ControlLost, "reset");
+    all.nodes[3]
+        .gaps
+        .push("no access to /etc/shadow".to_owned());
+    all.legs[0].evidence = vec![
+        Evidence::Log {
+            node: "cmp001".to_owned(),
+            text: "x".to_owned(),
+        },
+        Evidence::Fact {
+            node: None,
+            text: "y".to_owned(),
+        },
+        Evidence::Output {
+            node: "cmp001".to_owned(),
+            command: "ssh".to_owned(),
+            status: None,
+            text: "\u{1b}".to_owned(),
+        },
+    ];
+    all.findings.push(FindingReport {
+        code: "clock-skew".to_owned(),
+        severity: Severity::Info,
+        nodes: "cmp002".to_owned(),
+        detail: String::new(),
+        evidence: Vec::new(),
+        remedy: String::new(),
+    });
+    all.predicted_only.push(FoldedLegs {
+        lane: Lane::Live,
+        sources: "cmp001".to_owned(),
+        destinations: "cmp002".to_owned(),
+        count: 1,
+    });
+    sample::summarise(&mut all);
+    for report in [sample::healthy(3), all] {
+        for strict in [false, true] {
+            let value = json(&report);
+            let errors: Vec<_> = schema(strict)
+                .iter_errors(&value)
+                .map(|e| e.to_string())
+                .collect();
+            assert_eq!(errors, Vec::<String>::new());
+        }
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_a_report_never_says() {
+    let check = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut value = json(&stale_key(20));
+        change(&mut value);
+        schema(false).is_valid(&value)
+    };
+    assert!(check(&|_| {}));
+    assert!(check(&|value| value["later"] = "field".into()));
+    assert!(!check(&|value| value["schema"] = 2.into()));
+    assert!(!check(
+        &|value| value["legs"][0]["verdict"] = "broken".into()
+    ));
+    assert!(!check(&|value| value["legs"][0]["lane"] = "warm".into()));
+    assert!(!check(
+        &|value| value["summary"]["legs"]["broken"] = (-1).into()
+    ));
 }
 
 #[test]

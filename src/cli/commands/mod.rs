@@ -1,0 +1,16 @@
+//! The commands: each one from its arguments to its exit code.
+
+mod check;
+mod generate;
+mod host_keys;
+mod inventory;
+mod reasons;
+mod runs;
+mod session;
+
+pub(super) use check::{check, trace};
+pub(super) use generate::{completions, man};
+pub(super) use inventory::inventory;
+pub(super) use reasons::reasons;
+pub(super) use runs::{runs, show};
+pub(super) use session::Session;

@@ -1,0 +1,163 @@
+//! `clearway runs` and `clearway show`: what the ledger holds.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use super::session::{Session, small_runtime};
+use crate::cli::args::{Format, ListFormat, Runs, Show};
+use crate::cli::console::Console;
+use crate::cli::error::CliError;
+use crate::cli::jsonl;
+use crate::cli::render::{write_json, write_junit, write_list, write_table, write_trace};
+use crate::cli::text::{count, duration_of, moment, verdicts};
+use crate::ledger::{Ledger, LedgerError, RunRecord, RunState};
+use crate::report::{Report, Settings, Summary, escape, exit};
+
+pub(in crate::cli) fn runs(session: &Session, arguments: &Runs) -> Result<u8, CliError> {
+    let path = session.ledger_path()?;
+    let records = small_runtime()?.block_on(async {
+        let Some(ledger) = Ledger::open_existing(&path).await? else {
+            return Ok(Vec::new());
+        };
+        if let Some(keep) = arguments.prune {
+            let forgotten = ledger.prune(keep).await?;
+            session
+                .console
+                .note(format!("forgot {}", count(forgotten, "run")));
+        }
+        let records = ledger.runs(arguments.number.get()).await;
+        ledger.close().await;
+        records
+    })?;
+    let mut out = session.console.out.clone();
+    match arguments.format {
+        ListFormat::Json => {
+            let rows: Vec<_> = records.iter().map(Row::from).collect();
+            write_json(&mut out, &rows)?;
+        }
+        ListFormat::Table if records.is_empty() => {
+            let path = path.display().to_string();
+            writeln!(out, "no runs in `{}` yet", escape::line(&path))?;
+        }
+        ListFormat::Table => {
+            let title = ["run", "command", "started", "took", "state", "pairs"].map(str::to_owned);
+            let rows = std::iter::once(title).chain(records.iter().map(row));
+            write_list(&mut out, 0, rows, session.console.view())?;
+        }
+    }
+    Ok(exit::WELL)
+}
+
+/// The JSON form of a run.
+#[derive(Serialize)]
+struct Row<'r> {
+    run: &'r str,
+    command: &'r str,
+    state: &'static str,
+    started: String,
+    finished: Option<String>,
+    exit_code: Option<u8>,
+    inventory: &'r str,
+    settings: &'r Settings,
+    summary: Option<Summary>,
+    failure: Option<&'r str>,
+    clearway: &'r str,
+}
+
+impl<'r> From<&'r RunRecord> for Row<'r> {
+    fn from(record: &'r RunRecord) -> Self {
+        let start = &record.start;
+        Self {
+            run: &start.id,
+            command: &start.command,
+            state: record.state.as_str(),
+            started: format!("{:.0}", start.started),
+            finished: record.finished.map(|finished| format!("{finished:.0}")),
+            exit_code: record.exit_code,
+            inventory: &start.inventory,
+            settings: &start.settings,
+            summary: record.summary,
+            failure: record.failure.as_deref(),
+            clearway: &start.clearway,
+        }
+    }
+}
+
+fn row(record: &RunRecord) -> [String; 6] {
+    let took = record.finished.map_or_else(String::new, |finished| {
+        let millis = finished.duration_since(record.start.started).as_millis();
+        duration_of(u64::try_from(millis).unwrap_or_default())
+    });
+    let pairs = match (&record.summary, &record.failure) {
+        (Some(summary), _) => format!("{}: {}", summary.pairs.total, verdicts(&summary.pairs)),
+        (None, Some(failure)) => escape::line(failure).into_owned(),
+        (None, None) => String::new(),
+    };
+    [
+        escape::line(&record.start.id).into_owned(),
+        escape::line(&record.start.command).into_owned(),
+        moment(record.start.started),
+        took,
+        record.state.as_str().to_owned(),
+        pairs,
+    ]
+}
+
+pub(in crate::cli) fn show(session: &Session, arguments: &Show) -> Result<u8, CliError> {
+    let path = session.ledger_path()?;
+    small_runtime()?.block_on(async {
+        let Some(ledger) = Ledger::open_existing(&path).await? else {
+            let name = arguments.run.clone();
+            return Err(LedgerError::UnknownRun { path, name }.into());
+        };
+        let record = ledger.find(&arguments.run).await?;
+        let run = &record.start.id;
+        if arguments.format == Format::Jsonl {
+            for event in ledger.events(run).await? {
+                jsonl::write_stored(&mut session.console.out.clone(), &event)?;
+            }
+        }
+        match ledger.report(run).await? {
+            Some(report) => write_report(&session.console, &report, arguments.format)?,
+            None if arguments.format == Format::Jsonl => {}
+            None => return Err(without_report(&record)),
+        }
+        ledger.close().await;
+        Ok(exit::WELL)
+    })
+}
+
+fn without_report(record: &RunRecord) -> CliError {
+    let run = &record.start.id;
+    let state = record.state.as_str();
+    let text = match &record.failure {
+        Some(failure) => format!("run {run} has no report, it {state}: {failure}"),
+        None => format!("run {run} has no report, it is {state}"),
+    };
+    let error = CliError::usage(text);
+    match record.state {
+        RunState::Running => error.hint("try again when it has ended"),
+        _ => error.hint(format!(
+            "`clearway show {run} --format jsonl` has what happened until then"
+        )),
+    }
+}
+
+/// Writes a report in a format; as JSON lines only the last line, since events are written as they come.
+pub(super) fn write_report(
+    console: &Console,
+    report: &Report,
+    format: Format,
+) -> Result<(), CliError> {
+    let mut out = console.out.clone();
+    let view = console.view();
+    match format {
+        Format::Table if report.command == "trace" => write_trace(&mut out, report, view)?,
+        Format::Table => write_table(&mut out, report, view)?,
+        Format::Json => write_json(&mut out, report)?,
+        Format::Jsonl => jsonl::write_report(&mut out, report)?,
+        Format::Junit => write_junit(&mut out, report)?,
+    }
+    Ok(())
+}

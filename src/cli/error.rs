@@ -1,0 +1,201 @@
+//! Every failure of a command: what failed, why, and what to type next. The only place where errors become text.
+
+use std::error::Error;
+use std::io::{self, Write};
+
+use super::console::Console;
+use super::paint::Label;
+use crate::files::{FileError, LoadError};
+use crate::inventory::LimitError;
+use crate::ledger::LedgerError;
+use crate::report::{escape, exit};
+use crate::run::RunError;
+
+/// A command that could not do its work.
+#[derive(Debug)]
+pub(super) struct CliError {
+    /// The exit code.
+    pub(super) code: u8,
+    /// What failed; the causes are its sources.
+    pub(super) error: Box<dyn Error + Send + Sync>,
+    /// What to do, most likely first.
+    pub(super) hints: Vec<String>,
+}
+
+/// A failure that has no type of its own: its text says everything.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Message(String);
+
+impl CliError {
+    /// A wrong use that only the command itself can see.
+    pub(super) fn usage(text: impl Into<String>) -> Self {
+        Self::new(Message(text.into()))
+    }
+
+    fn new(error: impl Error + Send + Sync + 'static) -> Self {
+        Self {
+            code: exit::USAGE,
+            error: Box::new(error),
+            hints: Vec::new(),
+        }
+    }
+
+    /// With something to do about it.
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Writes the error, its causes once each, and the hints.
+    pub(super) fn write(&self, console: &Console) -> io::Result<()> {
+        let paint = console.err_paint();
+        let mut out = console.err.clone();
+        let mut told = self.error.to_string();
+        let text = escape::lines(&told).collect::<Vec<_>>().join("\n");
+        writeln!(out, "{} {text}", paint.text(Label::Bad, "error:"))?;
+        let mut cause = self.error.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !told.contains(&text) {
+                let shown = escape::lines(&text).collect::<Vec<_>>().join("\n");
+                writeln!(out, "{} {shown}", paint.text(Label::Heading, "caused by:"))?;
+                told.push_str(&text);
+            }
+            cause = error.source();
+        }
+        for hint in &self.hints {
+            writeln!(
+                out,
+                "{} {}",
+                paint.text(Label::Code, "hint:"),
+                escape::line(hint)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl From<LoadError> for CliError {
+    fn from(error: LoadError) -> Self {
+        let hint = match &error {
+            LoadError::File(FileError::Read { source, .. })
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                Some(
+                    "name the inventory with `-i PATH` or in CLEARWAY_INVENTORY; docs/inventory.md shows how to write one",
+                )
+            }
+            LoadError::NoFiles(_) => Some("name a YAML file, or a directory that has some"),
+            _ => None,
+        };
+        let converted = Self::new(error);
+        match hint {
+            Some(hint) => converted.hint(hint),
+            None => converted,
+        }
+    }
+}
+
+impl From<LimitError> for CliError {
+    fn from(error: LimitError) -> Self {
+        let hint = error.hint.clone();
+        let converted = Self::new(error);
+        match hint {
+            Some(hint) => converted.hint(hint),
+            None => converted,
+        }
+    }
+}
+
+impl From<LedgerError> for CliError {
+    fn from(error: LedgerError) -> Self {
+        let hints = ledger_hints(&error);
+        hints
+            .iter()
+            .fold(Self::new(error), |error, hint| error.hint(*hint))
+    }
+}
+
+impl From<RunError> for CliError {
+    fn from(error: RunError) -> Self {
+        let hints: &[&str] = match &error {
+            RunError::Ledger(error) => ledger_hints(error),
+            RunError::NothingToCompare(_) => &["check without `--pairs changed` once"],
+        };
+        hints
+            .iter()
+            .fold(Self::new(error), |error, hint| error.hint(*hint))
+    }
+}
+
+fn ledger_hints(error: &LedgerError) -> &'static [&'static str] {
+    const ELSEWHERE: &str =
+        "keep the ledger elsewhere with `--ledger PATH`, or check without one: `--no-ledger`";
+    match error {
+        LedgerError::Create { .. } | LedgerError::Database { .. } => &[ELSEWHERE],
+        LedgerError::Foreign { .. } => &["name the right file with `--ledger PATH`"],
+        LedgerError::Damaged { .. } => &["move it away to start a new one", ELSEWHERE],
+        LedgerError::Newer { .. } => &["use the clearway that wrote it", ELSEWHERE],
+        LedgerError::Locked { .. } => &["another clearway is writing: try again", ELSEWHERE],
+        LedgerError::Payload { .. } => &["use the clearway that recorded that run"],
+        LedgerError::UnknownRun { .. } => &["`clearway runs` lists them"],
+        LedgerError::AmbiguousRun { .. } => &["say more of its name"],
+    }
+}
+
+impl From<io::Error> for CliError {
+    /// The result could not be written: a full disk behind a redirection, for example.
+    fn from(error: io::Error) -> Self {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot write the result")]
+        struct Output(#[source] io::Error);
+        Self::new(Output(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::cli::testing::captured;
+
+    fn text(error: impl Into<CliError>) -> String {
+        let (console, _, err) = captured();
+        error.into().write(&console).unwrap();
+        err.text()
+    }
+
+    #[test]
+    fn an_error_says_what_failed_why_and_what_to_do() {
+        let error = LedgerError::Create {
+            path: PathBuf::from("/var/lib/clearway"),
+            source: io::Error::from(io::ErrorKind::PermissionDenied),
+        };
+        assert_snapshot!(text(error), @r#"
+    error: cannot create `/var/lib/clearway`
+    caused by: permission denied
+    hint: keep the ledger elsewhere with `--ledger PATH`, or check without one: `--no-ledger`
+    "#);
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot read `x`: permission denied")]
+        struct Repeats(#[source] io::Error);
+        let error = CliError::new(Repeats(io::Error::from(io::ErrorKind::PermissionDenied)));
+        assert_snapshot!(text(error), @"error: cannot read `x`: permission denied");
+    }
+
+    #[test]
+    fn an_error_cannot_write_to_the_terminal() {
+        assert_snapshot!(text(CliError::usage("no node `\u{1b}[2J`").hint("\u{7}")), @r#"
+    error: no node `\u{1b}[2J`
+    hint: \u{7}
+    "#);
+    }
+}
