@@ -19,15 +19,15 @@ pub(crate) const NOW: u64 = 1_700_000_000;
 
 const SSHD: &str = "/usr/sbin/sshd";
 
-/// Keys that all tests share: making RSA keys takes time.
+/// Keys that all tests share, kept between runs in cargo's directory for that: making RSA keys takes time.
 pub(crate) struct Keys {
-    directory: TempDir,
+    directory: PathBuf,
 }
 
 impl Keys {
     /// The path of a private key: `user_ed25519`, `host_rsa`, …
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
+        self.directory.join(name)
     }
 
     /// `TYPE BASE64` of a key.
@@ -45,8 +45,14 @@ impl Keys {
 pub(crate) fn keys() -> &'static Keys {
     static KEYS: OnceLock<Keys> = OnceLock::new();
     KEYS.get_or_init(|| {
+        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let directory = scratch.join("remote-sshd-keys");
+        if directory.exists() {
+            return Keys { directory };
+        }
+        let new = tempfile::tempdir_in(scratch).unwrap();
         let keys = Keys {
-            directory: tempfile::tempdir().unwrap(),
+            directory: new.path().to_path_buf(),
         };
         for (name, kind, bits) in [
             ("host_ed25519", "ed25519", "256"),
@@ -66,7 +72,9 @@ pub(crate) fn keys() -> &'static Keys {
             "ssh-keygen",
             &["-q", "-p", "-m", "PEM", "-N", "", "-f", text(&pem)],
         );
-        keys
+        // Another run may have been quicker; its keys are as good.
+        let _ = fs::rename(new.keep(), &directory);
+        Keys { directory }
     })
 }
 
