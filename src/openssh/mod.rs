@@ -10,7 +10,7 @@ pub mod client_config;
 pub mod config;
 mod dump;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 pub mod key;
 pub mod known_hosts;
 mod lines;

@@ -82,6 +82,15 @@ impl AuthorizedKeys {
         self.lines.raw(number)
     }
 
+    /// What a line holds, if it holds a key.
+    #[must_use]
+    pub fn key(&self, number: usize) -> Option<&AuthorizedKey> {
+        match self.parsed.get(number.checked_sub(1)?)? {
+            KeyLine::Key(key) => Some(key),
+            _ => None,
+        }
+    }
+
     /// The lines that hold keys, with their numbers.
     pub fn keys(&self) -> impl Iterator<Item = (usize, &AuthorizedKey)> {
         self.lines().filter_map(|(number, line)| match line {

@@ -89,24 +89,33 @@ impl AuthorizedKeys {
     /// What the file says about this key, or certificate, at this login.
     #[must_use]
     pub fn judge(&self, offered: &PublicKey, login: &LoginContext<'_>) -> KeyVerdict {
-        let mut refused = Vec::new();
-        for (line, entry) in self.keys() {
-            match judge_line(entry, offered, login) {
-                None => {}
-                Some(Ok(options)) => {
-                    return KeyVerdict::Authorized {
-                        line,
-                        options: Box::new(options),
-                    };
-                }
-                Some(Err(why)) => refused.push(RefusedLine { line, why }),
+        judge_lines(self.keys(), offered, login)
+    }
+}
+
+/// Judges the lines of a file in order, with their numbers.
+pub(super) fn judge_lines<'a>(
+    lines: impl Iterator<Item = (usize, &'a AuthorizedKey)>,
+    offered: &PublicKey,
+    login: &LoginContext<'_>,
+) -> KeyVerdict {
+    let mut refused = Vec::new();
+    for (line, entry) in lines {
+        match judge_line(entry, offered, login) {
+            None => {}
+            Some(Ok(options)) => {
+                return KeyVerdict::Authorized {
+                    line,
+                    options: Box::new(options),
+                };
             }
+            Some(Err(why)) => refused.push(RefusedLine { line, why }),
         }
-        if refused.is_empty() {
-            KeyVerdict::NotListed
-        } else {
-            KeyVerdict::Refused(refused)
-        }
+    }
+    if refused.is_empty() {
+        KeyVerdict::NotListed
+    } else {
+        KeyVerdict::Refused(refused)
     }
 }
 

@@ -2,9 +2,11 @@
 //! FORMAT; `auth2-pubkeyfile.c`, `auth2-pubkey.c` and `auth-options.c` of OpenSSH).
 //!
 //! - [`AuthorizedKeys`] is one file, with every byte kept; [`AuthorizedKeys::judge`] says what it means for one key.
+//! - [`AuthorizedKeysIndex`] answers the same for very many keys at once.
 //! - [`judge_trusted_certificate`] is the other way for a certificate, `TrustedUserCAKeys`.
 
 mod document;
+mod index;
 mod judge;
 mod option_text;
 mod options;
@@ -15,6 +17,7 @@ mod wall_time;
 mod tests;
 
 pub use document::{AuthorizedKey, AuthorizedKeys, BadKeyLine, KeyLine};
+pub use index::AuthorizedKeysIndex;
 pub use judge::{KeyVerdict, LineRefusal, LoginContext, RefusedLine};
 pub use options::{BadOption, KeyOptions};
 pub use principals::{AuthorizedPrincipals, judge_trusted_certificate};

@@ -15,7 +15,14 @@ const LOGIN: LoginContext<'static> = LoginContext {
 };
 
 fn judge(file: &str, key: &PublicKey) -> KeyVerdict {
-    AuthorizedKeys::parse(file.as_bytes()).judge(key, &LOGIN)
+    let file = AuthorizedKeys::parse(file.as_bytes());
+    let verdict = file.judge(key, &LOGIN);
+    assert_eq!(
+        AuthorizedKeysIndex::new(file).judge(key, &LOGIN),
+        verdict,
+        "the index answers as the file does"
+    );
+    verdict
 }
 
 /// Why a file of one line refuses.

@@ -1,80 +1,327 @@
-//! Whether an sshd finds a key authorised for an account, and where.
+//! Whether an sshd finds a key authorised for an account, and where (`user_key_allowed` of auth2-pubkey.c).
 
-use crate::domain::{Evidence, Reason};
-use crate::survey::{Account, LoginAccount};
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::door::{Gate, gate};
+use crate::domain::Reason;
+use crate::openssh::Lines;
+use crate::openssh::authorized_keys::{
+    AuthorizedKeysIndex, AuthorizedPrincipals, KeyOptions, KeyVerdict, LineRefusal, LoginContext,
+    judge_trusted_certificate,
+};
+use crate::openssh::key::{CertificateRefusal, PublicKey};
+use crate::survey::{Account, FileFact, FileState};
+
+use super::door::Gate;
 use super::expand::{self, Tokens};
-use super::notes::Notes;
+use super::keys_files::KeysFile;
 use super::policy::Policy;
+use super::revoked::{self, Revocation};
 
-/// A file that is asked whether it has a key.
+/// Parsed authorized_keys files by their contents.
+pub(super) type Library = HashMap<[u8; 32], Arc<AuthorizedKeysIndex>>;
+
+/// Everything about a server that decides about one key.
+pub(super) struct Lists<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) account: &'a Account,
+    pub(super) trust_files: &'a [FileFact],
+    pub(super) library: &'a Library,
+    pub(super) context: LoginContext<'a>,
+}
+
+/// What the server makes of one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct KeysFile {
-    pub(super) path: String,
-    pub(super) gate: Gate,
+pub(super) enum Admission {
+    /// It is let in, with these options.
+    Admitted {
+        options: Box<KeyOptions>,
+        /// The line that admits it; `None` for a certificate of a trusted authority.
+        at: Option<(String, usize)>,
+    },
+    /// It is not; how close it came, and why.
+    Refused(Refusal),
+    /// What would decide was not surveyed.
+    Open(String),
 }
 
-/// The files that `AuthorizedKeysFile` names for an account, in order.
-pub(super) fn files(policy: &Policy, login: &LoginAccount, account: &Account) -> Vec<KeysFile> {
-    let tokens = Tokens {
-        home: &account.home,
-        user: &account.name,
-        uid: account.uid,
-        ..Tokens::default()
-    };
-    policy
-        .authorized_keys
-        .iter()
-        .map(|text| {
-            let Some(path) = expand::server(text, tokens) else {
-                return KeysFile {
-                    path: text.clone(),
-                    gate: Gate::Unseen,
-                };
+/// Why a key is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// Higher ones tell more: what somebody meant to authorise and failed at says more than what nobody mentions.
+    pub(super) rank: u8,
+    pub(super) reason: Reason,
+    pub(super) path: Option<String>,
+    pub(super) line: Option<usize>,
+    pub(super) note: String,
+    /// Whether another source address might be let in.
+    pub(super) by_source: bool,
+}
+
+/// No zone is farther from UTC than this, in seconds.
+pub(super) const FARTHEST_ZONE: i64 = 14 * 3600;
+
+const UNLISTED: u8 = 1;
+const UNTRUSTED: u8 = 2;
+const REFUSED: u8 = 3;
+
+impl Lists<'_> {
+    /// What the server makes of a key, or of a certificate.
+    pub(super) fn judge(&self, files: &[KeysFile], key: &PublicKey) -> Admission {
+        if let Some(refused) = self.revoked(key) {
+            return refused;
+        }
+        let mut best = self.unlisted();
+        let mut open = None;
+        if let Some(certificate) = key.certificate() {
+            let algorithms = self.policy.ca_algorithms.as_deref();
+            if let Err(why) = certificate.check_signature_algorithm(algorithms) {
+                return Admission::Refused(self.by_certificate(&why, None));
+            }
+            match self.by_authority(key) {
+                ByAuthority::Admitted(options) => {
+                    return Admission::Admitted {
+                        options: Box::new(options),
+                        at: None,
+                    };
+                }
+                ByAuthority::Refused(refusal) => best = better(best, refusal),
+                ByAuthority::Open(what) => open = Some(what),
+                ByAuthority::NotAsked => {}
+            }
+        }
+        for file in files {
+            let index = match &file.gate {
+                Gate::Open(content) => self.library.get(content),
+                Gate::Unseen => {
+                    open = open.or_else(|| Some(file.path.clone()));
+                    None
+                }
+                Gate::Missing | Gate::Unreadable | Gate::Unsafe(_) => None,
             };
-            let checked = login.authorized_keys.iter().find(|it| it.file.path == path);
-            let gate = checked.map_or(Gate::Unseen, |checked| {
-                gate(checked, Some(account), policy.strict_modes)
-            });
-            KeysFile { path, gate }
-        })
-        .collect()
-}
-
-/// What keeps every one of the files from being read, if it is so; the first that is there counts.
-pub(super) fn closed(node: &str, files: &[KeysFile], notes: &mut impl Notes) -> Option<Reason> {
-    let is_open = |file: &KeysFile| matches!(file.gate, Gate::Open(_) | Gate::Unseen);
-    if files.iter().any(is_open) {
-        return None;
-    }
-    let line = |path: &str, note: &str| Evidence::FileLine {
-        node: node.to_owned(),
-        path: path.to_owned(),
-        line: None,
-        note: note.to_owned(),
-    };
-    for file in files {
-        match &file.gate {
-            Gate::Unsafe(path) => {
-                let note = "StrictModes: others than root and the account could write to it";
-                notes.add(|| line(path, note));
-                notes.value("file", || path.clone());
-                return Some(Reason::AuthorizedKeysModes);
+            let Some(index) = index else {
+                continue;
+            };
+            match index.judge(key, &self.context) {
+                KeyVerdict::Authorized { line, options } => {
+                    return Admission::Admitted {
+                        options,
+                        at: Some((file.path.clone(), line)),
+                    };
+                }
+                KeyVerdict::Refused(lines) => {
+                    for refused in lines {
+                        let refusal = self.by_line(&refused.why, &file.path, refused.line);
+                        match refusal {
+                            Ok(refusal) => best = better(best, refusal),
+                            Err(what) => open = open.or(Some(what)),
+                        }
+                    }
+                }
+                KeyVerdict::NotListed => {}
             }
-            Gate::Unreadable => {
-                notes.add(|| line(&file.path, "the account cannot read it"));
-                notes.value("file", || file.path.clone());
-                return Some(Reason::AuthorizedKeysUnreadable);
-            }
-            Gate::Missing | Gate::Open(_) | Gate::Unseen => {}
+        }
+        if open.is_none() && self.policy.keys_command.is_some() {
+            open = Some("AuthorizedKeysCommand".to_owned());
+        }
+        match open {
+            Some(what) => Admission::Open(what),
+            None => Admission::Refused(best),
         }
     }
-    for file in files {
-        notes.add(|| line(&file.path, "does not exist"));
+
+    fn unlisted(&self) -> Refusal {
+        Refusal {
+            rank: UNLISTED,
+            reason: Reason::KeyNotAuthorized,
+            path: None,
+            line: None,
+            note: String::new(),
+            by_source: false,
+        }
     }
-    if let Some(file) = files.first() {
-        notes.value("file", || file.path.clone());
+
+    fn revoked(&self, key: &PublicKey) -> Option<Admission> {
+        let path = self.policy.revoked.as_ref()?;
+        let file = self.trust_files.iter().find(|file| file.path == *path);
+        let (reason, note) =
+            match file.map_or(Revocation::Unknown, |file| revoked::check(file, key)) {
+                Revocation::Clear => return None,
+                Revocation::Unknown => return Some(Admission::Open(path.clone())),
+                Revocation::Revoked => (Reason::KeyRevoked, "has the key, as RevokedKeys"),
+                Revocation::Unreadable => (
+                    Reason::RevokedKeysUnreadable,
+                    "is what RevokedKeys names, and cannot be read",
+                ),
+            };
+        Some(Admission::Refused(Refusal {
+            rank: REFUSED,
+            reason,
+            path: Some(path.clone()),
+            line: None,
+            note: note.to_owned(),
+            by_source: false,
+        }))
     }
-    Some(Reason::AuthorizedKeysMissing)
+
+    fn by_authority(&self, key: &PublicKey) -> ByAuthority {
+        let Some(path) = &self.policy.trusted_authorities else {
+            return ByAuthority::NotAsked;
+        };
+        let trusted = match self.trust_file(path) {
+            Contents::Bytes(bytes) => Lines::new(bytes)
+                .visible()
+                .filter_map(|line| PublicKey::read(line.trim_ascii_start()).ok())
+                .map(|(key, _)| key)
+                .collect(),
+            // sshd then trusts nobody, and goes on.
+            Contents::Absent => Vec::new(),
+            Contents::Unknown => return ByAuthority::Open(path.clone()),
+        };
+        let principals = match self.policy.principals_file.as_deref() {
+            None => None,
+            Some(text) => {
+                let tokens = self.tokens();
+                let Some(path) = expand::server(text, tokens) else {
+                    return ByAuthority::Open(text.to_owned());
+                };
+                Some(match self.trust_file(&path) {
+                    Contents::Bytes(bytes) => AuthorizedPrincipals::parse(bytes),
+                    Contents::Absent => AuthorizedPrincipals::default(),
+                    Contents::Unknown => return ByAuthority::Open(path),
+                })
+            }
+        };
+        match judge_trusted_certificate(key, &trusted, principals.as_ref(), &self.context) {
+            Ok(options) => ByAuthority::Admitted(options),
+            Err(LineRefusal::Certificate(CertificateRefusal::NotAPrincipal))
+                if self.policy.principals_command.is_some() =>
+            {
+                ByAuthority::Open("AuthorizedPrincipalsCommand".to_owned())
+            }
+            Err(LineRefusal::Certificate(why)) => {
+                ByAuthority::Refused(self.by_certificate(&why, Some(path)))
+            }
+            Err(why) => match self.by_line(&why, path, 0) {
+                Ok(refusal) => ByAuthority::Refused(refusal),
+                Err(what) => ByAuthority::Open(what),
+            },
+        }
+    }
+
+    fn trust_file(&self, path: &str) -> Contents<'_> {
+        match self.trust_files.iter().find(|file| file.path == path) {
+            None => Contents::Unknown,
+            Some(file) => match (&file.state, file.content()) {
+                (FileState::Absent, _) => Contents::Absent,
+                (_, Some(content)) => Contents::Bytes(&content.bytes),
+                _ => Contents::Unknown,
+            },
+        }
+    }
+
+    fn tokens(&self) -> Tokens<'_> {
+        Tokens {
+            home: &self.account.home,
+            user: &self.account.name,
+            uid: self.account.uid,
+            ..Tokens::default()
+        }
+    }
+
+    fn by_certificate(&self, why: &CertificateRefusal, path: Option<&str>) -> Refusal {
+        use CertificateRefusal as C;
+        let reason = match why {
+            C::NotYetValid => Reason::UserCertificateNotYetValid,
+            C::Expired => Reason::UserCertificateExpired,
+            C::NoPrincipals => Reason::UserCertificateNoPrincipal,
+            C::NotAPrincipal => Reason::UserCertificateWrongPrincipal,
+            C::SourceAddress => Reason::UserCertificateSourceAddress,
+            C::UntrustedAuthority
+            | C::NotForHosts
+            | C::NotForUsers
+            | C::CriticalOption
+            | C::SignatureAlgorithm => Reason::UserCertificateUnknownAuthority,
+        };
+        Refusal {
+            rank: if *why == C::UntrustedAuthority {
+                UNTRUSTED
+            } else {
+                REFUSED
+            },
+            reason,
+            path: path.map(str::to_owned),
+            line: None,
+            note: why.to_string(),
+            by_source: *why == C::SourceAddress,
+        }
+    }
+
+    /// The refusal of a line, or what would have to be known to tell.
+    fn by_line(&self, why: &LineRefusal, path: &str, line: usize) -> Result<Refusal, String> {
+        let refusal = |reason, by_source| Refusal {
+            rank: REFUSED,
+            reason,
+            path: Some(path.to_owned()),
+            line: Some(line).filter(|line| *line > 0),
+            note: why.to_string(),
+            by_source,
+        };
+        Ok(match why {
+            LineRefusal::BadOption(bad) => Refusal {
+                note: format!("{why}: {bad}"),
+                ..refusal(Reason::KeyOptionInvalid, false)
+            },
+            LineRefusal::PrincipalsWithoutAuthority | LineRefusal::ForcedCommands => {
+                refusal(Reason::KeyOptionInvalid, false)
+            }
+            LineRefusal::Expired { at } => {
+                // A time without a zone is the server's local time, and its zone is not known.
+                let now = i64::try_from(self.context.now).unwrap_or(i64::MAX);
+                if now.saturating_sub(*at) <= FARTHEST_ZONE {
+                    return Err(format!(
+                        "expiry-time within hours of now, line {line} of {path}"
+                    ));
+                }
+                refusal(Reason::KeyExpired, false)
+            }
+            LineRefusal::From { required, .. } => {
+                // With UseDNS sshd also knows a name for the address, and this does not.
+                if self.policy.dns && required.bytes().any(|byte| byte.is_ascii_alphabetic()) {
+                    return Err(format!("from=\"{required}\" with UseDNS"));
+                }
+                refusal(Reason::KeyFromMismatch, true)
+            }
+            LineRefusal::IsAuthority => Refusal {
+                rank: UNLISTED,
+                ..refusal(Reason::KeyNotAuthorized, false)
+            },
+            LineRefusal::IsNoAuthority => Refusal {
+                rank: UNTRUSTED,
+                ..refusal(Reason::UserCertificateUnknownAuthority, false)
+            },
+            LineRefusal::Certificate(why) => Refusal {
+                line: Some(line).filter(|line| *line > 0),
+                ..self.by_certificate(why, Some(path))
+            },
+        })
+    }
+}
+
+enum ByAuthority {
+    Admitted(KeyOptions),
+    Refused(Refusal),
+    Open(String),
+    NotAsked,
+}
+
+enum Contents<'a> {
+    Bytes(&'a [u8]),
+    Absent,
+    Unknown,
+}
+
+/// The refusal that tells more; the first one of two alike.
+pub(super) fn better(one: Refusal, other: Refusal) -> Refusal {
+    if other.rank > one.rank { other } else { one }
 }

@@ -5,7 +5,10 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use crate::domain::{Evidence, Fleet, Lane, LegId, NodeId, Predicted, Reason, Why};
-use crate::survey::{Account, Answer, ClientFacts, FileFact, FileKind, FileState, NodeFacts};
+use crate::openssh::config::{ClientConfig, ClientQuery, Difference};
+use crate::survey::{
+    Account, Answer, BASE_NAME, ClientFacts, FileFact, FileKind, FileState, NodeFacts,
+};
 use crate::trust::legs::Legs;
 
 use super::code::Code;
@@ -21,8 +24,11 @@ pub(super) enum Plan {
     /// The same for every name, but for the name itself.
     Same(Dialled),
     /// As the configuration says for each name; `None` where there is no name. One entry per node of the fleet.
-    ByServer(Arc<[Option<(Arc<str>, Dialled)>]>),
+    ByServer(Arc<[Row]>),
 }
+
+/// What is dialled to reach one server, and how.
+pub(super) type Row = Option<(Arc<str>, Dialled)>;
 
 /// The numbers of the configurations that hold for a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,9 +86,12 @@ struct PlanKey {
     account: Account,
     line: CommandLine,
     base: [u8; 32],
-    files: FilesKey,
+    /// `HostKeyAlgorithms` as written, which `ssh -G` does not show.
+    written: Option<String>,
+    /// The files, where they say different things for different names: what they say, without comments.
+    conditions: Option<String>,
     /// Plans that differ by name also differ by the names themselves; only a URI has a form of its own for them.
-    form: String,
+    form: Option<String>,
 }
 
 impl Configurations {
@@ -105,13 +114,23 @@ impl Configurations {
             identity: used.identity.as_deref().map(str::to_owned),
             options: used.options.to_vec(),
         };
+        let files = facts.config_files.iter().filter(|file| is_read(file));
+        let files = files.filter_map(|file| {
+            file.content()
+                .map(|content| (file.path.as_str(), &*content.bytes))
+        });
+        let files: Vec<(&str, &[u8])> = files.collect();
+        let config = ClientConfig::read(files.iter().copied(), &account.home);
+        let conditional = config.has_conditions();
+        let written = written_algorithms(files.iter().map(|(_, bytes)| *bytes));
         let key = PlanKey {
             lane,
             account: account.clone(),
             line: line.clone(),
             base: content.sha256,
-            files: files_key(&facts.config_files),
-            form: legs.form(client, lane).unwrap_or_default(),
+            written: written.clone(),
+            conditions: conditional.then(|| format!("{config:?}")),
+            form: legs.form(client, lane),
         };
         if let Some(plan) = self.plans.get(&key) {
             return Some(plan.clone());
@@ -119,10 +138,39 @@ impl Configurations {
         let settings = Arc::clone(self.settings.entry(content.sha256).or_insert_with(|| {
             Arc::new(Settings::parse(&String::from_utf8_lossy(&content.bytes)))
         }));
-        let written = written_algorithms(&facts.config_files);
-        let for_name = |name: &str| effective(&settings, account, &line, name, written.as_deref());
-        let plan = self.same_for_all(&for_name).unwrap_or_else(|| {
-            let rows: Vec<Option<(Arc<str>, Dialled)>> = fleet
+        let base = ClientQuery {
+            name: BASE_NAME,
+            local_user: &account.name,
+            user: None,
+        };
+        let for_name = |name: &str| -> Effective {
+            let query = ClientQuery {
+                name,
+                user: line.user.as_deref(),
+                ..base
+            };
+            let read =
+                |settings: &Settings| effective(settings, account, &line, name, written.as_deref());
+            if !conditional {
+                return read(&settings);
+            }
+            match config.difference(&query, &base) {
+                Ok(Difference::Same) => read(&settings),
+                Ok(Difference::Settings(changes)) => read(&settings.with(&changes)),
+                Err(undecidable) => {
+                    let mut effective = read(&settings);
+                    effective.path.undecided = Some(undecidable.to_string());
+                    effective
+                }
+            }
+        };
+        let same = if conditional {
+            None
+        } else {
+            self.same_for_all(&for_name)
+        };
+        let plan = same.unwrap_or_else(|| {
+            let rows: Vec<Row> = fleet
                 .ids()
                 .map(|server| {
                     let name = legs.dialled(LegId {
@@ -131,7 +179,12 @@ impl Configurations {
                         server,
                     })?;
                     let Effective { host, path, login } = for_name(&name);
-                    Some((Arc::from(host), self.dialled(path, login)))
+                    let host = if *host == *name {
+                        name
+                    } else {
+                        Arc::from(host)
+                    };
+                    Some((host, self.dialled(path, login)))
                 })
                 .collect();
             Plan::ByServer(rows.into())
@@ -156,21 +209,26 @@ impl Configurations {
     }
 }
 
+/// A file that ssh itself can read; it passes over its own main files silently when it cannot.
+fn is_read(file: &FileFact) -> bool {
+    matches!(file.state, FileState::Present { readable: true, .. })
+}
+
 /// `HostKeyAlgorithms` as the files have it: the first one counts.
-fn written_algorithms(files: &[FileFact]) -> Option<String> {
-    files
-        .iter()
-        .filter_map(FileFact::content)
-        .find_map(|content| {
-            let text = String::from_utf8_lossy(&content.bytes);
-            text.lines().find_map(|line| {
-                let line = line.trim();
-                let (keyword, value) = line.split_once([' ', '\t', '='])?;
-                keyword
-                    .eq_ignore_ascii_case("hostkeyalgorithms")
-                    .then(|| value.trim_matches([' ', '\t', '=', '"']).to_owned())
-            })
-        })
+fn written_algorithms<'a>(files: impl Iterator<Item = &'a [u8]>) -> Option<String> {
+    for bytes in files {
+        let text = String::from_utf8_lossy(bytes);
+        let found = text.lines().find_map(|line| {
+            let (keyword, value) = line.trim().split_once([' ', '\t', '='])?;
+            keyword
+                .eq_ignore_ascii_case("hostkeyalgorithms")
+                .then(|| value.trim_matches([' ', '\t', '=', '"']).to_owned())
+        });
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
 }
 
 /// Paths, readability and content hashes of files: what they say is equal where these are equal.

@@ -75,7 +75,8 @@ pub(super) fn effective(
     // A name with an unknown token is kept as it is: no surveyed file is called so, and that says it all.
     let expand = |text: &str| expand::client(text, tokens).unwrap_or_else(|| text.to_owned());
     let files = |keyword: &str| -> Vec<String> {
-        let words = settings.all(keyword).flat_map(str::split_ascii_whitespace);
+        let line = settings.first(keyword).unwrap_or_default();
+        let words = line.split_ascii_whitespace();
         words.filter(|word| *word != "none").map(&expand).collect()
     };
     let user_files = files("userknownhostsfile");
@@ -95,6 +96,7 @@ pub(super) fn effective(
                     .set(keyword)
                     .map(|value| format!("{keyword} {value}"))
             }),
+        undecided: None,
         canonicalizes: matches!(
             settings.first("canonicalizehostname"),
             Some("yes" | "true" | "always")
@@ -161,6 +163,15 @@ fn strictness(value: Option<&str>) -> StrictHostKeyChecking {
     }
 }
 
+/// What ssh tries when no `IdentityFile` is configured (`fill_default_options` of readconf.c).
+const DEFAULT_IDENTITIES: [&str; 5] = [
+    "~/.ssh/id_rsa",
+    "~/.ssh/id_ecdsa",
+    "~/.ssh/id_ecdsa_sk",
+    "~/.ssh/id_ed25519",
+    "~/.ssh/id_ed25519_sk",
+];
+
 /// The files in the order in which they are offered. `ssh -G` lists the default ones when none is configured; a `-i` then
 /// stands instead of them (`fill_default_options` of readconf.c).
 fn identities(
@@ -168,10 +179,13 @@ fn identities(
     line: &CommandLine,
     expand: &impl Fn(&str) -> String,
 ) -> Vec<String> {
-    let configured: Vec<&str> = settings
+    let mut configured: Vec<&str> = settings
         .all("identityfile")
         .filter(|it| *it != "none")
         .collect();
+    if settings.first("identityfile").is_none() {
+        configured.extend(DEFAULT_IDENTITIES);
+    }
     let Some(given) = &line.identity else {
         return configured.into_iter().map(expand).collect();
     };

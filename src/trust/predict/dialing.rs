@@ -11,6 +11,8 @@ pub(super) struct PathConfig {
     pub(super) alias: Option<String>,
     /// `ProxyJump` or `ProxyCommand`, as configured.
     pub(super) proxy: Option<String>,
+    /// What in the files cannot be decided from them.
+    pub(super) undecided: Option<String>,
     /// `CanonicalizeHostname` is on: the name looked up may be another one.
     pub(super) canonicalizes: bool,
     /// `AddressFamily`.

@@ -6,6 +6,8 @@ use crate::survey::{
     Account, CheckedFile, FileKind, FileState, LockState, LoginAccount, Meta, NodeFacts,
 };
 
+use crate::openssh::config::ServerConfig;
+
 use super::clients::{FilesKey, files_key};
 use super::policy::Policy;
 use super::settings::Settings;
@@ -14,8 +16,8 @@ use super::settings::Settings;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct DoorKey {
     policy: Option<Policy>,
-    /// The configuration files, where they have `Match` blocks.
-    matched: Option<FilesKey>,
+    /// The configuration, where it has `Match` blocks: what it says, without comments.
+    matched: Option<String>,
     version: Option<String>,
     accounts: Vec<AccountKey>,
     trust: FilesKey,
@@ -52,7 +54,13 @@ pub(super) enum Gate {
 }
 
 impl DoorKey {
-    pub(super) fn new(facts: &NodeFacts, settings: Option<&Settings>, moments: &[i64]) -> Self {
+    /// `matched` is the configuration where it depends on the connection; `moments` are sorted.
+    pub(super) fn new(
+        facts: &NodeFacts,
+        settings: Option<&Settings>,
+        matched: Option<&ServerConfig>,
+        moments: &[i64],
+    ) -> Self {
         const SECONDS_A_DAY: i64 = 86_400;
         let server = &facts.server;
         let policy = settings.map(Policy::read);
@@ -78,7 +86,7 @@ impl DoorKey {
                 .collect(),
         };
         Self {
-            matched: has_match(facts).then(|| files_key(&server.config_files)),
+            matched: matched.map(|config| format!("{config:?}")),
             policy,
             version: server.sshd_version.clone(),
             accounts: server.accounts.iter().map(account).collect(),
@@ -89,16 +97,15 @@ impl DoorKey {
     }
 }
 
-/// Whether the configuration depends on who comes from where.
-pub(super) fn has_match(facts: &NodeFacts) -> bool {
-    let files = facts.server.config_files.iter();
-    files.filter_map(|file| file.content()).any(|content| {
-        content.bytes.split(|byte| *byte == b'\n').any(|line| {
-            let line = line.trim_ascii_start();
-            line.get(..5)
-                .is_some_and(|word| word.eq_ignore_ascii_case(b"match"))
-        })
-    })
+/// The configuration files of a server; `None` without any. sshd reads the first, which includes the others.
+pub(super) fn server_config(facts: &NodeFacts) -> Option<ServerConfig> {
+    let files = &facts.server.config_files;
+    let top = &files.first()?.path;
+    let contents = files.iter().filter_map(|file| {
+        file.content()
+            .map(|content| (file.path.as_str(), &*content.bytes))
+    });
+    Some(ServerConfig::read(contents, top))
 }
 
 /// `auth_openfile` of auth2-pubkeyfile.c and `safe_path` of misc.c.

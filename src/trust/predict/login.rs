@@ -4,17 +4,22 @@ use std::cell::Cell;
 use std::net::IpAddr;
 
 use crate::domain::{Evidence, KeySeen, Predicted, Reason, Why};
-use crate::survey::{IdentityState, LoginAccount, NodeFacts};
+use crate::openssh::Release;
+use crate::openssh::authorized_keys::{KeyOptions, LoginContext};
+use crate::openssh::key::PublicKey;
+use crate::survey::{Account, IdentityState, LoginAccount, NodeFacts};
 
 use super::account::Door;
-use super::authorized;
+use super::authorized::{Admission, Library, Lists, Refusal};
 use super::dialing::LoginConfig;
 use super::door::written;
+use super::forced::{self, Forced, Sends};
 use super::host_key::key_evidence;
+use super::keys_files::{self, KeysFile};
 use super::notes::Notes;
 use super::offers::{Offered, Ring};
 use super::path::fact;
-use super::policy::{MoreThanKey, Policy};
+use super::policy::{MoreThanKey, Policy, RootLogin};
 
 /// One client at one door.
 pub(super) struct Attempt<'a> {
@@ -26,6 +31,8 @@ pub(super) struct Attempt<'a> {
     pub(super) source: Option<IpAddr>,
     pub(super) facts: &'a NodeFacts,
     pub(super) policy: &'a Policy,
+    pub(super) library: &'a Library,
+    pub(super) sends: Sends,
     /// Set when the address made a difference: then another one might make another.
     pub(super) asked_source: Cell<bool>,
 }
@@ -78,7 +85,10 @@ impl Attempt<'_> {
             });
             return Predicted::Breaks(Reason::PublickeyDisabledServer);
         }
-        self.with_keys(&door, login, more, notes)
+        let Some(account) = &login.account else {
+            return Predicted::Breaks(Reason::AccountMissing);
+        };
+        self.with_keys(&door, (login, account), more, notes)
     }
 
     /// What the client alone makes of it: whether it has a key to offer.
@@ -96,13 +106,8 @@ impl Attempt<'_> {
         if keys.iter().any(|key| key.state == IdentityState::Usable) {
             return None;
         }
-        if let Some(elsewhere) = &self.config.elsewhere {
-            notes.add(|| fact(self.client, format!("keys may come from {elsewhere}")));
-            return Some(UNKNOWN);
-        }
-        if !self.ring.unseen.is_empty() {
-            let files = &self.ring.unseen;
-            notes.add(|| fact(self.client, format!("not surveyed: {}", files.join(" "))));
+        if let Some(what) = self.other_keys() {
+            notes.add(|| fact(self.client, format!("other keys may be offered: {what}")));
             return Some(UNKNOWN);
         }
         let spoilt = keys.iter().find(|key| key.state != IdentityState::Missing);
@@ -112,6 +117,23 @@ impl Attempt<'_> {
             return Some(Predicted::Breaks(Reason::IdentityMissing));
         };
         Some(Predicted::Breaks(self.spoilt(spoilt, notes)))
+    }
+
+    /// Where keys may come from that the survey did not see.
+    fn other_keys(&self) -> Option<String> {
+        let unread = self.ring.keys.iter().filter(|key| {
+            key.state == IdentityState::Usable && key.key.is_none() && key.certificates.is_empty()
+        });
+        let unread = unread.map(|key| key.path);
+        let unseen: Vec<&str> = self
+            .ring
+            .unseen
+            .iter()
+            .map(String::as_str)
+            .chain(unread)
+            .collect();
+        let unseen = (!unseen.is_empty()).then(|| unseen.join(" "));
+        self.config.elsewhere.clone().or(unseen)
     }
 
     /// Why a key that is there cannot be used.
@@ -136,33 +158,227 @@ impl Attempt<'_> {
     fn with_keys(
         &self,
         door: &Door<'_>,
-        login: &LoginAccount,
+        (login, account): (&LoginAccount, &Account),
         more: MoreThanKey,
         notes: &mut impl Notes,
     ) -> Predicted {
-        for offered in &self.ring.keys {
-            if let (IdentityState::Usable, Some(key)) = (offered.state, &offered.key) {
-                let path = Some(offered.path.to_owned());
-                notes.add(|| key_evidence(KeySeen::Offered, self.client, key, path));
+        let version = self.facts.server.sshd_version.as_deref();
+        let source = self.source.map(written).unwrap_or_default();
+        let lists = Lists {
+            policy: self.policy,
+            account,
+            trust_files: &self.facts.server.trust_files,
+            library: self.library,
+            context: LoginContext {
+                account: &login.name,
+                address: &source,
+                host: &source,
+                now: u64::try_from(self.facts.clock).unwrap_or(0),
+                utc_offset: 0,
+                release: version.and_then(Release::find).unwrap_or(Release::NEWEST),
+            },
+        };
+        let files = keys_files::files(self.policy, login, account);
+        match self.first_admitted(&lists, &files, notes) {
+            Err(predicted) => predicted,
+            Ok(options) => self.admitted(door, (login, account), more, &options, notes),
+        }
+    }
+
+    /// The options under which the first key is admitted, or why none is.
+    fn first_admitted(
+        &self,
+        lists: &Lists<'_>,
+        files: &[KeysFile],
+        notes: &mut impl Notes,
+    ) -> Result<KeyOptions, Predicted> {
+        let mut best: Option<(Refusal, &PublicKey, &str)> = None;
+        let mut open = None;
+        let mut tried = 0;
+        for (path, key) in self.tries() {
+            let refused = match self.judge_key(lists, files, key) {
+                Admission::Admitted { options, at } => {
+                    if tried >= self.policy.tries {
+                        let text =
+                            format!("MaxAuthTries {} comes before {path}", self.policy.tries);
+                        notes.add(|| fact(self.server, text));
+                        return Err(Predicted::Breaks(Reason::LoginRefused));
+                    }
+                    notes.add(|| {
+                        key_evidence(KeySeen::Offered, self.client, key, Some(path.to_owned()))
+                    });
+                    if let Some((path, line)) = &at {
+                        notes.value("file", || path.clone());
+                        notes.add(|| self.line(path, Some(*line), "admits the key".to_owned()));
+                    }
+                    return Ok(*options);
+                }
+                Admission::Open(what) => {
+                    open = open.or(Some(what));
+                    tried += 1;
+                    continue;
+                }
+                Admission::Refused(refusal) => refusal,
+            };
+            tried += 1;
+            if refused.by_source {
+                self.asked_source.set(true);
+                if self.source.is_none() {
+                    open =
+                        open.or_else(|| Some("the address that the client comes from".to_owned()));
+                }
+            }
+            if best
+                .as_ref()
+                .is_none_or(|(best, ..)| refused.rank > best.rank)
+            {
+                best = Some((refused, key, path));
             }
         }
-        let account = login.account.as_ref();
-        let files = account.map(|account| authorized::files(self.policy, login, account));
-        let by_other_means =
-            self.policy.keys_command.is_some() || self.policy.trusted_authorities.is_some();
-        if let Some(files) = &files
-            && !by_other_means
-            && let Some(reason) = authorized::closed(self.server, files, notes)
+        if let Some(what) = open {
+            notes.add(|| fact(self.server, format!("{what} decides, and was not surveyed")));
+            return Err(UNKNOWN);
+        }
+        // A key that would be admitted, were it usable, is what somebody meant.
+        for key in self
+            .ring
+            .keys
+            .iter()
+            .filter(|key| key.state != IdentityState::Usable)
         {
-            return Predicted::Breaks(reason);
+            let halves = key.certificates.iter().map(|(_, it)| it).chain(&key.key);
+            let is_admitted = |half: &PublicKey| {
+                matches!(
+                    self.judge_key(lists, files, half),
+                    Admission::Admitted { .. }
+                )
+            };
+            if halves.into_iter().any(is_admitted) {
+                return Err(Predicted::Breaks(self.spoilt(key, notes)));
+            }
+        }
+        if let Some(what) = self.other_keys() {
+            notes.add(|| fact(self.client, format!("other keys may be offered: {what}")));
+            return Err(UNKNOWN);
+        }
+        Err(Predicted::Breaks(self.refused(best, files, notes)))
+    }
+
+    /// The keys that are offered, in order: for each file its certificates, then the plain key.
+    fn tries(&self) -> impl Iterator<Item = (&str, &PublicKey)> {
+        let usable = |key: &&Offered<'_>| key.state == IdentityState::Usable;
+        self.ring.keys.iter().filter(usable).flat_map(|key| {
+            let certificates = key.certificates.iter().map(|(path, it)| (*path, it));
+            certificates.chain(key.key.iter().map(|it| (key.path, it)))
+        })
+    }
+
+    fn judge_key(&self, lists: &Lists<'_>, files: &[KeysFile], key: &PublicKey) -> Admission {
+        let client = (self.config.algorithms.as_deref(), self.config.rsa_bits);
+        let server = (self.policy.algorithms.as_deref(), self.policy.rsa_bits);
+        let admission = lists.judge(files, key);
+        let Some(note) = keys_files::algorithm_refused(key, client, server) else {
+            return admission;
+        };
+        let is_meant = matches!(admission, Admission::Admitted { .. });
+        Admission::Refused(Refusal {
+            rank: if is_meant { 3 } else { 0 },
+            reason: Reason::KeyAlgorithmRefused,
+            path: None,
+            line: None,
+            note,
+            by_source: false,
+        })
+    }
+
+    fn refused(
+        &self,
+        best: Option<(Refusal, &PublicKey, &str)>,
+        files: &[KeysFile],
+        notes: &mut impl Notes,
+    ) -> Reason {
+        for (path, key) in self.tries() {
+            let path = Some(path.to_owned());
+            notes.add(|| key_evidence(KeySeen::Offered, self.client, key, path));
+        }
+        match best {
+            Some((refusal, ..)) if refusal.reason != Reason::KeyNotAuthorized => {
+                match &refusal.path {
+                    Some(path) => {
+                        notes.value("file", || path.clone());
+                        notes.add(|| self.line(path, refusal.line, refusal.note.clone()));
+                    }
+                    None => notes.add(|| fact(self.server, refusal.note.clone())),
+                }
+                if refusal.by_source
+                    && let Some(source) = self.source
+                {
+                    notes.add(|| fact(self.client, format!("seems to come from {source}")));
+                }
+                refusal.reason
+            }
+            _ => keys_files::unlisted(self.server, files, self.library, notes),
+        }
+    }
+
+    /// Behind the key: what is left of the login, and what the session begins with.
+    fn admitted(
+        &self,
+        door: &Door<'_>,
+        (login, account): (&LoginAccount, &Account),
+        more: MoreThanKey,
+        options: &KeyOptions,
+        notes: &mut impl Notes,
+    ) -> Predicted {
+        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+        if account.uid == 0
+            && self.policy.root == RootLogin::ForcedOnly
+            && options.command.is_none()
+        {
+            notes.add(|| {
+                fact(
+                    self.server,
+                    "PermitRootLogin forced-commands-only".to_owned(),
+                )
+            });
+            return Predicted::Breaks(Reason::AccountNotAllowed);
         }
         if more == MoreThanKey::More {
             let methods = self.policy.methods.join(" ");
             notes.add(|| fact(self.server, format!("AuthenticationMethods {methods}")));
             return Predicted::Breaks(Reason::MoreAuthenticationNeeded);
         }
-        door.behind_the_key(login, notes)
+        if let Some(predicted) = door
+            .behind_the_key(login, notes)
             .or_else(|| door.session(login, notes))
-            .unwrap_or(Predicted::Works)
+        {
+            return predicted;
+        }
+        let forced = self
+            .policy
+            .force_command
+            .clone()
+            .or(options.command.as_ref().map(text));
+        let Some(command) = forced else {
+            return Predicted::Works;
+        };
+        let verdict = forced::judge(&command, self.sends);
+        if verdict != Forced::Passes {
+            notes.add(|| fact(self.server, format!("forced command: {command}")));
+        }
+        match verdict {
+            Forced::Passes => Predicted::Works,
+            Forced::Denies => Predicted::Breaks(Reason::ForcedCommandDenied),
+            Forced::Unknown => UNKNOWN,
+        }
+    }
+
+    fn line(&self, path: &str, line: Option<usize>, note: String) -> Evidence {
+        Evidence::FileLine {
+            node: self.server.to_owned(),
+            path: path.to_owned(),
+            line: line.and_then(|line| u32::try_from(line).ok()),
+            note,
+        }
     }
 }

@@ -83,6 +83,10 @@ pub(super) fn judge(
         });
         return Predicted::Unknown(Why::NotPredictable);
     }
+    if let Some(undecided) = &config.undecided {
+        notes.add(|| fact(client.node, undecided.clone()));
+        return Predicted::Unknown(Why::NotPredictable);
+    }
     if config.canonicalizes && parse_address(host).is_none() {
         notes.add(|| {
             fact(

@@ -1,6 +1,6 @@
 //! Paths of all clients to all servers: clients that are alike are judged once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -12,7 +12,7 @@ use crate::openssh::parse_address;
 use crate::survey::ClientFacts;
 use crate::trust::legs::Legs;
 
-use super::clients::{Configurations, FilesKey, Interned, Plan};
+use super::clients::{Configurations, FilesKey, Interned, Plan, Row, files_key};
 use super::code::Code;
 use super::dialing::{Family, PathConfig};
 use super::host_key::Lookup;
@@ -78,13 +78,17 @@ impl PathTable {
         Code(self.rows[class as usize][server.index()])
     }
 
+    pub(super) fn kinds(&self) -> usize {
+        self.rows.len()
+    }
+
     pub(super) fn new(ground: &Ground<'_>, clients: &[Client<'_>]) -> Self {
         let mut files: Interned<FilesKey> = Interned::default();
         let mut classes: Interned<ClassKey> = Interned::default();
         let mut members: Vec<Vec<usize>> = Vec::new();
         let mut of_client = Vec::with_capacity(clients.len());
         for (place, client) in clients.iter().enumerate() {
-            let known_hosts = files.number(super::clients::files_key(&client.facts.known_hosts));
+            let known_hosts = files.number(files_key(&client.facts.known_hosts));
             let class = classes.number(ground.class_key(client, known_hosts));
             of_client.push(class);
             match members.get_mut(class as usize) {
@@ -105,12 +109,16 @@ impl PathTable {
     }
 }
 
+/// Servers, and what is dialled to reach them.
+type Servers = Vec<(NodeId, Arc<str>)>;
+/// What becomes of the paths to some servers.
+type Cells = Vec<(NodeId, Code)>;
+
 /// Some paths of a class that read the same known_hosts files.
 struct Job {
     class: usize,
     config: u32,
-    /// The servers, and what is dialled to reach them.
-    servers: Vec<(NodeId, Arc<str>)>,
+    servers: Servers,
 }
 
 impl Ground<'_> {
@@ -122,9 +130,7 @@ impl Ground<'_> {
                 needs_addresses(paths.get(dialled.path)),
             ),
             Plan::ByServer(rows) => {
-                let row = |row: &Option<(Arc<str>, super::clients::Dialled)>| {
-                    row.as_ref().map(|(host, it)| (Arc::clone(host), it.path))
-                };
+                let row = |row: &Row| row.as_ref().map(|(host, it)| (Arc::clone(host), it.path));
                 (PathPlan::ByServer(rows.iter().map(row).collect()), true)
             }
         };
@@ -208,7 +214,7 @@ impl Ground<'_> {
             }
         }
         let groups: Vec<(Files, Vec<Job>)> = groups.into_iter().collect();
-        let judged: Vec<Vec<(usize, Vec<(NodeId, Code)>)>> = groups
+        let judged: Vec<Vec<(usize, Cells)>> = groups
             .par_iter()
             .map_init(KeyInterner::new, |keys, (files, jobs)| {
                 self.group(members, files, jobs, keys)
@@ -224,7 +230,7 @@ impl Ground<'_> {
     }
 
     /// Which servers a class dials, by configuration.
-    fn dialled(&self, clients: &[&Client<'_>]) -> Vec<(u32, Vec<(NodeId, Arc<str>)>)> {
+    fn dialled(&self, clients: &[&Client<'_>]) -> Vec<(u32, Servers)> {
         let first = clients[0];
         // A node dials all but itself, so the second one stands in for the name of the first.
         let name = |server: NodeId| {
@@ -243,7 +249,7 @@ impl Ground<'_> {
                 vec![(dialled.path, servers)]
             }
             Plan::ByServer(rows) => {
-                let mut by_config: HashMap<u32, Vec<(NodeId, Arc<str>)>> = HashMap::new();
+                let mut by_config: HashMap<u32, Servers> = HashMap::new();
                 for (id, row) in self.fleet.ids().zip(rows.iter()) {
                     if let Some((host, dialled)) = row
                         && surveyed(&id)
@@ -266,7 +272,7 @@ impl Ground<'_> {
         files: &Files,
         jobs: &[Job],
         keys: &mut KeyInterner,
-    ) -> Vec<(usize, Vec<(NodeId, Code)>)> {
+    ) -> Vec<(usize, Cells)> {
         let facts = &members[jobs[0].class][0].facts.known_hosts;
         let shelf = Shelf::read(files, facts, keys);
         let is_hashed = shelf
@@ -309,7 +315,7 @@ impl Ground<'_> {
 
     /// The names that will be looked up, with the keys of the hosts behind them.
     fn candidates(&self, jobs: &[Job]) -> Vec<Candidate> {
-        let mut seen: HashMap<(u32, String), ()> = HashMap::new();
+        let mut seen: HashSet<(u32, String, bool)> = HashSet::new();
         let mut candidates = Vec::new();
         for job in jobs {
             let config = self.configurations.paths.get(job.config);
@@ -317,23 +323,27 @@ impl Ground<'_> {
                 let Some(side) = &self.servers[server.index()] else {
                     continue;
                 };
-                let mut add = |name: &HostName| {
+                let mut add = |name: &HostName, dialled: bool| {
                     for name in name.names() {
-                        if seen.insert((server.0, name.clone()), ()).is_none() {
+                        if seen.insert((server.0, name.clone(), dialled)) {
                             candidates.push(Candidate {
                                 name,
                                 keys: Arc::clone(&side.keys),
-                                dialled: true,
+                                dialled,
                             });
                         }
                     }
                 };
-                add(&config.host_name(host));
-                if config.check_address && parse_address(host).is_none() {
-                    for address in &side.facts.addresses {
-                        add(&HostName::new(&address.to_string(), config.port));
-                    }
+                add(&config.host_name(host), true);
+                let by_address = config.check_address && parse_address(host).is_none();
+                let addresses = side.facts.addresses.iter().filter(|it| !it.is_loopback());
+                for address in addresses {
+                    add(
+                        &HostName::new(&address.to_string(), config.port),
+                        by_address,
+                    );
                 }
+                add(&HostName::new(&side.facts.hostname, config.port), false);
             }
         }
         candidates

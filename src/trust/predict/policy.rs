@@ -55,6 +55,9 @@ pub(super) struct Policy {
     pub(super) sessions: u32,
 }
 
+/// The default of `AuthorizedKeysFile`.
+const AUTHORIZED_KEYS: [&str; 2] = [".ssh/authorized_keys", ".ssh/authorized_keys2"];
+
 /// `PermitRootLogin`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum RootLogin {
@@ -85,7 +88,10 @@ impl Policy {
         Self {
             publickey: !is_off("pubkeyauthentication"),
             methods: without(words("authenticationmethods"), "any"),
-            authorized_keys: without(words("authorizedkeysfile"), "none"),
+            authorized_keys: match settings.first("authorizedkeysfile") {
+                None => AUTHORIZED_KEYS.map(str::to_owned).into(),
+                Some(_) => without(words("authorizedkeysfile"), "none"),
+            },
             keys_command: text("authorizedkeyscommand"),
             trusted_authorities: text("trustedusercakeys"),
             principals_file: text("authorizedprincipalsfile"),

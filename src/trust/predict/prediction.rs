@@ -14,7 +14,7 @@ use crate::trust::scope::PairScope;
 use super::clients::{self, Configurations, Plan};
 use super::code::Code;
 use super::host_key::{Lookup, key_evidence};
-use super::logins::Logins;
+use super::logins::{Logins, Visit, sends};
 use super::names::{DialledNames, HostsFiles};
 use super::notes::{Silent, Written};
 use super::offers::{Offers, Rings};
@@ -216,7 +216,7 @@ impl<'a> Prediction<'a> {
             code => return code.read().unwrap_or(NOT_SURVEYED),
         }
         let ring = dialling.rings.get(login_of(&dialling.plan, id.server));
-        match self.logins.verdict(ring, &self.configurations.logins, id) {
+        match self.logins.verdict(self.visit(dialling, ring, id)) {
             Predicted::Works => {}
             other => return other,
         }
@@ -236,18 +236,19 @@ impl<'a> Prediction<'a> {
         }
     }
 
-    fn write_down(&self, id: LegId, notes: &mut Written) {
+    /// The same as [`Self::verdict`], from the files themselves instead of the tables.
+    pub(super) fn write_down(&self, id: LegId, notes: &mut Written) -> Predicted {
         let client = self.fleet.node(id.client).name.as_str();
         let server = self.fleet.node(id.server).name.as_str();
-        if self.legs.obstacle(id).is_some() {
+        if let Some(settled) = self.legs.obstacle(id) {
             notes.evidence.extend(self.legs.evidence(id));
-            return;
+            return settled;
         }
         let dialling = match &self.sides[id.lane as usize][id.client.index()] {
-            Side::NotSurveyed => return,
+            Side::NotSurveyed => return NOT_SURVEYED,
             Side::Blocked(_, facts) => {
-                clients::block(client, *facts, notes);
-                return;
+                let block = clients::block(client, *facts, notes);
+                return block.read().unwrap_or(NOT_SURVEYED);
             }
             Side::Dials(dialling) => dialling,
         };
@@ -257,10 +258,10 @@ impl<'a> Prediction<'a> {
             &self.servers[id.server.index()],
             &self.facts[id.client.index()],
         ) else {
-            return;
+            return NOT_SURVEYED;
         };
         let Some((host, config)) = self.dialled(dialling, id) else {
-            return;
+            return NOT_SURVEYED;
         };
         let config = self.configurations.paths.get(config);
         let files = Files::of(dialling.facts, &config.known_hosts);
@@ -283,17 +284,36 @@ impl<'a> Prediction<'a> {
             node: server,
             side,
         };
-        if path::judge(world, &from, &to, config, &host, &recorded, notes) != Predicted::Works {
-            return;
+        match path::judge(world, &from, &to, config, &host, &recorded, notes) {
+            Predicted::Works => {}
+            other => return other,
         }
+        let climbed = notes.evidence.len();
         let ring = dialling.rings.get(login_of(&dialling.plan, id.server));
         let names = (client, server);
         let login = self
             .logins
-            .explain(ring, &self.configurations.logins, id, names, notes);
-        if login == Predicted::Works {
-            let policy = self.logins.policy(id.server);
-            tail::judge(names, &dialling.baggage, side.facts, policy, notes);
+            .explain(self.visit(dialling, ring, id), names, notes);
+        if login != Predicted::Works {
+            notes.evidence.drain(..climbed);
+            return login;
+        }
+        let climbed = notes.evidence.len();
+        let policy = self.logins.policy(id.server);
+        let tail = tail::judge(names, &dialling.baggage, side.facts, policy, notes);
+        if tail != Predicted::Works {
+            // What was found on the rungs below stands in nothing's way.
+            notes.evidence.drain(..climbed);
+        }
+        tail
+    }
+
+    fn visit(&self, dialling: &Dialling<'_>, ring: u32, id: LegId) -> Visit<'_> {
+        Visit {
+            ring,
+            configs: &self.configurations.logins,
+            id,
+            sends: sends(id.lane, dialling.baggage.sftp),
         }
     }
 
@@ -305,6 +325,12 @@ impl<'a> Prediction<'a> {
                 .as_ref()
                 .map(|(host, dialled)| (Arc::clone(host), dialled.path)),
         }
+    }
+
+    /// How many kinds of paths and of doors there are: all clients, and all servers, of one kind were judged once.
+    #[must_use]
+    pub fn classes(&self) -> (usize, usize) {
+        (self.paths.kinds(), self.logins.kinds())
     }
 
     /// The host keys on the disk of a node, as evidence; none if it was not surveyed.

@@ -1,6 +1,6 @@
 //! `ssh -G` and `sshd -T` as they are printed: one keyword and its value a line.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::survey::Answer;
 
@@ -28,6 +28,21 @@ impl Settings {
                     .or_default()
                     .push(value.trim_start().into());
             }
+        }
+        Self(settings)
+    }
+
+    /// The same with other values for some keywords, `None` for what OpenSSH has by default.
+    pub(super) fn with(&self, changes: &BTreeMap<String, Option<Vec<String>>>) -> Self {
+        let mut settings = self.0.clone();
+        for (keyword, values) in changes {
+            match values {
+                None => settings.remove(keyword.as_str()),
+                Some(values) => {
+                    let values = values.iter().map(|value| value.as_str().into()).collect();
+                    settings.insert(keyword.as_str().into(), values)
+                }
+            };
         }
         Self(settings)
     }

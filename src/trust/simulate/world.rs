@@ -243,10 +243,10 @@ impl Simulation {
                 key("ed25519", keys::ed25519(&[host_word], node), None),
             ]
         };
-        let authorized_keys = CheckedFile {
+        let authorized_keys = |name: &str, state| CheckedFile {
             file: FileFact {
-                path: "/var/lib/nova/.ssh/authorized_keys".into(),
-                state: present(common.authorized.clone()),
+                path: format!("/var/lib/nova/.ssh/{name}"),
+                state,
             },
             above: ["/var/lib/nova/.ssh", "/var/lib/nova"]
                 .map(|path| (path.to_owned(), meta(FileKind::Directory, 0o700, NOVA_ID)))
@@ -268,7 +268,10 @@ impl Simulation {
                 lock: LockState::Open,
                 expires_day: None,
                 password_expired: false,
-                authorized_keys: vec![authorized_keys],
+                authorized_keys: vec![
+                    authorized_keys("authorized_keys", present(common.authorized.clone())),
+                    authorized_keys("authorized_keys2", FileState::Absent),
+                ],
             }],
             trust_files: Vec::new(),
             nologin: Vec::new(),

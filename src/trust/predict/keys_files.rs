@@ -1,0 +1,147 @@
+//! The files in which an sshd looks for an account's keys, and whether it reads them.
+
+use crate::domain::{Evidence, Reason};
+use crate::openssh::authorized_keys::KeyLine;
+use crate::openssh::key::{KeyKind, PublicKey};
+use crate::openssh::{ListMatch, PatternCase, match_pattern_list};
+use crate::survey::{Account, LoginAccount};
+
+use super::authorized::Library;
+use super::door::{Gate, gate};
+use super::expand::{self, Tokens};
+use super::notes::Notes;
+use super::policy::Policy;
+
+/// A file that is asked whether it has a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct KeysFile {
+    pub(super) path: String,
+    pub(super) gate: Gate,
+}
+
+/// Whether client and server agree on a signature algorithm for a key, and both find it long enough.
+pub(super) fn algorithm_refused(
+    key: &PublicKey,
+    client: (Option<&str>, u32),
+    server: (Option<&str>, u32),
+) -> Option<String> {
+    let bits = key.bits();
+    let needed = client.1.max(server.1);
+    if key.kind() == KeyKind::Rsa && bits < needed {
+        return Some(format!(
+            "RequiredRSASize {needed}, and the key has {bits} bits"
+        ));
+    }
+    let listed = |list: Option<&str>, algorithm: &str| {
+        list.is_none_or(|list| {
+            let found = match_pattern_list(
+                algorithm.as_bytes(),
+                list.as_bytes(),
+                PatternCase::Sensitive,
+            );
+            found == ListMatch::Matched
+        })
+    };
+    let algorithms = key.kind().host_key_algorithms(key.certificate().is_some());
+    let agreed = algorithms
+        .iter()
+        .any(|it| listed(client.0, it) && listed(server.0, it));
+    (!agreed).then(|| {
+        let who = match algorithms.iter().any(|it| listed(client.0, it)) {
+            true => "the server",
+            false => "the client",
+        };
+        format!(
+            "PubkeyAcceptedAlgorithms of {who} has nothing for {}",
+            key.type_name()
+        )
+    })
+}
+
+/// The files that `AuthorizedKeysFile` names for an account, in order.
+pub(super) fn files(policy: &Policy, login: &LoginAccount, account: &Account) -> Vec<KeysFile> {
+    let tokens = Tokens {
+        home: &account.home,
+        user: &account.name,
+        uid: account.uid,
+        ..Tokens::default()
+    };
+    policy
+        .authorized_keys
+        .iter()
+        .map(|text| {
+            let Some(path) = expand::server(text, tokens) else {
+                return KeysFile {
+                    path: text.clone(),
+                    gate: Gate::Unseen,
+                };
+            };
+            let checked = login.authorized_keys.iter().find(|it| it.file.path == path);
+            let gate = checked.map_or(Gate::Unseen, |checked| {
+                gate(checked, Some(account), policy.strict_modes)
+            });
+            KeysFile { path, gate }
+        })
+        .collect()
+}
+
+/// Why a key that no file lists is not authorised: the first file that could not be read counts, then that there is none.
+pub(super) fn unlisted(
+    node: &str,
+    files: &[KeysFile],
+    library: &Library,
+    notes: &mut impl Notes,
+) -> Reason {
+    let line = |path: &str, number: Option<usize>, note: String| Evidence::FileLine {
+        node: node.to_owned(),
+        path: path.to_owned(),
+        line: number.and_then(|number| u32::try_from(number).ok()),
+        note,
+    };
+    for file in files {
+        match &file.gate {
+            Gate::Unsafe(path) => {
+                let note = "StrictModes: others than root and the account could write to it";
+                notes.add(|| line(path, None, note.to_owned()));
+                notes.value("file", || path.clone());
+                return Reason::AuthorizedKeysModes;
+            }
+            Gate::Unreadable => {
+                notes.add(|| line(&file.path, None, "the account cannot read it".to_owned()));
+                notes.value("file", || file.path.clone());
+                return Reason::AuthorizedKeysUnreadable;
+            }
+            Gate::Missing | Gate::Open(_) | Gate::Unseen => {}
+        }
+    }
+    let open = |file: &&KeysFile| matches!(file.gate, Gate::Open(_));
+    let Some(first) = files.iter().find(open) else {
+        for file in files {
+            notes.add(|| line(&file.path, None, "does not exist".to_owned()));
+        }
+        if let Some(file) = files.first() {
+            notes.value("file", || file.path.clone());
+        }
+        return Reason::AuthorizedKeysMissing;
+    };
+    notes.value("file", || first.path.clone());
+    for file in files {
+        let Gate::Open(content) = &file.gate else {
+            continue;
+        };
+        notes.add(|| line(&file.path, None, "has none of the keys offered".to_owned()));
+        // A line that sshd cannot read may have been meant for one of them.
+        let bad = library
+            .get(content)
+            .into_iter()
+            .flat_map(|index| index.file().lines());
+        let bad = bad.filter_map(|(number, text)| match text {
+            KeyLine::Bad(why) => Some((number, why)),
+            _ => None,
+        });
+        for (number, why) in bad.take(3) {
+            notes.add(|| line(&file.path, Some(number), why.to_string()));
+        }
+    }
+    Reason::KeyNotAuthorized
+}
