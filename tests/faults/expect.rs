@@ -1,0 +1,127 @@
+//! What the report must say, leg by leg.
+
+use std::collections::BTreeMap;
+
+use clearway::domain::{Reason, Step};
+use clearway::report::{LegReport, Report};
+use clearway_lab::{ExpectedLeg, Fault, Verdict};
+
+type Key = (String, String, String);
+
+/// Everything in which the report is not what the faults' files say; empty when all is as it must be.
+pub(crate) fn differences(faults: &[&Fault], report: &Report) -> Vec<String> {
+    let names: Vec<&str> = report.nodes.iter().map(|node| node.name.as_str()).collect();
+    let mut expected: BTreeMap<Key, ExpectedLeg> = BTreeMap::new();
+    for fault in faults {
+        for leg in fault.expected_legs(&names) {
+            let key = (
+                leg.lane.as_str().to_owned(),
+                leg.from.clone(),
+                leg.to.clone(),
+            );
+            // Of two faults on one leg, the one met first on the ladder counts.
+            let earlier = expected
+                .get(&key)
+                .is_none_or(|known| step_of(&leg) < step_of(known));
+            if earlier {
+                expected.insert(key, leg);
+            }
+        }
+    }
+    let mut wrong = Vec::new();
+    for leg in &report.legs {
+        let key = (
+            leg.lane.as_str().to_owned(),
+            leg.client.clone(),
+            leg.server.clone(),
+        );
+        match expected.remove(&key) {
+            Some(wanted) => wrong.extend(compare(&wanted, leg)),
+            None if leg.verdict == "verified" => {}
+            None => wrong.push(format!("false alarm: {}", show(leg))),
+        }
+        if let Some(told) = disagreement(leg) {
+            wrong.push(told);
+        }
+    }
+    for (lane, from, to) in expected.into_keys() {
+        wrong.push(format!("{lane} {from} -> {to} is not in the report"));
+    }
+    for code in faults.iter().flat_map(|fault| &fault.findings) {
+        if !report.findings.iter().any(|finding| finding.code == *code) {
+            wrong.push(format!("the finding {code} is missing"));
+        }
+    }
+    wrong
+}
+
+fn step_of(leg: &ExpectedLeg) -> Option<clearway_lab::Step> {
+    leg.step
+}
+
+fn compare(wanted: &ExpectedLeg, leg: &LegReport) -> Option<String> {
+    if wanted.either && leg.verdict == "verified" {
+        return None;
+    }
+    let verdict = match wanted.verdict {
+        Verdict::Broken => "broken",
+        Verdict::Unproven => "unproven",
+        Verdict::NotNeeded => "not-needed",
+    };
+    let step = wanted.step.map(|step| match step {
+        clearway_lab::Step::Resolve => Step::Resolve,
+        clearway_lab::Step::Connect => Step::Connect,
+        clearway_lab::Step::HostKey => Step::HostKey,
+        clearway_lab::Step::Login => Step::Login,
+        clearway_lab::Step::Command => Step::Command,
+        clearway_lab::Step::Copy => Step::Copy,
+    });
+    if leg.verdict != verdict || leg.code.as_deref() != Some(&wanted.reason) || leg.step != step {
+        return Some(format!(
+            "wanted {verdict}({}) at {step:?}, got {}",
+            wanted.reason,
+            show(leg)
+        ));
+    }
+    if wanted.predictable && leg.predicted_code.as_deref() != Some(&wanted.reason) {
+        return Some(format!("not predicted: {}", show(leg)));
+    }
+    None
+}
+
+/// Files may be blind to what breaks a lower rung. What they say of the rung that was really met, or of one below it,
+/// must be true.
+fn disagreement(leg: &LegReport) -> Option<String> {
+    let predicted = (leg.predicted == "breaks")
+        .then(|| Reason::from_code(leg.predicted_code.as_deref()?))
+        .flatten()?;
+    let wrong = match leg.step {
+        Some(met) => predicted.step() <= met && leg.predicted_code != leg.code,
+        None => leg.verdict == "verified",
+    };
+    wrong.then(|| format!("prediction differs: {}", show(leg)))
+}
+
+fn show(leg: &LegReport) -> String {
+    format!(
+        "{} {} -> {}: {}({}) at {:?}, predicted {}({}), proven {:?}, reached {:?}\n    {:?}",
+        leg.lane,
+        leg.client,
+        leg.server,
+        leg.verdict,
+        leg.code.as_deref().unwrap_or_default(),
+        leg.step,
+        leg.predicted,
+        leg.predicted_code.as_deref().unwrap_or_default(),
+        leg.proven,
+        leg.reached,
+        brief(leg)
+    )
+}
+
+/// The evidence, short enough for a terminal.
+fn brief(leg: &LegReport) -> String {
+    const MOST: usize = 1_500;
+    let text = format!("{:?}", leg.evidence);
+    text.chars().take(MOST).collect()
+}
