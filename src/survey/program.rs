@@ -50,7 +50,7 @@ impl SurveyRequest {
                 .chain(limit(&part.words).map(str::to_owned))
                 .chain(part.words.iter().map(|word| sh_quote(word)));
             let enter = words.collect::<Vec<_>>().join(" ");
-            if part.only_live {
+            if part.only_live() {
                 let _ = writeln!(
                     text,
                     "if [ -n \"$live\" ]; then enter {enter}; else cw skipped {i}; fi"
@@ -76,15 +76,17 @@ impl SurveyRequest {
         let files: Vec<_> = self.nova_conf.iter().map(|path| sh_quote(path)).collect();
         put(&mut text, "cw_nova_conf", &files.join(" "));
         let _ = writeln!(text, "CW_DO={}\nexport CW_DO", part.tasks);
-        let tool = if part.tasks.contains('c') {
-            Tool::Ssh
-        } else {
-            Tool::Sshd
-        };
-        for (number, answer) in self.known_of(tool) {
-            put(&mut text, &format!("cw_known_{number}"), &answer.key);
-            put(&mut text, &format!("CW_KNOWN_{number}"), &answer.files);
-            let _ = writeln!(text, "export CW_KNOWN_{number}");
+        for (tool, name) in [(Tool::Ssh, "ssh"), (Tool::Sshd, "sshd")] {
+            let wanted = match tool {
+                Tool::Ssh => part.has('c') || part.has('l'),
+                Tool::Sshd => part.has('s'),
+            };
+            for (number, answer) in self.known_of(tool).filter(|_| wanted) {
+                let files = format!("CW_KNOWN_{}_{number}", name.to_uppercase());
+                put(&mut text, &format!("cw_known_{name}_{number}"), &answer.key);
+                put(&mut text, &files, &answer.files);
+                let _ = writeln!(text, "export {files}");
+            }
         }
         text
     }

@@ -98,39 +98,100 @@ impl SurveyRequest {
         }
     }
 
-    /// The parts of the program, in the order in which they run.
+    /// The parts of the program, in the order in which they run: nova-compute's context first, since what it tells
+    /// is used by the others, the host itself last. A context is entered once, whatever there is to do in it.
     pub(super) fn parts(&self) -> Vec<Part> {
-        let mut parts: Vec<Part> = self
-            .contexts
-            .iter()
-            .enumerate()
-            .map(|(i, context)| Part {
-                words: context.words.clone(),
-                only_live: context.only_live,
-                tasks: if i == 0 { "nc" } else { "c" },
-            })
-            .collect();
-        let local = self.sshd.context.is_empty();
-        parts.push(Part {
-            words: self.sshd.context.clone(),
-            only_live: false,
-            tasks: if local { "hs" } else { "s" },
-        });
-        if !local {
-            parts.push(Part {
-                words: Vec::new(),
-                only_live: false,
-                tasks: "h",
-            });
+        let mut parts: Vec<Part> = Vec::new();
+        for (i, context) in self.contexts.iter().enumerate() {
+            let tasks = match (i, context.only_live) {
+                (0, _) => "nc",
+                (_, false) => "c",
+                (_, true) => "l",
+            };
+            add(&mut parts, &context.words, tasks);
+        }
+        add(&mut parts, &self.sshd.context, "s");
+        add(&mut parts, &[], "h");
+        if let Some(at) = parts.iter().skip(1).position(|part| part.words.is_empty()) {
+            let host = parts.remove(at + 1);
+            parts.push(host);
         }
         parts
     }
 }
 
-/// One context with what is done there: `n` nova.conf, `c` the client side, `s` the server side, `h` the host.
+fn add(parts: &mut Vec<Part>, words: &[String], tasks: &str) {
+    match parts.iter_mut().find(|part| part.words == words) {
+        Some(part) => part.tasks.push_str(tasks),
+        None => parts.push(Part {
+            words: words.to_vec(),
+            tasks: tasks.to_owned(),
+        }),
+    }
+}
+
+/// One context with what is done there: `n` nova.conf, `c` the client side, `l` the client side if live migration may
+/// use SSH, `s` the server side, `h` the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Part {
     pub(super) words: Vec<String>,
-    pub(super) only_live: bool,
-    pub(super) tasks: &'static str,
+    pub(super) tasks: String,
+}
+
+impl Part {
+    /// Whether there is nothing to do unless live migration may use SSH.
+    pub(super) fn only_live(&self) -> bool {
+        self.tasks == "l"
+    }
+
+    pub(super) fn has(&self, task: char) -> bool {
+        self.tasks.contains(task)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(nova: &[&str], live: &[&str], sshd: &[&str]) -> SurveyRequest {
+        let words = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        SurveyRequest {
+            nonce: Nonce::new([0; 16]),
+            nova_conf: Vec::new(),
+            contexts: vec![
+                ContextRequest {
+                    words: words(nova),
+                    only_live: false,
+                },
+                ContextRequest {
+                    words: words(live),
+                    only_live: true,
+                },
+            ],
+            sshd: SshdProfile {
+                context: words(sshd),
+                binary: String::new(),
+                config: String::new(),
+                port: 22,
+            },
+            accounts: Vec::new(),
+            known: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_context_is_entered_once_and_the_host_last() {
+        let tasks = |nova: &[&str], live: &[&str], sshd: &[&str]| {
+            let parts = request(nova, live, sshd).parts();
+            let shown = parts
+                .iter()
+                .map(|p| format!("{}:{}", p.words.join(" "), p.tasks));
+            shown.collect::<Vec<_>>()
+        };
+        assert_eq!(tasks(&["n"], &[], &[]), ["n:nc", ":lsh"]);
+        assert_eq!(tasks(&["n"], &[], &["d"]), ["n:nc", "d:s", ":lh"]);
+        assert_eq!(tasks(&["n"], &["v"], &["d"]), ["n:nc", "v:l", "d:s", ":h"]);
+        assert_eq!(tasks(&["n"], &["v"], &["n"]), ["n:ncs", "v:l", ":h"]);
+        assert_eq!(tasks(&[], &["v"], &["d"]), [":nch", "v:l", "d:s"]);
+    }
 }

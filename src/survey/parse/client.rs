@@ -10,7 +10,7 @@ use super::super::facts::{
     Account, Answer, ClientFacts, FileFact, FileKind, FileState, Identity, IdentityState, Meta,
 };
 use super::super::request::{ContextRequest, SurveyRequest};
-use super::part::{Asked, PartAnswer};
+use super::part::{Asked, PartAnswer, Side};
 use super::paths::{Paths, Reader};
 use super::stream::{Outcome, SurveyError};
 use super::text::Passwd;
@@ -19,33 +19,31 @@ use super::text::Passwd;
 pub(super) fn client(
     request: &SurveyRequest,
     context: &ContextRequest,
-    outcome: Outcome,
-    gaps: &mut Vec<String>,
+    outcome: &Outcome,
 ) -> Result<(ClientFacts, Option<KnownAnswer>), SurveyError> {
+    const NOT_NEEDED: &str = "not entered: nova.conf does not let live migration use SSH";
     let part = match outcome {
         Outcome::Answered(part) => part,
         Outcome::Failed(why) => return Ok((without(context, why), None)),
-        Outcome::Skipped => {
-            let why = "not entered: nova.conf does not let live migration use SSH";
-            return Ok((without(context, why.to_owned()), None));
-        }
+        Outcome::Skipped => return Ok((without(context, NOT_NEEDED), None)),
     };
-    let account = part.text.accounts.first().filter(|a| !a.name.is_empty());
-    let gids = own_groups(&part);
+    let side = match &part.client {
+        Some(side) => side,
+        None if context.only_live => return Ok((without(context, NOT_NEEDED), None)),
+        None => return Err(SurveyError::Missing("client-programs")),
+    };
+    let account = part.text.own.as_ref().filter(|own| !own.name.is_empty());
+    let gids = own_groups(part);
     let reader = Reader {
         uid: part.uid.ok_or(SurveyError::Missing("user id"))?,
         gids: &gids,
     };
-    gaps.extend(part.paths.gaps.iter().cloned());
-    for (kind, text) in &part.text.odd {
-        gaps.push(format!("ssh_config: {kind}: `{text}` cannot be worked out"));
-    }
     let own = |path: &str| part.paths.own_file(path, reader);
-    let config_files: Vec<FileFact> = configuration(&part, reader)?;
+    let config_files = configuration(part, Tool::Ssh, reader)?;
     let (base_config, ssh_version, learnt) =
-        answer(request, Tool::Ssh, &part, account, &config_files)?;
-    let identities = identities(&part, reader);
-    let known_hosts = known_hosts(&part, &base_config)
+        answer(request, Tool::Ssh, part, side, account, &config_files)?;
+    let identities = identities(part, reader);
+    let known_hosts = known_hosts(part, &base_config)
         .into_iter()
         .map(own)
         .collect();
@@ -66,21 +64,21 @@ pub(super) fn client(
         key_copies,
         known_hosts,
         hosts: own("/etc/hosts"),
-        programs: part.programs.clone(),
+        programs: side.programs.clone(),
     };
     Ok((facts, learnt))
 }
 
 /// A context that was not entered.
-fn without(context: &ContextRequest, why: String) -> ClientFacts {
+fn without(context: &ContextRequest, why: &str) -> ClientFacts {
     ClientFacts {
         context: context.words.clone(),
-        failed: Some(why.clone()),
+        failed: Some(why.to_owned()),
         account: None,
         ssh_version: None,
         base_config: Answer::Failed {
             status: 255,
-            stderr: why,
+            stderr: why.to_owned(),
         },
         config_files: Vec::new(),
         identities: Vec::new(),
@@ -107,20 +105,20 @@ pub(super) fn to_account(entry: &Passwd) -> Account {
 
 /// Ids of the groups of the account, as far as /etc/group names them, and the primary one.
 fn own_groups(part: &PartAnswer) -> Vec<u32> {
-    let primary = part.text.accounts.first().map(|account| account.gid);
+    let primary = part.text.own.as_ref().map(|own| own.gid);
     let named = part.text.groups.keys().copied();
     primary.into_iter().chain(named).collect()
 }
 
-/// The configuration files in reading order.
+/// The configuration files of ssh or sshd, in reading order.
 pub(super) fn configuration(
     part: &PartAnswer,
+    tool: Tool,
     reader: Reader<'_>,
 ) -> Result<Vec<FileFact>, SurveyError> {
-    let paths = part.configuration.iter().map(|line| {
-        let path = line
-            .get(3..)
-            .ok_or(SurveyError::Value("list of configuration files"))?;
+    let paths = part.configuration(tool).map(|line| {
+        let path = line.get(3..);
+        let path = path.ok_or(SurveyError::Value("list of configuration files"))?;
         Ok(part.paths.own_file(path, reader))
     });
     paths.collect()
@@ -131,11 +129,11 @@ pub(super) fn answer(
     request: &SurveyRequest,
     tool: Tool,
     part: &PartAnswer,
+    side: &Side,
     account: Option<&Passwd>,
     files: &[FileFact],
 ) -> Result<(Answer, Option<String>, Option<KnownAnswer>), SurveyError> {
-    let (answer, said) = match &part.asked {
-        Asked::No => return Err(SurveyError::Missing("ssh-g or sshd-t")),
+    let (answer, said) = match &side.asked {
         Asked::Known(number) => {
             let mut sent = request.known_of(tool);
             let known = sent
@@ -148,12 +146,7 @@ pub(super) fn answer(
         Asked::Now(answer, said) => (answer.clone(), said),
     };
     let version = version(tool, said);
-    let listed: Vec<_> = part
-        .configuration
-        .iter()
-        .map(String::as_str)
-        .zip(files)
-        .collect();
+    let listed: Vec<_> = part.configuration(tool).zip(files).collect();
     let learnt = match (
         &answer,
         comparable(tool, &listed),
@@ -173,7 +166,11 @@ pub(super) fn answer(
 
 /// What else the answer depends on, in the words of the program (`known` in part.sh).
 fn stamp(tool: Tool, part: &PartAnswer, account: Option<&Passwd>) -> Option<String> {
-    let (_, binary) = part.text.role("binary").next()?;
+    let role = match tool {
+        Tool::Ssh => "ssh",
+        Tool::Sshd => "sshd",
+    };
+    let (_, binary) = part.text.role(role).next()?;
     let binary = part.paths.stamp(binary)?;
     let who = match tool {
         Tool::Ssh => {

@@ -18,12 +18,12 @@ pub(super) struct Host {
     default_my_ip: Option<String>,
 }
 
-pub(super) fn host(part: &mut PartAnswer, gaps: &mut Vec<String>) -> Result<Host, SurveyError> {
+pub(super) fn host(part: &PartAnswer, gaps: &mut Vec<String>) -> Result<Host, SurveyError> {
     if part.hostname.is_empty() {
         return Err(SurveyError::Missing("host name"));
     }
     let clock = part.text.clock.ok_or(SurveyError::Missing("clock"))?;
-    let machine_id = part.machine.take().filter(|id| {
+    let machine_id = part.machine.clone().filter(|id| {
         let good = id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
         if !good {
             gaps.push("/etc/machine-id: not there, or no machine id".to_owned());

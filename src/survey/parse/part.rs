@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::frame::Record;
 
+use super::super::answers::Tool;
 use super::super::content::ContentPool;
 use super::super::facts::{Answer, Content};
 use super::paths::Paths;
@@ -21,16 +22,16 @@ pub(in super::super) struct PartAnswer {
     pub(super) fips: String,
     /// What awk read.
     pub(super) text: Text,
-    /// The configuration files in reading order, as they are listed: two letters, a space, the path.
-    pub(super) configuration: Vec<String>,
+    /// The configuration files of ssh and sshd in reading order, as they are listed: two letters, a space, the path.
+    configuration: Vec<String>,
     /// What is known of paths.
     pub(super) paths: Paths,
     /// What `ssh-keygen -y` said of a key: exit status and output.
     pub(super) identities: BTreeMap<String, (u8, String)>,
-    /// Which of the programs asked for are there.
-    pub(super) programs: Vec<String>,
-    /// What `ssh -G` or `sshd -T` said.
-    pub(super) asked: Asked,
+    /// The client side, when it was looked at.
+    pub(super) client: Option<Side>,
+    /// The server side, when it was looked at.
+    pub(super) server: Option<Side>,
     /// The instances directory.
     pub(super) instances: Option<Instances>,
     /// `getent hosts` of the host name.
@@ -43,11 +44,18 @@ pub(in super::super) struct PartAnswer {
     pub(super) my_ip: Option<(u8, String)>,
 }
 
+/// What was learnt of the client side or of the server side.
+#[derive(Debug)]
+pub(super) struct Side {
+    /// Which of the programs asked for are there.
+    pub(super) programs: Vec<String>,
+    /// What `ssh -G` or `sshd -T` said.
+    pub(super) asked: Asked,
+}
+
 /// What `ssh -G` or `sshd -T` said.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Asked {
-    /// It was not asked there.
-    No,
     /// It would say what the request already knows by this number.
     Known(usize),
     /// It was asked; the answer, and everything that it wrote to stderr.
@@ -64,7 +72,41 @@ pub(super) struct Instances {
     pub(super) read_only: bool,
 }
 
+/// What may come, apart from spans and `identity`.
+const KINDS: [&str; 14] = [
+    "part",
+    "text",
+    "stat",
+    "instances",
+    "canonical",
+    "machine",
+    "listen",
+    "my-ip",
+    "ssh-status",
+    "ssh-known",
+    "client-programs",
+    "sshd-status",
+    "sshd-known",
+    "server-programs",
+];
+
 impl PartAnswer {
+    /// Adds what could not be learnt, in words.
+    pub(super) fn gaps(&self, gaps: &mut Vec<String>) {
+        gaps.extend(self.paths.gaps.iter().cloned());
+        for (kind, text) in &self.text.odd {
+            gaps.push(format!(
+                "{kind}: `{text}` is not looked at: it depends on more than this node"
+            ));
+        }
+    }
+
+    /// The lines that list ssh's or sshd's configuration files, in reading order.
+    pub(super) fn configuration(&self, tool: Tool) -> impl Iterator<Item = &str> {
+        let lines = self.configuration.iter().map(String::as_str);
+        lines.filter(move |line| line.starts_with('d') == (tool == Tool::Sshd))
+    }
+
     /// Takes records apart. Every kind is known, and each but `identity` comes at most once.
     pub(super) fn read(records: &[Record], pool: &ContentPool) -> Result<Self, SurveyError> {
         let mut once: BTreeMap<&str, &Record> = BTreeMap::new();
@@ -80,23 +122,8 @@ impl PartAnswer {
                 }
                 continue;
             }
-            let is_span = matches!(kind, "files" | "ssh-g" | "sshd-t");
-            let expected = is_span
-                || matches!(
-                    kind,
-                    "part"
-                        | "text"
-                        | "stat"
-                        | "instances"
-                        | "canonical"
-                        | "known"
-                        | "ssh-g-status"
-                        | "sshd-t-status"
-                        | "programs"
-                        | "machine"
-                        | "listen"
-                        | "my-ip"
-                );
+            let is_span = matches!(kind, "files" | "ssh" | "sshd");
+            let expected = is_span || KINDS.contains(&kind);
             if !expected || is_span != record.span.is_some() || once.insert(kind, record).is_some()
             {
                 return Err(SurveyError::Unexpected(kind.to_owned()));
@@ -111,16 +138,6 @@ impl PartAnswer {
                 Some((list, record.span.as_deref().unwrap_or_default()))
             }
             None => None,
-        };
-        let programs = match once.get("programs") {
-            Some(record) => {
-                let [programs] = fields(record)?;
-                lossy(programs)
-                    .split_whitespace()
-                    .map(str::to_owned)
-                    .collect()
-            }
-            None => Vec::new(),
         };
         let one = |kind| match once.get(kind) {
             Some(record) => fields::<1>(record).map(|[value]| Some(lossy(value))),
@@ -149,8 +166,16 @@ impl PartAnswer {
             configuration: lossy(configuration).lines().map(str::to_owned).collect(),
             paths: Paths::parse(stat, files, pool)?,
             identities,
-            programs,
-            asked: asked(&once, pool)?,
+            client: side(
+                &once,
+                ["ssh", "ssh-status", "ssh-known", "client-programs"],
+                pool,
+            )?,
+            server: side(
+                &once,
+                ["sshd", "sshd-status", "sshd-known", "server-programs"],
+                pool,
+            )?,
             instances: match once.get("instances") {
                 Some(record) => Some(instances(record)?),
                 None => None,
@@ -181,45 +206,60 @@ fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn asked(once: &BTreeMap<&str, &Record>, pool: &ContentPool) -> Result<Asked, SurveyError> {
-    if let Some(record) = once.get("known") {
-        let [number] = fields(record)?;
-        let number = text_number(number).ok_or(SurveyError::Value("number of a known answer"))?;
-        return match once.contains_key("ssh-g") || once.contains_key("sshd-t") {
-            true => Err(SurveyError::Unexpected("known".to_owned())),
-            false => Ok(Asked::Known(number)),
+/// One side, when its list of programs says that it was looked at: then it was asked, or its answer is known.
+fn side(
+    once: &BTreeMap<&str, &Record>,
+    [output, status, known, programs]: [&'static str; 4],
+    pool: &ContentPool,
+) -> Result<Option<Side>, SurveyError> {
+    let Some(found) = once.get(programs) else {
+        let odd = [output, status, known]
+            .into_iter()
+            .find(|kind| once.contains_key(kind));
+        return match odd {
+            Some(odd) => Err(SurveyError::Unexpected(odd.to_owned())),
+            None => Ok(None),
         };
+    };
+    let [found] = fields(found)?;
+    let asked = match (once.get(known), once.get(output)) {
+        (Some(record), None) => {
+            let [number] = fields(record)?;
+            Asked::Known(text_number(number).ok_or(SurveyError::Value("number of a known answer"))?)
+        }
+        (None, Some(output)) => {
+            let [] = fields(output)?;
+            let [status, said] = fields(needed(once, status)?)?;
+            let status: u8 = text_number(status).ok_or(SurveyError::Value("exit status"))?;
+            // sshd ends what it logs to a terminal's lines with CR LF.
+            let said = lossy(said).replace('\r', "");
+            Asked::Now(
+                answer(
+                    status,
+                    &said,
+                    output.span.as_deref().unwrap_or_default(),
+                    pool,
+                ),
+                said,
+            )
+        }
+        _ => return Err(SurveyError::Missing(output)),
+    };
+    Ok(Some(Side {
+        programs: lossy(found).split_whitespace().map(str::to_owned).collect(),
+        asked,
+    }))
+}
+
+fn answer(status: u8, said: &str, output: &[u8], pool: &ContentPool) -> Answer {
+    if status == 0 {
+        return Answer::Output(without_log_level(output, pool));
     }
-    let found = ["ssh-g", "sshd-t"]
-        .into_iter()
-        .zip(["ssh-g-status", "sshd-t-status"]);
-    for (output, status) in found {
-        let Some(record) = once.get(output) else {
-            if once.contains_key(status) {
-                return Err(SurveyError::Missing("ssh-g or sshd-t"));
-            }
-            continue;
-        };
-        let [] = fields(record)?;
-        let [status, said] = fields(needed(once, status)?)?;
-        let status: u8 = text_number(status).ok_or(SurveyError::Value("exit status"))?;
-        // sshd ends what it logs to a terminal's lines with CR LF.
-        let said = lossy(said).replace('\r', "");
-        let answer = if status == 0 {
-            Answer::Output(without_log_level(
-                record.span.as_deref().unwrap_or_default(),
-                pool,
-            ))
-        } else {
-            let complaint: Vec<&str> = said.lines().filter(|line| !chatter(line)).collect();
-            Answer::Failed {
-                status: status.into(),
-                stderr: complaint.join("\n"),
-            }
-        };
-        return Ok(Asked::Now(answer, said));
+    let complaint: Vec<&str> = said.lines().filter(|line| !chatter(line)).collect();
+    Answer::Failed {
+        status: status.into(),
+        stderr: complaint.join("\n"),
     }
-    Ok(Asked::No)
 }
 
 /// What `-v` and `-d` add, which the survey uses to learn the version.

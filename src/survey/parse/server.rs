@@ -11,7 +11,7 @@ use super::super::facts::{
 };
 use super::super::request::SurveyRequest;
 use super::client::{answer, certifies, configuration, public_line, to_account};
-use super::part::{Asked, PartAnswer};
+use super::part::{Asked, PartAnswer, Side};
 use super::paths::{Reader, above};
 use super::stream::SurveyError;
 use super::text::{Group, Passwd};
@@ -29,15 +29,13 @@ pub(super) fn server(
         uid: part.uid.ok_or(SurveyError::Missing("user id"))?,
         gids: &[],
     };
-    gaps.extend(part.paths.gaps.iter().cloned());
-    for (kind, text) in &part.text.odd {
-        gaps.push(format!(
-            "sshd_config: {kind}: `{text}` cannot be worked out"
-        ));
-    }
-    let config_files = configuration(part, reader)?;
+    let side = part
+        .server
+        .as_ref()
+        .ok_or(SurveyError::Missing("server-programs"))?;
+    let config_files = configuration(part, Tool::Sshd, reader)?;
     let (base_config, sshd_version, learnt) =
-        answer(request, Tool::Sshd, part, None, &config_files)?;
+        answer(request, Tool::Sshd, part, side, None, &config_files)?;
     let own = |path: &str| part.paths.own_file(path, reader);
     let existing = part
         .text
@@ -51,12 +49,12 @@ pub(super) fn server(
         sshd_version,
         base_config,
         config_files,
-        host_keys: host_keys(part, reader, gaps),
+        host_keys: host_keys(part, side, reader, gaps),
         accounts: existing.chain(missing).collect(),
         trust_files: trust_files(part, reader),
         nologin: nologin.map(str::to_owned).collect(),
         sftp_server: part.text.role("sftp").next().map(|(_, path)| own(path)),
-        programs: part.programs.clone(),
+        programs: side.programs.clone(),
     };
     Ok((facts, learnt))
 }
@@ -79,8 +77,13 @@ pub(super) fn failed(why: &str) -> ServerFacts {
     }
 }
 
-fn host_keys(part: &PartAnswer, reader: Reader<'_>, gaps: &mut Vec<String>) -> Vec<HostKeyFact> {
-    let loaded = match &part.asked {
+fn host_keys(
+    part: &PartAnswer,
+    side: &Side,
+    reader: Reader<'_>,
+    gaps: &mut Vec<String>,
+) -> Vec<HostKeyFact> {
+    let loaded = match &side.asked {
         Asked::Now(Answer::Output(_), said) => Some(fingerprints(said)),
         _ => None,
     };

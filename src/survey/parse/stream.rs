@@ -7,7 +7,7 @@ use crate::frame::{FrameError, Record, decode};
 use super::super::answers::KnownAnswer;
 use super::super::content::ContentPool;
 use super::super::facts::NodeFacts;
-use super::super::request::SurveyRequest;
+use super::super::request::{Part, SurveyRequest};
 use super::part::PartAnswer;
 use super::{client, host, server};
 
@@ -70,7 +70,9 @@ pub fn parse(
         let record = records.next().ok_or(SurveyError::Missing("part"))?;
         let number = i.to_string();
         let outcome = match (record.kind.as_str(), record.span, record.fields.as_slice()) {
-            ("skipped", None, [n]) if *n == number.as_bytes() && part.only_live => Outcome::Skipped,
+            ("skipped", None, [n]) if *n == number.as_bytes() && part.only_live() => {
+                Outcome::Skipped
+            }
             ("part", Some(span), [n]) if *n == number.as_bytes() => {
                 let left = records.next().ok_or(SurveyError::Missing("left"))?;
                 outcome(request, i, &span, &left, pool)?
@@ -82,7 +84,7 @@ pub fn parse(
     if let Some(record) = records.next() {
         return Err(SurveyError::Unexpected(record.kind));
     }
-    assemble(request, outcomes)
+    assemble(request, &parts, &outcomes)
 }
 
 fn outcome(
@@ -132,37 +134,42 @@ fn outcome(
     })
 }
 
-fn assemble(request: &SurveyRequest, outcomes: Vec<Outcome>) -> Result<Survey, SurveyError> {
+fn assemble(
+    request: &SurveyRequest,
+    parts: &[Part],
+    outcomes: &[Outcome],
+) -> Result<Survey, SurveyError> {
     let mut gaps = Vec::new();
     let mut learnt = Vec::new();
-    let local = request.sshd.context.is_empty();
-    let mut contexts = outcomes;
-    let mut rest = contexts.split_off(request.contexts.len());
-    let (server_part, host_part) = match (rest.pop(), rest.pop()) {
-        (Some(last), None) if local => (None, last),
-        (Some(last), Some(first)) if !local => (Some(first), last),
-        _ => return Err(SurveyError::Missing("part")),
+    let of = |words: &[String]| {
+        let at = parts.iter().position(|part| part.words == words);
+        at.and_then(|at| outcomes.get(at))
+            .ok_or(SurveyError::Missing("part"))
     };
-    let mut host_part = match host_part {
-        Outcome::Answered(answer) => answer,
-        Outcome::Failed(why) => return Err(SurveyError::Host(why)),
+    let host = match of(&[])? {
+        Outcome::Answered(answer) => host::host(answer, &mut gaps)?,
+        Outcome::Failed(why) => return Err(SurveyError::Host(why.clone())),
         Outcome::Skipped => return Err(SurveyError::Unexpected("skipped".to_owned())),
     };
-    let host = host::host(&mut host_part, &mut gaps)?;
-    let (nova, instances) = host::nova(contexts.first(), &host, &mut gaps);
-    let mut clients = Vec::with_capacity(contexts.len());
-    for (context, outcome) in request.contexts.iter().zip(contexts) {
-        let (facts, answer) = client::client(request, context, outcome, &mut gaps)?;
+    for outcome in outcomes {
+        if let Outcome::Answered(answer) = outcome {
+            answer.gaps(&mut gaps);
+        }
+    }
+    let (nova, instances) = host::nova(outcomes.first(), &host, &mut gaps);
+    let mut clients = Vec::with_capacity(request.contexts.len());
+    for context in &request.contexts {
+        let (facts, answer) = client::client(request, context, of(&context.words)?)?;
         clients.push(facts);
         learnt.extend(answer);
     }
-    let (server, answer) = match server_part {
-        None => server::server(request, &host_part, host.clock, &mut gaps)?,
-        Some(Outcome::Answered(answer)) => server::server(request, &answer, host.clock, &mut gaps)?,
-        Some(Outcome::Failed(why)) => (server::failed(&why), None),
-        Some(Outcome::Skipped) => return Err(SurveyError::Unexpected("skipped".to_owned())),
+    let (server, answer) = match of(&request.sshd.context)? {
+        Outcome::Answered(answer) => server::server(request, answer, host.clock, &mut gaps)?,
+        Outcome::Failed(why) => (server::failed(why), None),
+        Outcome::Skipped => return Err(SurveyError::Unexpected("skipped".to_owned())),
     };
     learnt.extend(answer);
+    learnt.dedup();
     Ok(Survey {
         facts: NodeFacts {
             hostname: host.hostname,

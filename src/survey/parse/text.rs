@@ -9,6 +9,9 @@ use super::stream::{SurveyError, text_number};
 pub(super) struct Text {
     /// Account, path, by role, in the order of the configuration.
     roles: BTreeMap<String, Vec<(String, String)>>,
+    /// Who ran this; without a name when that is nobody's user id.
+    pub(super) own: Option<Passwd>,
+    /// Accounts that may be logged in to.
     pub(super) accounts: Vec<Passwd>,
     /// Accounts that do not exist.
     pub(super) missing: Vec<String>,
@@ -43,6 +46,21 @@ pub(super) struct Passwd {
     pub(super) home: String,
     pub(super) shell: String,
     pub(super) groups: Vec<String>,
+}
+
+impl Passwd {
+    /// `uid:gid:home:shell`.
+    fn parse(name: &str, entry: &str) -> Option<Self> {
+        let mut fields = entry.splitn(4, ':');
+        Some(Self {
+            name: name.to_owned(),
+            uid: text_number(fields.next()?.as_bytes())?,
+            gid: text_number(fields.next()?.as_bytes())?,
+            home: fields.next()?.to_owned(),
+            shell: fields.next()?.to_owned(),
+            groups: Vec::new(),
+        })
+    }
 }
 
 /// A group and who is in it.
@@ -91,24 +109,24 @@ impl Text {
         let two = || rest.split_once('\t');
         match tag {
             // These speak to the shell, which has acted on them.
-            "want" | "include" | "user" | "hint" | "known" => {}
+            "want" | "include" | "user" | "hint" | "known-ssh" | "known-sshd" => {}
             "role" => {
                 let (role, rest) = two()?;
                 let (of, path) = rest.split_once('\t')?;
                 let role = self.roles.entry(role.to_owned()).or_default();
                 role.push((of.to_owned(), path.to_owned()));
             }
+            "self" => {
+                let (entry, name) = two()?;
+                self.own = Some(Passwd::parse(name, entry)?);
+            }
+            "self-groups" => {
+                let (groups, _) = two()?;
+                self.own.as_mut()?.groups = list(groups, ',');
+            }
             "account" => {
                 let (name, entry) = two()?;
-                let mut fields = entry.splitn(4, ':');
-                self.accounts.push(Passwd {
-                    name: name.to_owned(),
-                    uid: text_number(fields.next()?.as_bytes())?,
-                    gid: text_number(fields.next()?.as_bytes())?,
-                    home: fields.next()?.to_owned(),
-                    shell: fields.next()?.to_owned(),
-                    groups: Vec::new(),
-                });
+                self.accounts.push(Passwd::parse(name, entry)?);
             }
             "groups" => {
                 let (name, groups) = two()?;

@@ -97,7 +97,7 @@ function client_line(key,   i) {
 	else if (key == "userknownhostsfile") for (i = 1; i <= nwords; i++) client_path("known", words[i], "c")
 	else if (key == "globalknownhostsfile") for (i = 1; i <= nwords; i++) client_path("known", words[i], "c")
 	else if (key == "revokedhostkeys" && nwords) client_path("known", words[1], "c")
-	else if (key == "user" && nwords && index(words[1], "%") == 0) out("user", words[1])
+	else if (key == "user" && nwords) learn(words[1])
 }
 
 function server_line(key,   i) {
@@ -131,18 +131,22 @@ function account_files(name, text, a, path) {
 	}
 }
 
-# Reads the configuration files of `list`, whose lines are a letter for whose it is, r if it can be read, a space and
-# the path. Includes are printed for the shell, which alone can expand patterns.
-function configurations(list, server,   n, i, j, files, path, line, key, base, text) {
-	n = split(list, files, "\n")
+# Reads ssh's or sshd's configuration files. CW_CONF lists both: a letter for whose it is (u the account's, s the
+# system's, d the daemon's), r if it can be read, a space and the path. Includes are printed for the shell, which alone
+# can expand patterns.
+function configurations(server,   n, i, j, files, path, line, key, base, text, known) {
+	n = split(ENVIRON["CW_CONF"], files, "\n")
+	known = server ? "CW_KNOWN_SSHD_" : "CW_KNOWN_SSH_"
 	for (i = 1; i <= n; i++) {
+		if ((substr(files[i], 1, 1) == "d") != server) continue
 		path = substr(files[i], 4)
 		role("config", "", path, "c")
 		text = text files[i] "\n"
 		if (substr(files[i], 2, 1) != "r") continue
 		base = substr(files[i], 1, 1) == "u" ? home "/.ssh/" : "/etc/ssh/"
 		while ((getline line < path) > 0) {
-			if (length(text) < known_max) text = text line "\n"
+			# Longer configurations are not compared: they are asked.
+			if (((known 1) in ENVIRON) && length(text) < 65536) text = text line "\n"
 			key = keyword(line)
 			if (key == "") continue
 			if (key == "include") {
@@ -158,8 +162,8 @@ function configurations(list, server,   n, i, j, files, path, line, key, base, t
 		close(path)
 	}
 	# The same files as the controller has seen elsewhere: what they mean is then known too.
-	for (i = 1; ("CW_KNOWN_" i) in ENVIRON; i++)
-		if (ENVIRON["CW_KNOWN_" i] == text) { out("known", i); break }
+	for (i = 1; (known i) in ENVIRON; i++)
+		if (ENVIRON[known i] == text) { out(server ? "known-sshd" : "known-ssh", i); break }
 }
 
 function passwd_line(line, f, n, a) {
@@ -174,19 +178,26 @@ function passwd_line(line, f, n, a) {
 	}
 }
 
-# The names of an account's groups, the primary one first; its group ids into agids[].
-function groups(a, listed,   i, names, first) {
-	agids[a] = agid[a]; names = ""; first = agid[a]
+# The names of an account's groups, the primary one first; its group ids into group_ids. `listed` are ids that are
+# known from elsewhere.
+function groups(name, gid, listed,   i, names, first) {
+	group_ids = gid; names = ""; first = gid
 	for (i = 1; i <= ngroups; i++) {
-		if (ggid[i] == agid[a]) first = gname[i]
-		else if (index("," gmembers[i] ",", "," aname[a] ",") || index(" " listed " ", " " ggid[i] " ")) {
+		if (ggid[i] == gid) first = gname[i]
+		else if (index("," gmembers[i] ",", "," name ",") || index(" " listed " ", " " ggid[i] " ")) {
 			names = names "," gname[i]
-			agids[a] = agids[a] "," ggid[i]
+			group_ids = group_ids "," ggid[i]
 		} else continue
 		shown[ggid[i]] = gname[i] "\t" gmembers[i]
 	}
-	out("groups", aname[a], first names)
-	want(ahome[a], "a:" auid[a] ":" agids[a])
+	return first names
+}
+
+# Who runs this.
+function self(   gid) {
+	gid = ENVIRON["CW_GID"]
+	print "self\t" uid ":" gid ":" home ":" ENVIRON["CW_SHELL"] "\t" user
+	print "self-groups\t" groups(user, gid, ENVIRON["CW_GIDS"]) "\t" user
 }
 
 function read_groups(   line, f) {
@@ -196,7 +207,7 @@ function read_groups(   line, f) {
 }
 
 function server(   a, line, f, n, list, i) {
-	naccounts = split(ENVIRON["CW_ACCOUNTS"], aname, "\n")
+	naccounts = split(ENVIRON["CW_ACCOUNTS"] learned, aname, "\n")
 	while ((getline line < "/etc/passwd") > 0) passwd_line(line)
 	close("/etc/passwd")
 	# What getent and id say of accounts that are not in the files.
@@ -204,12 +215,12 @@ function server(   a, line, f, n, list, i) {
 	for (i = 1; i <= n; i++) passwd_line(list[i])
 	n = split(ENVIRON["CW_MEMBER"], list, "\n")
 	for (i = 1; i <= n; i++) if (split(list[i], f, ":") == 2) gids[f[1]] = f[2]
-	read_groups()
 	for (a = 1; a <= naccounts; a++) {
-		if (a in ahome) groups(a, gids[aname[a]])
-		else out("missing", aname[a])
+		if (!(a in ahome)) { out("missing", aname[a]); continue }
+		out("groups", aname[a], groups(aname[a], agid[a], gids[aname[a]]))
+		agids[a] = group_ids
+		want(ahome[a], "a:" auid[a] ":" agids[a])
 	}
-	for (i in shown) print "group\t" i "\t" shown[i] "\t" primary[i]
 	if (ENVIRON["CW_SHADOW"] != "") {
 		while ((getline line < "/etc/shadow") > 0) {
 			n = split(line, f, ":")
@@ -219,7 +230,7 @@ function server(   a, line, f, n, list, i) {
 		}
 		close("/etc/shadow")
 	}
-	configurations(ENVIRON["CW_CONF"], 1)
+	configurations(1)
 	if (!authorized_seen) { account_files("authorized", ".ssh/authorized_keys"); account_files("authorized", ".ssh/authorized_keys2") }
 	if (!hostkeys) {
 		host_key("/etc/ssh/ssh_host_rsa_key")
@@ -228,15 +239,11 @@ function server(   a, line, f, n, list, i) {
 	}
 	role("nologin", "", "/etc/nologin", "m")
 	role("nologin", "", "/run/nologin", "m")
-	role("binary", "", ENVIRON["CW_SSHD"], "m")
+	role("sshd", "", ENVIRON["CW_SSHD"], "m")
 }
 
 function client(   n, i, list, path) {
-	naccounts = 1; aname[1] = user; agid[1] = ENVIRON["CW_GID"]
-	read_groups()
-	out("account", user, uid ":" agid[1] ":" home ":" ENVIRON["CW_SHELL"])
-	groups(1, ENVIRON["CW_GIDS"])
-	configurations(ENVIRON["CW_CONF"], 0)
+	configurations(0)
 	n = split(ENVIRON["CW_KEYS"], list, "\n")
 	for (i = 1; i < n; i++) {
 		path = substr(list[i], 3)
@@ -250,7 +257,7 @@ function client(   n, i, list, path) {
 	client_path("known", "/etc/ssh/ssh_known_hosts", "c")
 	client_path("known", "/etc/ssh/ssh_known_hosts2", "c")
 	role("hosts", "", "/etc/hosts", "c")
-	if (ENVIRON["CW_SSH"] != "") role("binary", "", ENVIRON["CW_SSH"], "m")
+	if (ENVIRON["CW_SSH"] != "") role("ssh", "", ENVIRON["CW_SSH"], "m")
 	for (i in roles) {
 		split(i, list, SUBSEP)
 		if (list[1] != "identity" && list[1] != "default") continue
@@ -360,7 +367,7 @@ function nova(   n, i, j, files, path, line, section, key, name, count, lines, k
 		}
 	i = last("libvirt.live_migration_uri") last("libvirt.live_migration_scheme")
 	if (i ~ /ssh|\$/ || !nread) out("hint", "live")
-	if (match(i, /:\/\/[A-Za-z0-9._-]+@/)) out("user", substr(i, RSTART + 3, RLENGTH - 4))
+	if (match(i, /:\/\/[A-Za-z0-9._-]+@/)) learn(substr(i, RSTART + 3, RLENGTH - 4))
 	if (last("DEFAULT.my_ip") == "") out("hint", "my-ip")
 	if (index(last("libvirt.migration_inbound_addr"), "%")) out("hint", "canonical")
 	s = last("DEFAULT.instances_path")
@@ -377,6 +384,15 @@ function references(text, section,   name) {
 		sub(/^\{/, "", name)
 		wants = wants name " " section "." name " DEFAULT." name " "
 	}
+}
+
+# The name of an account that somebody here would log in to elsewhere: its like may be here too.
+function learn(name) {
+	if (name !~ /^[A-Za-z0-9._][A-Za-z0-9._-]*$/ || (name in taught) || length(learned) > 500) return
+	taught[name] = 1
+	if (index("\n" ENVIRON["CW_ACCOUNTS"] "\n", "\n" name "\n")) return
+	learned = learned "\n" name
+	out("user", name)
 }
 
 # The value of an option as it is written, the last one given.
@@ -403,13 +419,15 @@ function host(   line, f, ip, found) {
 }
 
 BEGIN {
-	# Longer configurations are not compared: they are asked.
-	known_max = ("CW_KNOWN_1" in ENVIRON) ? 65536 : 0
 	home = ENVIRON["CW_HOME"]; user = ENVIRON["CW_USER"]; uid = ENVIRON["CW_UID"]
-	if (ENVIRON["CW_DO"] ~ /h/) host()
-	if (ENVIRON["CW_DO"] ~ /n/) nova()
-	if (ENVIRON["CW_DO"] ~ /c/) client()
-	if (ENVIRON["CW_DO"] ~ /s/) server()
+	tasks = ENVIRON["CW_DO"]
+	if (tasks ~ /h/) host()
+	read_groups()
+	self()
+	if (tasks ~ /n/) nova()
+	if (tasks ~ /c/) client()
+	if (tasks ~ /s/) server()
+	for (i in shown) print "group\t" i "\t" shown[i] "\t" primary[i]
 	for (i = 1; i <= orders; i++) print "want\t" wanted[order[i]] "\t" order[i]
 	print "done"
 }

@@ -1,5 +1,5 @@
-# What is asked where one context leads to: the client side of a lane, nova.conf, the server side, or the host itself,
-# as `cw_do` says (c, n, s, h). Few processes are started: one awk, one stat, one head, and of ssh's own programs only
+# What is asked where one context leads to: nova.conf, the client side of lanes (l: only if live migration may use
+# SSH), the server side, the host itself, as the letters of CW_DO say (n, c, l, s, h). Few processes are started: one awk, one stat, one head, and of ssh's own programs only
 # those that have to speak for themselves.
 
 # Calls $1 with each line of $2. Not for use inside itself.
@@ -50,9 +50,10 @@ ask() {
 }
 
 programs() {
-	here=
+	kind=$1 here=
+	shift
 	for p do command -v "$p" >/dev/null && here="$here $p"; done
-	cw programs "$here"
+	cw "$kind-programs" "$here"
 }
 
 # Who this is: the effective ids of this very process, then the passwd entry.
@@ -70,9 +71,10 @@ whoami() {
 	[ -n "$CW_USER" ] || while IFS=: read -r a b c d e f g; do CW_USER=$a CW_HOME=$f CW_SHELL=$g; done <<END
 $(getent passwd "$CW_UID")
 END
+	: "${CW_HOME:=/nonexistent}"
 }
 
-# Adds to CW_CONF a file of ssh's or sshd's configuration: whose it is (u, s), whether it can be read (r, x, or - when
+# Adds to CW_CONF a file of ssh's or sshd's configuration: whose it is (u, s, d), whether it can be read (r, x, or - when
 # there is none), the path.
 configuration() {
 	p=$1-
@@ -84,6 +86,10 @@ configuration() {
 
 system_configuration() {
 	configuration s "$1"
+}
+
+daemon_configuration() {
+	configuration d "$1"
 }
 
 nova_file() {
@@ -130,10 +136,10 @@ client_files() {
 
 server_files() {
 	CW_SSHD=$cw_sshd
-	configuration s "$cw_sshd_config"
+	configuration d "$cw_sshd_config"
 	[ "$cw_sshd_config" = /etc/ssh/sshd_config ] && {
 		matching '/etc/ssh/sshd_config.d/*.conf'
-		lines system_configuration "$found"
+		lines daemon_configuration "$found"
 	}
 	CW_ACCOUNTS=$cw_accounts
 	for p in $cw_learned; do
@@ -199,14 +205,15 @@ take() {
 			unseen="$unseen$p$nl"
 		fi
 		;;
-	"known$tab"*) known=${1#*"$tab"} ;;
+	"known-ssh$tab"*) known_ssh=${1#*"$tab"} ;;
+	"known-sshd$tab"*) known_sshd=${1#*"$tab"} ;;
 	"hint${tab}canonical") canonical=1 ;;
 	"hint$tab"*) hint "${1#*"$tab"}" ;;
 	"user$tab"*) hint "user ${1#*"$tab"}" ;;
 	"role${tab}instances$tab$tab"*) instances=${1#"role${tab}instances$tab$tab"} ;;
 	"role${tab}hostkey$tab$tab"*)
 		p=${1#"role${tab}hostkey$tab$tab"}
-		[ -e "$p.pub" ] || identities="$identities$p$nl"
+		[ -e "$p.pub" ] || lonely="$lonely$p$nl"
 		;;
 	"role${tab}identity$tab$tab"*) identities="$identities${1#"role${tab}identity$tab$tab"}$nl" ;;
 	"role${tab}default$tab$tab"*) identities="$identities${1#"role${tab}default$tab$tab"}$nl" ;;
@@ -252,7 +259,8 @@ choose() {
 		flag=${flag%%"$nl"*}
 		;;
 	esac
-	[ "$p" = "$CW_SSH$CW_SSHD" ] && binary="$size $time"
+	[ "$p" = "$CW_SSH" ] && ssh_file="$size $time"
+	[ "$p" = "$CW_SSHD" ] && sshd_file="$size $time"
 	case $flag in
 	h) host_keys="$host_keys $mode:$owner" && return ;;
 	m) return ;;
@@ -322,11 +330,12 @@ instances() {
 	cw instances "$1" "$a" "$(stat -f -c '%a %S %d' -- "$1")" "$b"
 }
 
-# Whether the controller has seen the answer of just this program on just these files.
+# Whether the controller has seen the answer of just this program ($1) on just these files (number $2, else empty),
+# with all the rest that counts ($3).
 known() {
-	[ -n "$known" ] || return
-	eval "a=\$cw_known_$known"
-	[ "$a" = "$1" ] && cw known "$known"
+	[ -n "$2" ] || return
+	eval "a=\$cw_known_$1_$2"
+	[ "$a" = "$3" ] && cw "$1-known" "$2"
 }
 
 part() {
@@ -342,13 +351,15 @@ part() {
 		eval "$p="
 		export $p
 	done
-	name= fips= paths= flags=$nl links= unseen= known= canonical= instances= identities= binary= host_keys= reads= reals= refused=
+	name= fips= paths= flags=$nl links= unseen= known_ssh= known_sshd= canonical= instances= identities= lonely=
+	ssh_file= sshd_file= host_keys= reads= reals= refused=
 	total=0 limit=
 	command -v timeout >/dev/null && limit='timeout -k 2 20'
 	read -r name </proc/sys/kernel/hostname
 	read -r fips </proc/sys/crypto/fips_enabled
 	whoami
 	cw part "$name" "$CW_UID" "$fips"
+	case $CW_DO in *l*) [ -n "$cw_live" ] && CW_DO=${CW_DO}c ;; esac
 	case $CW_DO in *n*) eval "nova_files $cw_nova_conf" ;; esac
 	case $CW_DO in *c*) client_files ;; esac
 	case $CW_DO in *s*) server_files ;; esac
@@ -364,15 +375,18 @@ part() {
 	esac
 	case $CW_DO in *c*)
 		lines identity "$identities"
-		known "$binary $CW_USER:$CW_UID:$CW_HOME $fips" || ask ssh-g ssh -v -G "$cw_base"
-		programs ssh scp rsync nc timeout
+		known ssh "$known_ssh" "$ssh_file $CW_USER:$CW_UID:$CW_HOME $fips" || ask ssh ssh -v -G "$cw_base"
+		programs client ssh scp rsync nc timeout
 		;;
 	esac
 	case $CW_DO in *s*)
-		lines identity "$identities"
-		known "$binary$host_keys $fips" || ask sshd-t "$cw_sshd" -d -T -f "$cw_sshd_config" -C "$cw_neutral"
+		lines identity "$lonely"
+		known sshd "$known_sshd" "$sshd_file$host_keys $fips" ||
+			ask sshd "$cw_sshd" -d -T -f "$cw_sshd_config" -C "$cw_neutral"
+		path=$PATH
 		PATH=/usr/local/bin:/usr/bin:/bin
-		programs scp rsync nc virt-ssh-helper
+		programs server scp rsync nc virt-ssh-helper
+		PATH=$path
 		;;
 	esac
 	case $CW_DO in *h*)

@@ -6,7 +6,7 @@ enter() {
 	shift
 	eval "script=\$cw_part_$number"
 	script="$script
-cw_learned='$learned' cw_my_ip=$my_ip
+cw_learned='$learned' cw_my_ip=$my_ip cw_live=$live
 $cw_body"
 	cw_open part "$number"
 	if [ $# -eq 0 ]; then
