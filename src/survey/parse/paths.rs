@@ -167,14 +167,29 @@ impl Paths {
         self.known.get(path)?.content.as_ref()
     }
 
-    /// What is at a path, and whether `reader` can read it.
+    /// What is at a path, whether `reader` can read it, and what it reads there if so.
     pub(super) fn file(&self, path: &str, reader: Reader<'_>) -> FileFact {
+        self.fact(path, |known| self.readable(path, known, reader))
+    }
+
+    /// The same for the survey's own account, which has tried: access lists and the like are then known too.
+    pub(super) fn own_file(&self, path: &str, reader: Reader<'_>) -> FileFact {
+        self.fact(path, |known| {
+            let readable = known.read || self.readable(path, known, reader);
+            readable && !self.refused.contains(path)
+        })
+    }
+
+    fn fact(&self, path: &str, readable: impl FnOnce(&Known) -> bool) -> FileFact {
         let state = match self.known.get(path) {
-            Some(known) => FileState::Present {
-                meta: known.meta,
-                readable: self.readable(path, known, reader),
-                content: known.content.clone(),
-            },
+            Some(known) => {
+                let readable = readable(known);
+                FileState::Present {
+                    meta: known.meta,
+                    readable,
+                    content: known.content.clone().filter(|_| readable),
+                }
+            }
             None if self.unseen.contains(path) => {
                 FileState::Unreadable("a directory above it cannot be searched".to_owned())
             }
@@ -184,16 +199,6 @@ impl Paths {
             path: path.to_owned(),
             state,
         }
-    }
-
-    /// The same for the survey's own account, which has tried: access lists and the like are then known too.
-    pub(super) fn own_file(&self, path: &str, reader: Reader<'_>) -> FileFact {
-        let mut fact = self.file(path, reader);
-        if let FileState::Present { readable, .. } = &mut fact.state {
-            let read = self.known.get(path).is_some_and(|known| known.read);
-            *readable = (*readable || read) && !self.refused.contains(path);
-        }
-        fact
     }
 
     fn readable(&self, path: &str, known: &Known, reader: Reader<'_>) -> bool {

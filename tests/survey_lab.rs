@@ -1,0 +1,623 @@
+//! The survey on lab nodes: real sshd, real accounts, and files as faults leave them.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use clearway::domain::{Dial, LaneProfile, LaneUse, Profile, SshdProfile};
+use clearway::frame::Nonce;
+use clearway::survey::{
+    Answer, CheckedFile, ClientFacts, ContentPool, FileState, Identity, IdentityState, LockState,
+    LoginAccount, Survey, SurveyRequest, parse,
+};
+use clearway_lab::{Lab, LabSupport, Node};
+
+/// The profile `nova`.
+fn profile() -> Profile {
+    let nova = ["runuser", "-u", "nova", "--"].map(str::to_owned).to_vec();
+    let lane = |context: &[String], dial| LaneProfile {
+        used: LaneUse::Auto,
+        context: context.to_vec(),
+        dial,
+        user: None,
+        port: None,
+        identity: None,
+    };
+    Profile {
+        name: "nova".to_owned(),
+        nova_conf: vec![
+            "/etc/nova/nova.conf".to_owned(),
+            "/etc/nova/nova.conf.d".to_owned(),
+        ],
+        nova_context: nova.clone(),
+        sshd: SshdProfile {
+            context: Vec::new(),
+            binary: "/usr/sbin/sshd".to_owned(),
+            config: "/etc/ssh/sshd_config".to_owned(),
+            port: 22,
+        },
+        cold_push: lane(&nova, Dial::MigrationAddress),
+        cold_pull: lane(&nova, Dial::ServiceHost),
+        live: lane(&[], Dial::LiveAddress),
+    }
+}
+
+fn request() -> SurveyRequest {
+    SurveyRequest::new(&profile(), &[], Nonce::new([5; 16]))
+}
+
+/// The survey of a node by `sh -s` behind some words.
+fn survey_through(node: &Node, words: &[&str], request: &SurveyRequest) -> Survey {
+    let mut child = node
+        .command(words[0])
+        .args(&words[1..])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("shell starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    let script = request.program();
+    let writer = std::thread::spawn(move || stdin.write_all(script.as_bytes()));
+    let output = child.wait_with_output().expect("shell ends");
+    writer.join().expect("no panic").expect("script is read");
+    parse(request, &output.stdout, &ContentPool::new())
+        .unwrap_or_else(|e| panic!("{e:?}: {}", String::from_utf8_lossy(&output.stdout)))
+}
+
+fn survey(node: &Node) -> Survey {
+    survey_through(node, &["sh", "-s"], &request())
+}
+
+fn plant(node: &Node, line: &str) {
+    let output = node
+        .sh(&format!("set -e; cd /var/lib/nova/.ssh; {line}"))
+        .expect("runs");
+    assert!(output.status.success(), "{line}: {output:?}");
+}
+
+fn identity<'a>(client: &'a ClientFacts, name: &str) -> &'a Identity {
+    let path = format!("/var/lib/nova/.ssh/{name}");
+    client
+        .identities
+        .iter()
+        .find(|i| i.path == path)
+        .expect(name)
+}
+
+fn account<'a>(survey: &'a Survey, name: &str) -> &'a LoginAccount {
+    let accounts = &survey.facts.server.accounts;
+    accounts.iter().find(|a| a.name == name).expect(name)
+}
+
+fn keys_file<'a>(account: &'a LoginAccount, path: &str) -> &'a CheckedFile {
+    account
+        .authorized_keys
+        .iter()
+        .find(|k| k.file.path == path)
+        .expect(path)
+}
+
+/// Whether the file was read and the account can read it.
+fn state(file: &CheckedFile) -> (bool, bool) {
+    match &file.file.state {
+        FileState::Present {
+            readable, content, ..
+        } => (content.is_some(), *readable),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_healthy_node_is_told_as_it_was_made() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(2).start().expect("lab");
+    let node = lab.node("node1");
+    let Survey { facts, learnt } = survey(node);
+    assert_eq!(facts.gaps, Vec::<String>::new());
+    assert_eq!(facts.hostname, "node1");
+    assert!(facts.machine_id.is_some());
+    assert!(facts.addresses.contains(&node.address().into()));
+    let listeners = facts.listeners.expect("known");
+    assert!(listeners.iter().any(|socket| socket.port() == 22));
+
+    let nova = &facts.nova;
+    assert_eq!(nova.problems, Vec::<String>::new());
+    assert_eq!(nova.host.as_deref(), Some(node.host()));
+    let address = node.address().to_string();
+    assert_eq!(
+        nova.migration_inbound_addr.as_deref(),
+        Some(address.as_str())
+    );
+    assert_eq!(nova.instances_path, "/var/lib/nova/instances");
+    assert!(facts.instances.writable && !facts.instances.read_only);
+    assert!(facts.instances.free_bytes.is_some_and(|free| free > 0));
+    assert!(facts.instances.meta.is_some());
+
+    let [as_nova, as_root] = facts.clients.as_slice() else {
+        panic!("nova's context, and root's for live migration");
+    };
+    let who = |client: &ClientFacts| client.account.clone().expect("known").name;
+    assert_eq!(
+        (who(as_nova), who(as_root)),
+        ("nova".to_owned(), "root".to_owned())
+    );
+    for client in [as_nova, as_root] {
+        assert_eq!(client.failed, None);
+        assert!(matches!(client.base_config, Answer::Output(_)));
+        let usable: Vec<&Identity> = client.identities.iter().collect();
+        assert!(!usable.is_empty());
+        assert!(
+            usable
+                .iter()
+                .all(|i| i.state == IdentityState::Usable && i.public.is_some())
+        );
+        assert!(
+            client
+                .known_hosts
+                .iter()
+                .any(|file| file.content().is_some())
+        );
+        assert!(client.hosts.content().is_some());
+    }
+
+    let server = &facts.server;
+    assert!(matches!(server.base_config, Answer::Output(_)));
+    assert!(!server.host_keys.is_empty());
+    let nova = server
+        .accounts
+        .iter()
+        .find(|a| a.name == "nova")
+        .expect("learnt from the live URI");
+    assert!(nova.shell_usable);
+    assert_eq!(nova.lock, LockState::Open);
+    let keys = keys_file(nova, "/var/lib/nova/.ssh/authorized_keys");
+    assert_eq!(state(keys), (true, true));
+    let above: Vec<&str> = keys.above.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(above, ["/var/lib/nova/.ssh", "/var/lib/nova"]);
+    assert_eq!(keys.private_group, [true, true, true]);
+
+    // The other node is the same in this, so that it does not run ssh and sshd again.
+    let mut request = request();
+    request.known.clone_from(&learnt);
+    let again = survey_through(lab.node("node2"), &["sh", "-s"], &request);
+    assert_eq!(learnt.len(), 3);
+    assert_eq!(again.learnt.len(), 0);
+    assert_eq!(again.facts.clients[0].base_config, as_nova.base_config);
+    assert_eq!(again.facts.server.base_config, server.base_config);
+}
+
+#[test]
+fn private_keys_are_judged_as_ssh_would_and_never_sent() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(1).start().expect("lab");
+    let node = lab.node("node1");
+    plant(
+        node,
+        "rm -f id_*; \
+         ssh-keygen -q -t ed25519 -N '' -f id_ed25519; \
+         ssh-keygen -q -t ecdsa -N '' -f id_ecdsa; \
+         ssh-keygen -q -t rsa -b 2048 -m PEM -N '' -f id_rsa; rm id_rsa.pub; \
+         ssh-keygen -q -t ed25519 -N secret -f id_locked; \
+         ssh-keygen -q -t ed25519 -N '' -f id_open; \
+         ssh-keygen -q -t ed25519 -N '' -f id_broken; rm id_broken.pub; sed -i '3s/..../AAAA/' id_broken; \
+         ssh-keygen -q -t ed25519 -N '' -f id_roots; \
+         ssh-keygen -q -t ed25519 -N '' -f id_copy; \
+         ssh-keygen -q -t ed25519 -N '' -f ca; ssh-keygen -q -s ca -I x -n nova id_ed25519.pub; \
+         mkdir id_directory; \
+         for k in locked open broken roots directory missing; do echo \"IdentityFile ~/.ssh/id_$k\"; done > config; \
+         chown -R nova: .; chmod 640 id_open; chown root: id_roots",
+    );
+    let Survey { facts, .. } = survey(node);
+    let client = &facts.clients[0];
+    for (name, expected, known) in [
+        ("id_ed25519", IdentityState::Usable, true),
+        ("id_ecdsa", IdentityState::Usable, true),
+        ("id_rsa", IdentityState::Usable, true),
+        ("id_locked", IdentityState::Passphrase, true),
+        ("id_open", IdentityState::TooOpen, true),
+        ("id_broken", IdentityState::Invalid, false),
+        ("id_roots", IdentityState::Unreadable, true),
+        ("id_directory", IdentityState::Invalid, false),
+        ("id_missing", IdentityState::Missing, false),
+    ] {
+        let found = identity(client, name);
+        assert_eq!(
+            (found.state, found.public.is_some()),
+            (expected, known),
+            "{name}"
+        );
+    }
+    for name in ["id_ed25519", "id_ecdsa"] {
+        let beside = node
+            .sh(&format!("cut -d' ' -f1,2 /var/lib/nova/.ssh/{name}.pub"))
+            .expect("runs");
+        let beside = String::from_utf8(beside.stdout).expect("text");
+        assert_eq!(
+            identity(client, name).public.as_deref(),
+            Some(beside.trim()),
+            "{name}"
+        );
+    }
+    let certificate = identity(client, "id_ed25519")
+        .certificate
+        .as_ref()
+        .expect("beside it");
+    assert!(certificate.content().is_some());
+    let copies: Vec<&str> = client
+        .key_copies
+        .iter()
+        .map(|file| file.path.as_str())
+        .collect();
+    assert_eq!(copies, ["/var/lib/nova/.ssh/id_copy"]);
+    assert!(client.key_copies[0].content().is_none());
+
+    // Nothing of a private half is in the answer.
+    let mut child = node
+        .command("sh")
+        .arg("-s")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("shell");
+    let mut stdin = child.stdin.take().expect("piped");
+    let script = request().program();
+    let writer = std::thread::spawn(move || stdin.write_all(script.as_bytes()));
+    let answered = child.wait_with_output().expect("ends").stdout;
+    writer.join().expect("no panic").expect("written");
+    let answered = String::from_utf8_lossy(&answered);
+    let secrets = node.sh("cat /var/lib/nova/.ssh/id_*[!b] /root/.ssh/id_*[!b] /etc/ssh/*_key; cut -d: -f2 /etc/shadow");
+    let secrets = String::from_utf8(secrets.expect("runs").stdout).expect("text");
+    assert!(secrets.lines().count() > 20);
+    for line in secrets
+        .lines()
+        .filter(|line| line.len() > 20 && !line.starts_with('-'))
+    {
+        assert!(!answered.contains(line), "{line}");
+    }
+}
+
+#[test]
+fn what_an_account_cannot_read_is_not_read_for_it() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(1).start().expect("lab");
+    let node = lab.node("node1");
+    let keys = "/var/lib/nova/.ssh/authorized_keys";
+    let of_nova = |survey: &Survey| state(keys_file(account(survey, "nova"), keys));
+
+    plant(
+        node,
+        "chown root: authorized_keys; chmod 600 authorized_keys",
+    );
+    assert_eq!(of_nova(&survey(node)), (false, false));
+    plant(node, "chmod 644 authorized_keys");
+    assert_eq!(of_nova(&survey(node)), (true, true));
+    plant(
+        node,
+        "chgrp nova authorized_keys; chmod 640 authorized_keys",
+    );
+    assert_eq!(of_nova(&survey(node)), (true, true));
+    plant(
+        node,
+        "mv authorized_keys x; ln -s /etc/shadow authorized_keys",
+    );
+    assert_eq!(of_nova(&survey(node)), (false, false));
+    plant(node, "rm authorized_keys; mkfifo authorized_keys");
+    assert_eq!(of_nova(&survey(node)).0, false);
+    plant(
+        node,
+        "rm authorized_keys; mv x authorized_keys; chown nova: authorized_keys; chmod 600 authorized_keys",
+    );
+    // A private key is not sent, whatever it is called.
+    plant(node, "cp id_ed25519 known_hosts; chown nova: known_hosts");
+    let found = survey(node);
+    let known_hosts = &found.facts.clients[0].known_hosts[0];
+    assert!(known_hosts.content().is_none());
+    assert!(
+        found
+            .facts
+            .gaps
+            .iter()
+            .any(|gap| gap.contains("private key")),
+        "{:?}",
+        found.facts.gaps
+    );
+
+    plant(node, "chown root: known_hosts; chmod 600 known_hosts");
+    let found = survey(node);
+    let FileState::Present {
+        readable, content, ..
+    } = &found.facts.clients[0].known_hosts[0].state
+    else {
+        panic!("there");
+    };
+    assert_eq!((*readable, content.is_some()), (false, false));
+
+    plant(node, "chown root: .; chmod 700 .");
+    let found = survey(node);
+    let client = &found.facts.clients[0];
+    assert!(matches!(
+        client.known_hosts[0].state,
+        FileState::Unreadable(_)
+    ));
+    assert_eq!(
+        of_nova(&found),
+        (false, false),
+        "behind a directory that nova cannot search"
+    );
+}
+
+#[test]
+fn strict_modes_are_looked_up_where_the_file_really_is() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(1).start().expect("lab");
+    let node = lab.node("node1");
+    plant(
+        node,
+        "cd /; mkdir -p /data/homes; mv /var/lib/nova /data/homes/nova; ln -s /data/homes/nova /var/lib/nova; \
+         mkdir /data/keys; mv /var/lib/nova/.ssh/authorized_keys /data/keys/nova; chown nova: /data/keys/nova; \
+         ln -s /data/keys/nova /var/lib/nova/.ssh/authorized_keys; \
+         echo 'AuthorizedKeysFile .ssh/authorized_keys .ssh/second /etc/ssh/keys/%u/%h/%U%%' >> /etc/ssh/sshd_config.d/00.conf; \
+         cp /data/keys/nova /var/lib/nova/.ssh/second; chgrp users /var/lib/nova/.ssh/second; chmod 664 /var/lib/nova/.ssh/second",
+    );
+    let found = survey(node);
+    let nova = account(&found, "nova");
+    let above = |path: &str| -> Vec<&str> {
+        let above = &keys_file(nova, path).above;
+        above.iter().map(|(path, _)| path.as_str()).collect()
+    };
+    assert_eq!(
+        above("/var/lib/nova/.ssh/authorized_keys"),
+        ["/data/keys", "/data", "/"]
+    );
+    assert_eq!(
+        above("/var/lib/nova/.ssh/second"),
+        ["/data/homes/nova/.ssh", "/data/homes/nova"]
+    );
+    let second = keys_file(nova, "/var/lib/nova/.ssh/second");
+    assert_eq!(second.private_group, [false, true, true]);
+    let uid = nova.account.as_ref().expect("there").uid;
+    let expanded = format!("/etc/ssh/keys/nova//var/lib/nova/{uid}%");
+    assert_eq!(keys_file(nova, &expanded).file.state, FileState::Absent);
+}
+
+#[test]
+fn configurations_are_followed_into_what_they_include() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(1).start().expect("lab");
+    let node = lab.node("node1");
+    plant(
+        node,
+        "mkdir 'with space'; echo 'UserKnownHostsFile ~/.ssh/kh1 \"%d/.ssh/kh 2\" /tmp/%h' > 'with space/a.conf'; \
+         echo 'Include \"with space/*.conf\" config.d/*' > config; mkdir config.d; \
+         printf 'Host x\\n\\tUser=migrator\\n  identityfile  = %%d/keys/%%u\\nMatch host y\\nInclude ../.ssh/deeper\\n' > config.d/b; \
+         echo 'GlobalKnownHostsFile /etc/kh3' > deeper; echo hosts > 'kh 2'; chown -R nova: .; \
+         useradd -M -d /srv/migrator -s /bin/sh migrator; \
+         printf 'Match User migrator\\n AuthorizedKeysFile %%h/ak\\nTrustedUserCAKeys /etc/ssh/ca\\n' > /etc/ssh/sshd_config.d/50.conf; \
+         echo 'AuthorizedPrincipalsFile /etc/ssh/principals/%u' >> /etc/ssh/sshd_config.d/50.conf",
+    );
+    let found = survey(node);
+    let client = &found.facts.clients[0];
+    let read: Vec<&str> = client
+        .config_files
+        .iter()
+        .map(|file| file.path.as_str())
+        .collect();
+    let home = "/var/lib/nova/.ssh";
+    let expected = [
+        "config".to_owned(),
+        "with space/a.conf".to_owned(),
+        "config.d/b".to_owned(),
+        "../.ssh/deeper".to_owned(),
+    ];
+    assert_eq!(read[..4], expected.map(|name| format!("{home}/{name}")));
+    let known: Vec<&str> = client
+        .known_hosts
+        .iter()
+        .map(|file| file.path.as_str())
+        .collect();
+    for name in ["kh1", "kh 2"] {
+        assert!(
+            known.contains(&format!("{home}/{name}").as_str()),
+            "{known:?}"
+        );
+    }
+    assert!(known.contains(&"/etc/kh3"));
+    let two = client
+        .known_hosts
+        .iter()
+        .find(|file| file.path.ends_with("kh 2"))
+        .expect("named");
+    assert_eq!(two.content().expect("read").bytes.as_ref(), b"hosts\n");
+    assert!(
+        client
+            .identities
+            .iter()
+            .any(|i| i.path == "/var/lib/nova/keys/nova")
+    );
+    assert!(
+        found.facts.gaps.iter().any(|gap| gap.contains("/tmp/%h")),
+        "{:?}",
+        found.facts.gaps
+    );
+
+    let migrator = account(&found, "migrator");
+    assert_eq!(
+        keys_file(migrator, "/srv/migrator/ak").file.state,
+        FileState::Absent
+    );
+    let trust: Vec<&str> = found
+        .facts
+        .server
+        .trust_files
+        .iter()
+        .map(|f| f.path.as_str())
+        .collect();
+    for path in [
+        "/etc/ssh/ca",
+        "/etc/ssh/principals/migrator",
+        "/etc/ssh/principals/nova",
+    ] {
+        assert!(trust.contains(&path), "{trust:?}");
+    }
+}
+
+#[test]
+fn what_ssh_and_sshd_refuse_is_told_in_their_words() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(1).start().expect("lab");
+    let node = lab.node("node1");
+    plant(
+        node,
+        "echo 'Frobnicate yes' > config; chown nova: config; echo 'Frobnicate yes' >> /etc/ssh/sshd_config.d/00.conf",
+    );
+    let found = survey(node).facts;
+    let Answer::Failed { status, stderr } = &found.clients[0].base_config else {
+        panic!("a bad option");
+    };
+    assert_eq!(*status, 255);
+    assert!(
+        stderr.contains("line 1: Bad configuration option: frobnicate"),
+        "{stderr}"
+    );
+    assert!(!stderr.contains("debug1"));
+    assert!(found.clients[0].ssh_version.is_some());
+    let Answer::Failed { stderr, .. } = &found.server.base_config else {
+        panic!("a bad option");
+    };
+    assert!(
+        stderr.contains("Bad configuration option: Frobnicate"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn accounts_and_directories_in_every_state() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(1).start().expect("lab");
+    let node = lab.node("node1");
+    plant(
+        node,
+        "usermod -L -s /usr/sbin/none nova; chage -E 1 -d 0 nova; touch /run/nologin",
+    );
+    let found = survey(node);
+    let nova = account(&found, "nova");
+    assert_eq!((nova.lock, nova.shell_usable), (LockState::Locked, false));
+    assert_eq!((nova.expires_day, nova.password_expired), (Some(1), true));
+    assert_eq!(found.facts.server.nologin, ["/run/nologin"]);
+
+    plant(
+        node,
+        "mount -t tmpfs -o size=64k,nr_inodes=10,mode=777 x /var/lib/nova/instances",
+    );
+    let instances = survey(node).facts.instances;
+    assert!(instances.writable && !instances.read_only);
+    assert_eq!(
+        (instances.free_bytes, instances.free_inodes),
+        (Some(65536), Some(9))
+    );
+    plant(node, "mount -o remount,ro /var/lib/nova/instances");
+    let instances = survey(node).facts.instances;
+    assert!(!instances.writable && instances.read_only);
+    plant(
+        node,
+        "umount /var/lib/nova/instances; chown root: /var/lib/nova/instances",
+    );
+    let instances = survey(node).facts.instances;
+    assert!(!instances.writable && !instances.read_only && instances.meta.is_some());
+    plant(node, "rm -rf /var/lib/nova/instances");
+    let instances = survey(node).facts.instances;
+    assert_eq!((instances.writable, instances.meta), (false, None));
+}
+
+#[test]
+fn a_host_key_without_its_public_half_is_asked_of_ssh_keygen() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(1).start().expect("lab");
+    let node = lab.node("node1");
+    let before = survey(node).facts.server.host_keys;
+    plant(node, "rm /etc/ssh/ssh_host_*.pub");
+    let after = survey(node).facts.server.host_keys;
+    let public = |keys: &[clearway::survey::HostKeyFact]| -> Vec<String> {
+        let words = |key: &clearway::survey::HostKeyFact| {
+            key.public.split(' ').take(2).collect::<Vec<_>>().join(" ")
+        };
+        keys.iter().map(words).collect()
+    };
+    assert!(!before.is_empty());
+    assert_eq!(public(&before), public(&after));
+
+    plant(
+        node,
+        "ssh-keygen -q -t ed25519 -N '' -f /tmp/other; cp /tmp/other.pub /etc/ssh/ssh_host_ed25519_key.pub",
+    );
+    let gaps = survey(node).facts.gaps;
+    assert!(
+        gaps.iter().any(|gap| gap.contains("not its public half")),
+        "{gaps:?}"
+    );
+}
+
+#[test]
+fn a_plain_user_sees_less_and_says_so() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(1).start().expect("lab");
+    let node = lab.node("node1");
+    let words = [
+        "setpriv",
+        "--reuid=deploy",
+        "--regid=deploy",
+        "--init-groups",
+        "sh",
+        "-s",
+    ];
+    let facts = survey_through(node, &words, &request()).facts;
+    assert!(
+        facts.clients[0]
+            .failed
+            .as_ref()
+            .expect("runuser needs root")
+            .contains("root")
+    );
+    assert!(facts.gaps.iter().any(|gap| gap.contains("not run as root")));
+    assert!(!facts.nova.read);
+    assert!(matches!(facts.server.base_config, Answer::Failed { .. }));
+    let nova = facts.server.accounts.iter().find(|a| a.name == "nova");
+    assert!(nova.is_none_or(|nova| nova.lock == LockState::Unknown));
+}
+
+#[test]
+fn bash_as_the_shell_tells_the_same() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(1).start().expect("lab");
+    let node = lab.node("node1");
+    let mut one = survey(node).facts;
+    plant(node, "ln -sf bash /bin/sh");
+    let mut two = survey(node).facts;
+    for facts in [&mut one, &mut two] {
+        facts.clock = 0;
+        facts.instances.free_bytes = None;
+        facts.instances.free_inodes = None;
+    }
+    assert_eq!(one.clients, two.clients);
+    assert_eq!(one.server, two.server);
+    assert!(one == two, "{:?} {:?}", one.gaps, two.gaps);
+}
