@@ -271,9 +271,13 @@ fn private_keys_are_judged_as_ssh_would_and_never_sent() {
     let secrets = node.sh("cat /var/lib/nova/.ssh/id_*[!b] /root/.ssh/id_*[!b] /etc/ssh/*_key; cut -d: -f2 /etc/shadow");
     let secrets = String::from_utf8(secrets.expect("runs").stdout).expect("text");
     assert!(secrets.lines().count() > 20);
+    // A line of a private key file may hold nothing but the modulus, which is public.
+    let public = "cd /var/lib/nova/.ssh; for k in /etc/ssh/*_key id_*[!b]; do ssh-keygen -P '' -y -f $k; done 2>/dev/null";
+    let public = node.sh(public).expect("runs").stdout;
+    let public = String::from_utf8(public).expect("text");
     for line in secrets
         .lines()
-        .filter(|line| line.len() > 20 && !line.starts_with('-'))
+        .filter(|line| line.len() > 20 && !line.starts_with('-') && !public.contains(*line))
     {
         assert!(!answered.contains(line), "{line}");
     }
