@@ -5,6 +5,7 @@ pub mod cli;
 pub mod domain;
 pub mod files;
 pub mod frame;
+pub mod inquiry;
 pub mod inventory;
 pub mod ledger;
 pub mod openssh;

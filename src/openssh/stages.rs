@@ -116,6 +116,8 @@ pub struct Trace<'a> {
     pub candidates: Vec<ClientKey<'a>>,
     /// Keys offered.
     pub offered: Vec<ClientKey<'a>>,
+    /// The key that the far end would take.
+    pub accepted: Option<ClientKey<'a>>,
     /// Whether the far end took the key but wants more.
     pub partial: bool,
     /// Whether the line that let the client in forces a command.
@@ -236,7 +238,8 @@ impl<'a> Trace<'a> {
         } else if let Some(key) = line.strip_prefix("Offering public key: ") {
             self.offered.extend(client_key(key));
             self.reach(Stage::Offered);
-        } else if line.starts_with("Server accepts key: ") {
+        } else if let Some(key) = line.strip_prefix("Server accepts key: ") {
+            self.accepted = client_key(key);
             self.reach(Stage::Accepted);
         } else if line.starts_with("Authentication succeeded ") {
             self.reach(Stage::Authenticated);
@@ -349,6 +352,7 @@ debug1: Exit status 7\r
         assert!(served.fingerprint.starts_with("SHA256:dlSS") && served.authority.is_none());
         assert_eq!(trace.found.expect("found").line, 3);
         assert_eq!(trace.candidates, trace.offered);
+        assert_eq!(trace.accepted, Some(trace.offered[0]));
         assert_eq!(trace.offered[0].path, "/var/lib/nova/my keys/id");
         assert_eq!(trace.exit_status, Some(7));
         assert!(trace.forced_command && trace.tried_public_keys && trace.verbose);

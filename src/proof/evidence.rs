@@ -2,11 +2,14 @@
 
 use crate::domain::{Depth, Evidence, KeySeen, Lane, Transport};
 use crate::frame::sh_quote;
-use crate::openssh::stages::{FileLine, Stage, Trace};
+use crate::openssh::stages::{ClientKey, FileLine, Stage, Trace};
 
 use super::judge::{Judge, Seen, shortened};
 use super::vocabulary::Errand;
 use super::words;
+
+/// sshd's default `MaxAuthTries`.
+const MOST_KEYS: usize = 6;
 
 impl Judge<'_> {
     /// Host keys as they were served and as the client has them.
@@ -37,6 +40,26 @@ impl Judge<'_> {
                 trace.elsewhere.first().copied(),
                 "the host key served, under another name than",
             );
+        }
+    }
+
+    /// Keys that a refused login offered, and the one that the far end would have taken.
+    pub(super) fn offers(&self, trace: &Trace<'_>, evidence: &mut Vec<Evidence>) {
+        let mut key = |seen, node: &str, key: &ClientKey<'_>, path| {
+            evidence.push(Evidence::Key {
+                seen,
+                node: node.to_owned(),
+                key_type: shortened(key.key_type, 80),
+                fingerprint: shortened(key.fingerprint, 120),
+                path,
+            });
+        };
+        for offered in trace.offered.iter().take(MOST_KEYS) {
+            let path = Some(shortened(offered.path, 300));
+            key(KeySeen::Offered, &self.client, offered, path);
+        }
+        if let Some(accepted) = &trace.accepted {
+            key(KeySeen::Authorized, &self.server, accepted, None);
         }
     }
 

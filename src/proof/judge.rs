@@ -76,6 +76,9 @@ impl Judge<'_> {
         let mut evidence = Vec::new();
         if let Some((_, first)) = seen.first() {
             self.keys(&first.trace, &mut evidence);
+            if finding.outcome == Proven::Refused {
+                self.offers(&first.trace, &mut evidence);
+            }
         }
         let worked = finding.outcome == Proven::Works;
         for (number, seen) in &seen {

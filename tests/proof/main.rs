@@ -7,4 +7,5 @@ mod faults;
 mod healthy;
 mod hostile;
 mod leftovers;
+mod refusals;
 mod support;
