@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::domain::{Dial, Fleet, Lane, NodeId};
 use crate::openssh::key::{KeyInterner, PublicKey};
 use crate::openssh::parse_address;
-use crate::survey::{ClientFacts, Identity, IdentityState, NodeFacts};
+use crate::survey::{Account, ClientFacts, Identity, IdentityState, NodeFacts};
 use crate::trust::legs::Legs;
 
 use super::clients::{Interned, Plan};
@@ -91,6 +91,11 @@ impl<'a> Offers<'a> {
         for path in &config.identities {
             match facts.identities.iter().find(|it| it.path == *path) {
                 Some(identity) => offered.push(read(identity, facts, config, keys)),
+                // The survey lists default files only where they exist.
+                None if facts
+                    .account
+                    .as_ref()
+                    .is_some_and(|it| is_default(path, it)) => {}
                 None => unseen.push(path.clone()),
             }
         }
@@ -268,6 +273,22 @@ impl Rings {
             }
         }
     }
+}
+
+/// Whether the file is one that ssh tries when none is configured (`fill_default_options` of readconf.c, all releases).
+fn is_default(path: &str, account: &Account) -> bool {
+    const NAMES: [&str; 7] = [
+        "id_rsa",
+        "id_ecdsa",
+        "id_ecdsa_sk",
+        "id_ed25519",
+        "id_ed25519_sk",
+        "id_xmss",
+        "id_dsa",
+    ];
+    path.strip_prefix(account.home.trim_end_matches('/'))
+        .and_then(|rest| rest.strip_prefix("/.ssh/"))
+        .is_some_and(|name| NAMES.contains(&name))
 }
 
 #[cfg(test)]
