@@ -60,6 +60,9 @@ impl Outcome<'_> {
                     source,
                     destination,
                 };
+                if !self.request.looks_at(pair) {
+                    continue;
+                }
                 let mut verdicts = Vec::new();
                 for &lane in &self.request.lanes {
                     let id = pair.leg(lane);

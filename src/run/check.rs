@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::assemble::Outcome;
 use super::error::RunError;
+use super::inquire::inquire;
 use super::journal::Journal;
 use super::pairs::selection;
 use super::prove::prove;
-use super::request::{Request, Surroundings};
+use super::request::{PairsMode, Request, Surroundings};
 use super::survey::survey;
-use crate::domain::{Event, Lane, Phase, Predicted};
+use crate::domain::{Event, Lane, LegId, Pair, Phase, Predicted};
 use crate::remote::Connector;
 use crate::report::{Report, Settings};
 use crate::system;
@@ -54,14 +55,27 @@ pub async fn check(request: Request, around: Surroundings) -> Result<Report, Run
 
     let mut proofs = HashMap::new();
     let mut unproven = HashMap::new();
-    let answers = HashMap::new();
+    let mut answers = HashMap::new();
     if request.prove && !around.cancel.is_cancelled() {
+        let since = system::Stopwatch::start();
         let proven = prove(
             &request, &around, &surveyed, &legs, &rounds, &predicted, &journal,
         )
         .await;
         proofs = proven.proofs;
         unproven = proven.failed;
+        if !around.cancel.is_cancelled() {
+            answers = inquire(
+                &request,
+                &around,
+                &surveyed,
+                &legs,
+                &mut proofs,
+                &since,
+                &journal,
+            )
+            .await;
+        }
     }
 
     let found = findings::find(&fleet, &surveyed.facts, &legs, &scope, started.as_second());
@@ -103,15 +117,18 @@ fn count_predictions(
     request: &Request,
     scope: &PairScope,
     rounds: &Rounds,
-    predicted: &dyn Fn(crate::domain::LegId) -> Predicted,
+    predicted: &dyn Fn(LegId) -> Predicted,
 ) -> Event {
     let (mut works, mut breaks, mut unknown, mut not_needed, mut to_prove) = (0, 0, 0, 0, 0);
     for &source in scope.nodes() {
         for destination in scope.destinations(source) {
-            let pair = crate::domain::Pair {
+            let pair = Pair {
                 source,
                 destination,
             };
+            if !request.looks_at(pair) {
+                continue;
+            }
             for &lane in &request.lanes {
                 let id = pair.leg(lane);
                 match predicted(id) {
@@ -152,9 +169,17 @@ impl Request {
         }
     }
 
+    /// A trace looks at one pair only, a check at every pair in scope.
+    pub(super) fn looks_at(&self, pair: Pair) -> bool {
+        match self.pairs {
+            PairsMode::Only(only) => only == pair,
+            _ => true,
+        }
+    }
+
     fn pairs_in(&self, scope: &PairScope) -> u64 {
         match self.pairs {
-            super::PairsMode::Only(_) => 1,
+            PairsMode::Only(_) => 1,
             _ => scope.len(),
         }
     }

@@ -4,6 +4,7 @@ mod assemble;
 mod check;
 mod error;
 mod host_keys;
+mod inquire;
 mod journal;
 mod pairs;
 mod prove;

@@ -1,0 +1,104 @@
+//! Where the client cannot know why it was refused, the far end's own log says it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::assemble::Answered;
+use super::journal::Journal;
+use super::request::{Request, Surroundings};
+use super::survey::Surveyed;
+use crate::domain::{LegId, NodeId, Phase, Proof};
+use crate::frame::Nonce;
+use crate::inquiry::{Question, ServerLog, is_worth_asking, key_was_taken, script};
+use crate::remote::Limits;
+use crate::system::{self, Stopwatch};
+use crate::trust::legs::Legs;
+
+/// The end of a log is read, not all of it: this is plenty.
+const LIMITS: Limits = Limits {
+    stdout: 1 << 20,
+    stderr: 64 << 10,
+    deadline: Duration::from_secs(40),
+    idle: Duration::from_secs(40),
+};
+
+/// Asks the servers of refused and dropped legs, each once. What they say may settle a proof: a connection that was
+/// dropped without any throttling is broken. `since` runs from before the first leg was climbed.
+pub(super) async fn inquire(
+    request: &Request,
+    around: &Surroundings,
+    surveyed: &Surveyed,
+    legs: &Legs,
+    proofs: &mut HashMap<LegId, Proof>,
+    since: &Stopwatch,
+    journal: &Journal,
+) -> HashMap<LegId, Answered> {
+    let mut questions: BTreeMap<NodeId, Vec<LegId>> = BTreeMap::new();
+    for (&id, proof) in proofs.iter() {
+        if is_worth_asking(proof.outcome) {
+            questions.entry(id.server).or_default().push(id);
+        }
+    }
+    let window = since.elapsed() + Duration::from_secs(5);
+    let mut asked = JoinSet::new();
+    for &server in questions.keys() {
+        // A server that was not surveyed cannot be asked; the prediction is all there is.
+        let Some(connection) = surveyed.connections.get(&server).cloned() else {
+            continue;
+        };
+        asked.spawn(async move {
+            let nonce = Nonce::new(system::random_bytes());
+            let program = script(&nonce, window);
+            let output = connection.run_program(program.as_bytes(), &LIMITS).await;
+            let log = output
+                .ok()
+                .and_then(|output| ServerLog::read(&output.stdout, &nonce).ok());
+            (server, log)
+        });
+    }
+    let total = asked.len();
+    let mut answers = HashMap::new();
+    loop {
+        journal.progress(Phase::Inquire, total - asked.len(), total, Vec::new());
+        let next = tokio::select! {
+            next = asked.join_next() => next,
+            () = around.cancel.cancelled() => break,
+        };
+        let Some(next) = next else { break };
+        let Ok((server, Some(log))) = next else {
+            continue;
+        };
+        let name = request.fleet.node(server).name.as_str();
+        for id in questions.remove(&server).unwrap_or_default() {
+            let Some(proof) = proofs.get_mut(&id) else {
+                continue;
+            };
+            let client: Vec<IpAddr> = surveyed.facts[id.client.index()]
+                .iter()
+                .flat_map(|facts| facts.addresses.iter().copied())
+                .collect();
+            let leg = legs.leg(id);
+            let said = log.explain(
+                name,
+                &Question {
+                    client: &client,
+                    user: leg.as_ref().and_then(|leg| leg.user.as_deref()),
+                    key_taken: key_was_taken(proof),
+                    window,
+                },
+            );
+            proof.outcome = said.settle(proof.outcome);
+            answers.insert(
+                id,
+                Answered {
+                    reason: said.reason,
+                    evidence: said.evidence,
+                },
+            );
+        }
+    }
+    answers
+}
