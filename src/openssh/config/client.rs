@@ -3,6 +3,7 @@
 use super::difference::{Difference, Settings, Undecidable};
 use super::tree::{Files, Item};
 use super::words::Directive;
+use crate::openssh::address::parse_address;
 use crate::openssh::pattern::{
     ListMatch, PatternCase, match_hostname, match_pattern, match_pattern_list,
 };
@@ -21,6 +22,26 @@ const ALGORITHMS: &[&str] = &[
     "pubkeyacceptedalgorithms",
     "pubkeyacceptedkeytypes",
 ];
+
+/// Paths that `ssh -G` prints with their tokens replaced.
+const EXPANDED: &[&str] = &[
+    "controlpath",
+    "forwardagent",
+    "identityagent",
+    "remotecommand",
+    "revokedhostkeys",
+    "setenv",
+    "userknownhostsfile",
+];
+/// Commands, which are taken as written, with their quotes.
+const COMMANDS: &[&str] = &[
+    "knownhostscommand",
+    "localcommand",
+    "proxycommand",
+    "remotecommand",
+];
+/// Tokens that differ from name to name (ssh_config(5), TOKENS).
+const NAME_TOKENS: &[&str] = &["%h", "%n", "%k", "%C"];
 
 /// The client configuration of one account: its own file and the system's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +81,7 @@ impl ClientConfig {
         fn any(items: &[Item]) -> bool {
             items.iter().any(|item| match item {
                 Item::Included(items) => any(items),
+                Item::Unknown(_) => true,
                 Item::Directive(line) => match line.keyword.as_str() {
                     "host" => line.arguments.iter().any(|pattern| pattern != "*"),
                     "match" => line.arguments != ["all"],
@@ -97,51 +119,82 @@ impl ClientConfig {
     fn settings(&self, query: &ClientQuery<'_>) -> Result<Settings, Undecidable> {
         let mut reader = Reader {
             query,
+            host: query.name.to_owned(),
             settings: Settings::new(),
             is_final: false,
             wants_final: false,
+            may_want_final: false,
         };
-        reader.read(&self.account, true)?;
-        reader.read(&self.system, true)?;
-        let canonicalizes = reader
-            .settings
-            .get("canonicalizehostname")
-            .is_some_and(|values| values.iter().any(|value| value != "no"));
-        if canonicalizes {
-            return Err(Undecidable("CanonicalizeHostname".to_owned()));
+        reader.read_all(self)?;
+        if !reader.wants_final && !reader.may_want_final {
+            return Ok(reader.settings);
         }
-        if reader.wants_final {
-            reader.is_final = true;
-            reader.read(&self.account, true)?;
-            reader.read(&self.system, true)?;
+        let first = reader.settings.clone();
+        reader.host = normal_host(reader.hostname());
+        reader.is_final = true;
+        reader.read_all(self)?;
+        // Some releases read the files again for `!final` too, others do not (readconf.c of 9.2 and of 10.5).
+        if !reader.wants_final && reader.settings != first {
+            return Err(Undecidable("Match !final".to_owned()));
         }
         Ok(reader.settings)
     }
 }
 
+/// What ssh makes of a name before it reads the files again: lower case, addresses in their usual form (ssh.c).
+fn normal_host(host: &str) -> String {
+    match parse_address(host) {
+        Some(address) => address.to_string(),
+        None => host.to_ascii_lowercase(),
+    }
+}
+
 struct Reader<'a> {
     query: &'a ClientQuery<'a>,
+    /// What `Host` patterns are held against: the name, and when reading again what `HostName` made of it.
+    host: String,
     settings: Settings,
     is_final: bool,
     wants_final: bool,
+    may_want_final: bool,
 }
 
 impl Reader<'_> {
+    fn read_all(&mut self, config: &ClientConfig) -> Result<(), Undecidable> {
+        self.read(&config.account, true)?;
+        self.read(&config.system, true)?;
+        let is_on = |keyword: &str, off: &str| {
+            let values = self.settings.get(keyword);
+            values.is_some_and(|values| values.iter().any(|value| value != off))
+        };
+        if is_on("canonicalizehostname", "no") {
+            return Err(Undecidable("CanonicalizeHostname".to_owned()));
+        }
+        if is_on("canonicalizepermittedcnames", "none") {
+            return Err(Undecidable("CanonicalizePermittedCNAMEs".to_owned()));
+        }
+        Ok(())
+    }
+
     /// Blocks opened in an included file end with it, so each call has a state of its own.
+    ///
+    /// A file that is included where nothing applies is still read: a `Match final` in it makes ssh read all files
+    /// again.
     fn read(&mut self, items: &[Item], active: bool) -> Result<(), Undecidable> {
         let mut active = active;
         let outside = active;
         for item in items {
             match item {
-                Item::Included(items) => {
-                    if active {
-                        self.read(items, true)?;
-                    }
-                }
+                Item::Included(items) => self.read(items, active)?,
+                Item::Unknown(why) if active => return Err(Undecidable(why.clone())),
+                Item::Unknown(_) => {}
                 Item::Directive(line) => match line.keyword.as_str() {
                     "host" => active = outside && self.host(line),
-                    "match" => active = outside && self.matches(line)?,
-                    _ if active => self.set(line),
+                    "match" => {
+                        let matched = self.matches(line);
+                        active = outside && matched?;
+                    }
+                    _ if active => self.set(line)?,
                     _ => {}
                 },
             }
@@ -156,7 +209,7 @@ impl Reader<'_> {
                 Some(rest) => (true, rest),
                 None => (false, pattern.as_str()),
             };
-            if match_pattern(self.query.name.as_bytes(), pattern.as_bytes()) {
+            if match_pattern(self.host.as_bytes(), pattern.as_bytes()) {
                 if negated {
                     return false;
                 }
@@ -169,6 +222,7 @@ impl Reader<'_> {
     fn matches(&mut self, line: &Directive) -> Result<bool, Undecidable> {
         let undecidable = || Undecidable(format!("Match {}", line.arguments.join(" ")));
         let mut matched = true;
+        let mut unknown = false;
         let mut words = line.arguments.iter();
         while let Some(word) = words.next() {
             let (negated, attribute) = match word.strip_prefix('!') {
@@ -181,39 +235,53 @@ impl Reader<'_> {
                 None => (attribute, None),
             };
             let hit = match attribute.to_ascii_lowercase().as_str() {
-                "all" => true,
-                "canonical" => self.is_final,
+                "all" => Some(true),
+                "canonical" => Some(self.is_final),
                 "final" => {
-                    self.wants_final = true;
-                    self.is_final
+                    self.wants_final |= !negated;
+                    self.may_want_final |= negated;
+                    Some(self.is_final)
                 }
                 attribute => {
                     let list = match attached {
                         Some(value) => value,
                         None => words.next().ok_or_else(undecidable)?,
                     };
-                    // An attribute after one that failed is not evaluated; it could not change the result.
-                    if !matched {
-                        continue;
-                    }
-                    self.criterion(attribute, list).ok_or_else(undecidable)?
+                    self.criterion(attribute, list)
                 }
             };
-            if hit == negated {
-                matched = false;
+            match hit {
+                Some(hit) if hit == negated => matched = false,
+                Some(_) => {}
+                None => unknown = true,
             }
         }
-        Ok(matched)
+        // Whatever an unknown criterion would say, a block that another one closes stays closed.
+        if unknown && matched {
+            Err(undecidable())
+        } else {
+            Ok(matched)
+        }
+    }
+
+    /// What is connected to, as far as the lines up to here say.
+    fn hostname(&self) -> &str {
+        let written = self
+            .settings
+            .get("hostname")
+            .and_then(|values| values.first());
+        match written {
+            _ if self.is_final => &self.host,
+            Some(written) => written,
+            None => self.query.name,
+        }
     }
 
     fn criterion(&self, attribute: &str, list: &str) -> Option<bool> {
         let is = |found: ListMatch| found == ListMatch::Matched;
         let first = |keyword: &str| self.settings.get(keyword).and_then(|it| it.first());
         Some(match attribute {
-            "host" => {
-                let host = first("hostname").map_or(self.query.name, String::as_str);
-                is(match_hostname(host.as_bytes(), list.as_bytes()))
-            }
+            "host" => is(match_hostname(self.hostname().as_bytes(), list.as_bytes())),
             "originalhost" => is(match_hostname(self.query.name.as_bytes(), list.as_bytes())),
             "user" => {
                 let user = self
@@ -236,26 +304,40 @@ impl Reader<'_> {
         })
     }
 
-    fn set(&mut self, line: &Directive) {
+    /// Takes a line that applies.
+    fn set(&mut self, line: &Directive) -> Result<(), Undecidable> {
         if line.arguments.is_empty() {
-            return;
+            return Ok(());
         }
         let value = printed(line, self.query.name);
-        if ADDING.contains(&line.keyword.as_str()) {
-            let values = self.settings.entry(line.keyword.clone()).or_default();
-            if !values.contains(&value) {
-                values.push(value);
-            }
-        } else {
-            self.settings
-                .entry(line.keyword.clone())
-                .or_insert_with(|| vec![value]);
+        // `ssh -G` prints these expanded, for the name that it was asked for.
+        if EXPANDED.contains(&line.keyword.as_str())
+            && NAME_TOKENS.iter().any(|token| value.contains(token))
+        {
+            return Err(Undecidable(format!("{} {value}", line.keyword)));
         }
+        // Whichever of the two stands first counts, and the other one does not.
+        let rival = match line.keyword.as_str() {
+            "proxyjump" => "proxycommand",
+            "proxycommand" => "proxyjump",
+            _ => "",
+        };
+        if self.settings.contains_key(rival) {
+            return Ok(());
+        }
+        let values = self.settings.entry(line.keyword.clone()).or_default();
+        let adds = ADDING.contains(&line.keyword.as_str());
+        if values.is_empty() || (adds && !values.contains(&value)) {
+            values.push(value);
+        }
+        Ok(())
     }
 }
-
 /// The value as `ssh -G` prints it.
 fn printed(line: &Directive, name: &str) -> String {
+    if COMMANDS.contains(&line.keyword.as_str()) {
+        return line.rest.clone();
+    }
     let text = line.arguments.join(" ");
     let lower = text.to_ascii_lowercase();
     match (line.keyword.as_str(), lower.as_str()) {

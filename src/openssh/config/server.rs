@@ -14,6 +14,12 @@ const ADDING: &[&str] = &[
     "denygroups",
     "denyusers",
 ];
+/// Commands, which are taken as written, with their quotes.
+const COMMANDS: &[&str] = &[
+    "authorizedkeyscommand",
+    "authorizedprincipalscommand",
+    "forcecommand",
+];
 /// See the client's list: `+`, `-` and `^` change sshd's default.
 const ALGORITHMS: &[&str] = &[
     "casignaturealgorithms",
@@ -59,6 +65,7 @@ impl ServerConfig {
         fn any(items: &[Item]) -> bool {
             items.iter().any(|item| match item {
                 Item::Included(items) => any(items),
+                Item::Unknown(_) => true,
                 Item::Directive(line) => line.keyword == "match" && line.arguments != ["all"],
             })
         }
@@ -130,6 +137,10 @@ impl Reader<'_> {
                         self.read(items, state)?;
                     }
                 }
+                Item::Unknown(why) if state != State::Skipped => {
+                    return Err(Undecidable(why.clone()));
+                }
+                Item::Unknown(_) => {}
                 Item::Directive(line) if line.keyword == "match" => {
                     state = if outside != State::Skipped && self.matches(line)? {
                         State::Matched
@@ -231,6 +242,9 @@ impl Reader<'_> {
 
 /// The value as `sshd -T` prints it.
 fn printed(line: &Directive) -> String {
+    if COMMANDS.contains(&line.keyword.as_str()) {
+        return line.rest.clone();
+    }
     let text = line.arguments.join(" ");
     let lower = text.to_ascii_lowercase();
     match (line.keyword.as_str(), lower.as_str()) {

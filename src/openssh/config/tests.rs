@@ -152,3 +152,53 @@ fn lists_of_users_add_up_within_the_blocks() {
     )]);
     assert_eq!(server(config, &nova), Ok(Difference::Settings(expected)));
 }
+
+#[test]
+fn the_second_reading_holds_host_patterns_against_what_host_name_made_of_the_name() {
+    let config =
+        "Host real.lab\n Port 7\nHost CMP1\n HostName Real.LAB\nMatch final all\n User late\n";
+    let expected = changed(&[("hostname", Some("Real.LAB")), ("port", Some("7"))]);
+    assert_eq!(client(config, "CMP1"), Ok(expected));
+    let once = config.replace("Match final all", "Match canonical all");
+    let expected = changed(&[("hostname", Some("Real.LAB"))]);
+    assert_eq!(client(&once, "CMP1"), Ok(expected));
+}
+
+#[test]
+fn a_negated_final_is_undecidable_only_where_a_second_reading_would_change_something() {
+    let config = "Match !final\n Port 7\nHost cmp1\n User x\n";
+    assert_eq!(client(config, "cmp1"), Ok(changed(&[("user", Some("x"))])));
+    assert!(
+        client(config, "CMP1").is_err(),
+        "read again, it is lower case"
+    );
+}
+
+#[test]
+fn a_file_that_includes_itself_ends_and_says_so() {
+    let config = "Include config\n".repeat(8);
+    assert!(client(&config, "cmp1").is_err());
+}
+
+#[test]
+fn an_include_that_cannot_be_followed_matters_where_it_applies() {
+    let config = "Host cmp1\n Include conf.d/%h\n";
+    assert!(client(config, "cmp1").is_err());
+    assert_eq!(client(config, "cmp2"), Ok(Difference::Same));
+}
+
+#[test]
+fn a_path_with_the_name_in_it_is_undecidable_if_ssh_prints_it_expanded() {
+    assert!(client("UserKnownHostsFile ~/.ssh/kh_%h\n", "cmp1").is_err());
+    assert_eq!(
+        client("IdentityFile ~/.ssh/id_%h\n", "cmp1"),
+        Ok(Difference::Same)
+    );
+}
+
+#[test]
+fn of_jump_and_command_the_first_counts() {
+    let config = "Host cmp1\n ProxyCommand nc \"%h\"  %p\nHost *\n ProxyJump bastion\n";
+    let expected = changed(&[("proxycommand", Some("nc \"%h\"  %p")), ("proxyjump", None)]);
+    assert_eq!(client(config, "cmp1"), Ok(expected));
+}

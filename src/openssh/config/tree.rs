@@ -8,6 +8,9 @@ use crate::openssh::pattern::match_pattern;
 /// OpenSSH's own limit (READCONF_MAX_DEPTH, SERVCONF_MAX_DEPTH).
 const DEEPEST: u32 = 16;
 
+/// Files that include themselves several times over multiply with every level, long before the depth ends it.
+const MOST_INCLUDED: u32 = 1000;
+
 /// A setting, a condition, or an included file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Item {
@@ -15,6 +18,8 @@ pub(super) enum Item {
     Directive(Directive),
     /// The lines of an included file: blocks opened in there end with it.
     Included(Vec<Item>),
+    /// An `Include` that cannot be followed here, and why.
+    Unknown(String),
 }
 
 /// Files by path.
@@ -44,10 +49,10 @@ impl<'a> Files<'a> {
 
     /// The items of a file and of all that it includes. A file that is not there has none.
     pub(super) fn read(&self, path: &str) -> Vec<Item> {
-        self.read_at(path, 0)
+        self.read_at(path, 0, &mut 0)
     }
 
-    fn read_at(&self, path: &str, depth: u32) -> Vec<Item> {
+    fn read_at(&self, path: &str, depth: u32, included: &mut u32) -> Vec<Item> {
         let Some((_, text)) = self.files.iter().find(|(known, _)| *known == path) else {
             return Vec::new();
         };
@@ -57,12 +62,19 @@ impl<'a> Files<'a> {
                 items.push(Item::Directive(directive));
                 continue;
             }
-            if depth >= DEEPEST {
-                continue;
-            }
             for pattern in &directive.arguments {
+                // Tokens and variables are not known here, and brackets are not understood.
+                if pattern.contains(['%', '$', '[', '\\', '{']) {
+                    items.push(Item::Unknown(format!("Include {pattern}")));
+                    continue;
+                }
                 for path in self.matching(pattern) {
-                    items.push(Item::Included(self.read_at(path, depth + 1)));
+                    *included += 1;
+                    if depth >= DEEPEST || *included > MOST_INCLUDED {
+                        items.push(Item::Unknown(format!("Include {pattern}: too many")));
+                        break;
+                    }
+                    items.push(Item::Included(self.read_at(path, depth + 1, included)));
                 }
             }
         }

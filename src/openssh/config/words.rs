@@ -7,6 +7,8 @@ pub(super) struct Directive {
     pub(super) keyword: String,
     /// Unquoted.
     pub(super) arguments: Vec<String>,
+    /// All that follows the keyword, as written.
+    pub(super) rest: String,
 }
 
 impl Directive {
@@ -29,6 +31,7 @@ impl Directive {
         Some(Self {
             keyword: keyword.to_ascii_lowercase(),
             arguments: split(rest)?,
+            rest: rest.trim_start_matches([' ', '\t']).to_owned(),
         })
     }
 }
