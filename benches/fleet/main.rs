@@ -1,0 +1,235 @@
+//! What clearway costs on a fleet of real sshd nodes, beside what it is compared with, in one run.
+//!
+//! `FLEET_NODES` (40) are surveyed, `FLEET_PROOF` (8) of them prove each other, `FLEET_MESH` (8) log in to each other
+//! by bare ssh, each contender `FLEET_REPEATS` (3) times; `FLEET_CLEARWAY` measures another binary than the one built
+//! along. Prints a Markdown table: medians, and the bar beside each figure that has one.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a bench reads clocks, waits, and prints what it measured"
+)]
+
+mod contenders;
+mod cpu;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clearway_lab::{Kex, Lab, LabSupport};
+
+use crate::contenders::{clearway, copies, find, help, mesh, pdsh};
+use crate::cpu::{Cost, Meter};
+use crate::table::{Bar, Table};
+
+/// How large and how often.
+struct Plan {
+    nodes: usize,
+    proof: usize,
+    mesh: usize,
+    repeats: usize,
+    program: PathBuf,
+    pdsh: bool,
+}
+
+/// What a key exchange's column is made of: one cost per repeat.
+#[derive(Default)]
+struct Costs {
+    survey: Vec<Cost>,
+    pdsh: Vec<Cost>,
+    mesh: Vec<Cost>,
+    few: Vec<Cost>,
+    proof: Vec<Cost>,
+    copies: Vec<Cost>,
+}
+
+fn main() -> ExitCode {
+    if !std::env::args().any(|word| word == "--bench") {
+        println!("fleet: measures only in `cargo bench`");
+        return ExitCode::SUCCESS;
+    }
+    if let LabSupport::None(why) = LabSupport::detect() {
+        println!("fleet: SKIPPED: {why}");
+        return ExitCode::SUCCESS;
+    }
+    match measure() {
+        Ok(table) => {
+            println!("{table}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("fleet: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure() -> Result<Table, String> {
+    let nodes = number("FLEET_NODES", 40)?.max(2);
+    let plan = Plan {
+        nodes,
+        proof: number("FLEET_PROOF", 8)?.clamp(2, nodes),
+        mesh: number("FLEET_MESH", 8)?.clamp(2, nodes),
+        repeats: number("FLEET_REPEATS", 3)?.max(1),
+        program: std::env::var_os("FLEET_CLEARWAY")
+            .map_or_else(|| env!("CARGO_BIN_EXE_clearway").into(), PathBuf::from),
+        pdsh: find("pdsh").is_some(),
+    };
+    println!(
+        "fleet: {} nodes, {} of them proven, medians of {}",
+        plan.nodes, plan.proof, plan.repeats
+    );
+    if !plan.pdsh {
+        println!("fleet: pdsh is not installed: its rows are SKIPPED");
+    }
+    let start = start_cost(&plan)?;
+    let fast = column(&plan, Kex::Fast)?;
+    let distribution = column(&plan, Kex::Distribution)?;
+    Ok(tabulate(&plan, start, [&fast, &distribution]))
+}
+
+fn number(variable: &str, otherwise: usize) -> Result<usize, String> {
+    std::env::var(variable).map_or(Ok(otherwise), |text| {
+        text.parse()
+            .map_err(|error| format!("{variable}={text}: {error}"))
+    })
+}
+
+/// The median of 20, in milliseconds.
+fn start_cost(plan: &Plan) -> Result<f64, String> {
+    let mut costs = Vec::new();
+    for _ in 0..20 {
+        let before = cpu::children();
+        help(&plan.program)?;
+        costs.push(cpu::children() - before);
+    }
+    Ok(median(costs))
+}
+
+/// All contenders on one lab, in turns.
+fn column(plan: &Plan, kex: Kex) -> Result<Costs, String> {
+    let (lab, meter) = Meter::around(
+        || Lab::builder().nodes(plan.nodes).kex(kex).start(),
+        Lab::guard_pid,
+    )
+    .map_err(|error| format!("starting the lab: {error}"))?;
+    println!("fleet: {kex:?}, CPU of the nodes: {}", meter.name());
+    let mut costs = Costs::default();
+    let lanes = ["--lanes", "cold-push,cold-pull"];
+    let predict = ["--lanes", "cold-push,cold-pull", "--predict-only"];
+    for round in 1..=plan.repeats {
+        let cost = |what: &str, run: &dyn Fn() -> contenders::Outcome| {
+            let cost = meter.cost(run)?;
+            println!(
+                "fleet: {kex:?} {round} {what}: started {:.0} ms, lab {:.0} ms, wall {:.0} ms",
+                cost.started, cost.lab, cost.wall
+            );
+            Ok::<_, String>(cost)
+        };
+        costs.survey.push(cost("survey and prediction", &|| {
+            clearway(&lab, &plan.program, plan.nodes, &["--predict-only"])
+        })?);
+        if plan.pdsh {
+            costs.pdsh.push(cost("pdsh true", &|| pdsh(&lab, kex))?);
+        }
+        costs
+            .mesh
+            .push(cost("mesh of bare ssh", &|| mesh(&lab, plan.mesh))?);
+        costs.few.push(cost("survey before the proof", &|| {
+            clearway(&lab, &plan.program, plan.proof, &predict)
+        })?);
+        costs.proof.push(cost("proof", &|| {
+            clearway(&lab, &plan.program, plan.proof, &lanes)
+        })?);
+        costs
+            .copies
+            .push(cost("bare ssh and scp", &|| copies(&lab, plan.proof))?);
+    }
+    drop(lab);
+    drop(meter);
+    Ok(costs)
+}
+
+fn tabulate(plan: &Plan, start: f64, columns: [&Costs; 2]) -> Table {
+    let ordered = |count: usize| (count * (count - 1)) as f64;
+    let (nodes, pairs) = (plan.nodes as f64, ordered(plan.proof));
+    let of = |costs: &[Cost], part: fn(&Cost) -> f64| median(costs.iter().map(part).collect());
+    let all: fn(&Cost) -> f64 = |it| it.started + it.lab;
+    let mut table = Table::default();
+    let mut row = |what: &str, bar: Bar, figure: &dyn Fn(&Costs) -> f64| {
+        table.add(what, columns.map(figure), bar);
+    };
+
+    row(
+        "survey + prediction: controller CPU, ms/node",
+        Bar::AtMost(2.0),
+        &|it| of(&it.survey, |it| it.started) / nodes,
+    );
+    row(
+        "survey + prediction: total CPU, ms/node",
+        Bar::AtMost(45.0),
+        &|it| of(&it.survey, all) / nodes,
+    );
+    row("survey + prediction: wall, ms", Bar::None, &|it| {
+        of(&it.survey, |it| it.wall)
+    });
+    if plan.pdsh {
+        row(
+            "`pdsh -R ssh true`: controller CPU, ms/node",
+            Bar::None,
+            &|it| of(&it.pdsh, |it| it.started) / nodes,
+        );
+        row("`pdsh -R ssh true`: total CPU, ms/node", Bar::None, &|it| {
+            of(&it.pdsh, all) / nodes
+        });
+        row("`pdsh -R ssh true`: wall, ms", Bar::None, &|it| {
+            of(&it.pdsh, |it| it.wall)
+        });
+        row("wall: clearway / pdsh", Bar::AtMost(1.0), &|it| {
+            of(&it.survey, |it| it.wall) / of(&it.pdsh, |it| it.wall)
+        });
+    }
+    let from = ordered(plan.mesh);
+    row(
+        &format!("live mesh, `ssh b true`: CPU, ms/pair ({from} pairs measured)"),
+        Bar::None,
+        &|it| of(&it.mesh, all) / from,
+    );
+    let how = if plan.mesh == plan.nodes {
+        "measured".to_owned()
+    } else {
+        format!("EXTRAPOLATED from {from} pairs")
+    };
+    row(
+        &format!("CPU: live mesh of {} nodes ({how}) / clearway", plan.nodes),
+        Bar::AtLeast(40.0),
+        &|it| of(&it.mesh, all) / from * ordered(plan.nodes) / of(&it.survey, all),
+    );
+    row(
+        "proof: node CPU, ms/pair, survey subtracted",
+        Bar::None,
+        &|it| (of(&it.proof, |it| it.lab) - of(&it.few, |it| it.lab)) / pairs,
+    );
+    row(
+        "bare ssh, scp, ssh, scp: node CPU, ms/pair",
+        Bar::None,
+        &|it| of(&it.copies, all) / pairs,
+    );
+    row("node CPU: proof / bare", Bar::AtMost(1.15), &|it| {
+        (of(&it.proof, |it| it.lab) - of(&it.few, |it| it.lab)) / of(&it.copies, all)
+    });
+    row(
+        "proof: controller CPU, ms/pair, survey subtracted",
+        Bar::AtMost(0.1),
+        &|it| (of(&it.proof, |it| it.started) - of(&it.few, |it| it.started)) / pairs,
+    );
+    row("`clearway --help`: CPU, ms", Bar::AtMost(5.0), &|_| start);
+    table
+}
+
+/// Of an even number the upper one.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
