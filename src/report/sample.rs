@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::exit;
 use super::model::{Counts, LegReport, NodeReport, Report, SCHEMA_VERSION, Settings, Summary};
-use crate::domain::{Depth, Lane, Reason, Step, Why};
+use crate::domain::{Depth, Lane, Placeholders, Reason, Step, Why};
 use crate::inventory::expand_list;
 
 /// A full mesh of `count` nodes, `cmp001` and on, on which everything is well: both cold lanes verified, live moves over
@@ -130,7 +130,10 @@ impl LegReport {
         self.proven = None;
         self.reached = None;
         self.millis = None;
-        self.remedy = Some(why.remedy().to_owned());
+        let names = Placeholders::default()
+            .with("client", self.client.as_str())
+            .with("server", self.server.as_str());
+        self.remedy = Some(names.fill(why.remedy()));
     }
 }
 

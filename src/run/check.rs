@@ -156,7 +156,7 @@ fn count_predictions(
 }
 
 fn rfc3339(at: jiff::Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    format!("{at:.3}")
 }
 
 impl Request {

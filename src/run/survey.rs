@@ -23,9 +23,12 @@ pub(super) struct Failure {
 
 impl From<ControlError> for Failure {
     fn from(error: ControlError) -> Self {
+        // Whoever reads it knows that it is about the control connection to this node.
+        let hop = error.hop.as_ref();
+        let hop = hop.map_or_else(String::new, |hop| format!(" at jump host {hop}"));
         Self {
             why: error.why,
-            detail: error.to_string(),
+            detail: format!("{}{hop}: {}", error.route, error.detail),
         }
     }
 }

@@ -3,11 +3,9 @@
 use crate::domain::{Evidence, KeySeen};
 use crate::report::escape;
 
-/// At most so many lines of one output are shown; JSON has them all.
-const MAX_LINES: usize = 12;
-
-/// One piece of evidence as one line or more.
-pub(super) fn lines(evidence: &Evidence) -> Vec<String> {
+/// One piece of evidence as one line or more. Of what a program printed only the last `most` lines are shown, since
+/// programs say last why they give up; JSON has them all.
+pub(super) fn lines(evidence: &Evidence, most: usize) -> Vec<String> {
     match evidence {
         Evidence::FileLine {
             node,
@@ -64,12 +62,12 @@ pub(super) fn lines(evidence: &Evidence) -> Vec<String> {
                 escape::line(node),
                 escape::line(command)
             )];
-            shown.extend(indented(text));
+            shown.extend(last_lines(text, most));
             shown
         }
         Evidence::Log { node, text } => {
             let mut shown = vec![format!("log of {}:", escape::line(node))];
-            shown.extend(indented(text));
+            shown.extend(last_lines(text, most));
             shown
         }
         Evidence::Fact { node, text } => {
@@ -81,20 +79,12 @@ pub(super) fn lines(evidence: &Evidence) -> Vec<String> {
     }
 }
 
-fn indented(text: &str) -> Vec<String> {
-    let mut shown: Vec<String> = escape::lines(text)
-        .take(MAX_LINES)
-        .map(|line| format!("  {line}"))
-        .collect();
-    let more = text
-        .trim_end_matches(['\n', '\r'])
-        .lines()
-        .count()
-        .saturating_sub(MAX_LINES);
-    if more > 0 {
-        shown.push(format!("  … {more} more lines"));
-    }
-    shown
+fn last_lines(text: &str, most: usize) -> Vec<String> {
+    let lines: Vec<_> = escape::lines(text).collect();
+    let cut = lines.len().saturating_sub(most);
+    let note = (cut > 0).then(|| format!("  … {cut} lines before"));
+    let shown = lines[cut..].iter().map(|line| format!("  {line}"));
+    note.into_iter().chain(shown).collect()
 }
 
 #[cfg(test)]
@@ -110,7 +100,7 @@ mod tests {
             text: "Permission denied\r\n\u{1b}[1A\u{1b}[2Kverified\n".to_owned(),
         };
         assert_eq!(
-            lines(&output),
+            lines(&output, 9),
             [
                 "cmp001$ ssh 10.0.0.2 true  (exit 255)",
                 "  Permission denied",
@@ -124,19 +114,25 @@ mod tests {
             note: "Host *\u{202e}".to_owned(),
         };
         assert_eq!(
-            lines(&line),
+            lines(&line, 9),
             ["cmp001:/home/a\\nb/.ssh/config:3: Host *\\u{202e}"]
         );
     }
 
     #[test]
-    fn a_flood_is_cut_and_says_so() {
+    fn of_a_flood_the_end_is_shown_and_the_rest_is_counted() {
         let log = Evidence::Log {
             node: "cmp001".to_owned(),
-            text: "line\n".repeat(100),
+            text: "banner\n".repeat(97) + "Host key verification failed.\n",
         };
-        let lines = lines(&log);
-        assert_eq!(lines.len(), 1 + MAX_LINES + 1);
-        assert_eq!(lines.last().unwrap(), "  … 88 more lines");
+        assert_eq!(
+            lines(&log, 2),
+            [
+                "log of cmp001:",
+                "  … 96 lines before",
+                "  banner",
+                "  Host key verification failed.",
+            ]
+        );
     }
 }

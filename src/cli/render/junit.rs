@@ -12,6 +12,9 @@ use super::{evidence, words};
 use crate::domain::Lane;
 use crate::report::{LegReport, Report, escape};
 
+/// Lines of a program's output that are shown.
+const OUTPUT: usize = 40;
+
 /// Writes the document.
 pub(in crate::cli) fn write(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     let mut document = Document::new(format!("clearway {}", escape::xml(&report.command)));
@@ -72,14 +75,16 @@ fn new_case(name: &str, lane: Lane, status: TestCaseStatus) -> TestCase {
 }
 
 fn description(leg: &LegReport) -> String {
-    let dialled = leg.dialled.as_deref().unwrap_or("nobody knows what");
-    let mut lines = vec![format!(
-        "{} dialled {} for {}",
-        escape::line(&leg.client),
-        escape::line(dialled),
-        escape::line(&leg.server)
-    )];
-    lines.extend(leg.evidence.iter().flat_map(evidence::lines));
+    let (client, server) = (escape::line(&leg.client), escape::line(&leg.server));
+    let mut lines = vec![match &leg.dialled {
+        Some(dialled) => format!("{client} dials {server} as {}", escape::line(dialled)),
+        None => format!("{client} to {server}"),
+    }];
+    lines.extend(
+        leg.evidence
+            .iter()
+            .flat_map(|it| evidence::lines(it, OUTPUT)),
+    );
     lines.extend(
         leg.remedy
             .iter()

@@ -16,6 +16,8 @@ const FULL: usize = 12;
 const MOST: usize = 60;
 /// Evidence of one leg that is shown.
 const EVIDENCE: usize = 8;
+/// Lines of a program's output that are shown.
+const OUTPUT: usize = 3;
 
 /// Writes the whole report.
 pub(in crate::cli) fn write(out: &mut dyn Write, report: &Report, view: View) -> io::Result<()> {
@@ -171,30 +173,35 @@ fn groups(
 /// What was seen on one leg of a group, and what to do for all.
 fn example(out: &mut dyn Write, group: &LegGroup<'_>, view: View) -> io::Result<()> {
     let leg = group.example;
-    let mut story = format!("{} on {}", leg.lane, escape::line(&leg.client));
-    match &leg.dialled {
-        Some(dialled) => story.push_str(&format!(" dialled {}", escape::line(dialled))),
-        None => story.push_str(&format!(" to {}", escape::line(&leg.server))),
-    }
-    match (leg.reached, leg.step) {
-        _ if leg.proven.is_none() => story.push_str(": judged by the files, not tried"),
-        (Some(reached), Some(step)) => {
-            story.push_str(&format!(": {reached} succeeded, {step} failed"));
+    let tried = leg.proven.is_some();
+    if tried || leg.verdict == "broken" {
+        let mut story = format!("{} on {}", leg.lane, escape::line(&leg.client));
+        match &leg.dialled {
+            Some(dialled) => story.push_str(&format!(" dialled {}", escape::line(dialled))),
+            None => story.push_str(&format!(" to {}", escape::line(&leg.server))),
         }
-        (None, Some(step)) => story.push_str(&format!(": {step} failed")),
-        (_, None) => {}
-    }
-    if !leg.evidence.is_empty() || leg.proven.is_some() {
+        match (leg.reached, leg.step) {
+            _ if !tried => story.push_str(": judged by the files, not tried"),
+            (Some(reached), Some(step)) => {
+                story.push_str(&format!(": {reached} succeeded, {step} failed"));
+            }
+            (None, Some(step)) => story.push_str(&format!(": {step} failed")),
+            (_, None) => {}
+        }
         writeln!(out, "    {story}")?;
-    }
-    let most = if view.verbose { usize::MAX } else { EVIDENCE };
-    for piece in leg.evidence.iter().take(most) {
-        for line in evidence::lines(piece) {
-            writeln!(out, "      {line}")?;
+        let (most, lines) = if view.verbose {
+            (usize::MAX, usize::MAX)
+        } else {
+            (EVIDENCE, OUTPUT)
+        };
+        for piece in leg.evidence.iter().take(most) {
+            for line in evidence::lines(piece, lines) {
+                writeln!(out, "      {line}")?;
+            }
         }
-    }
-    if leg.evidence.len() > most {
-        writeln!(out, "      … {} more", leg.evidence.len() - most)?;
+        if leg.evidence.len() > most {
+            writeln!(out, "      … {} more", leg.evidence.len() - most)?;
+        }
     }
     for (lanes, remedy) in &group.remedies {
         let for_lanes = if lanes.len() < group.lanes.len() {
@@ -249,7 +256,11 @@ fn findings(out: &mut dyn Write, groups: &[FindingGroup<'_>], view: View) -> io:
                 escape::line(&finding.detail)
             )?;
             if view.verbose {
-                for line in finding.evidence.iter().flat_map(evidence::lines) {
+                for line in finding
+                    .evidence
+                    .iter()
+                    .flat_map(|it| evidence::lines(it, usize::MAX))
+                {
                     writeln!(out, "      {line}")?;
                 }
             }

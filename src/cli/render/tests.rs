@@ -515,13 +515,13 @@ fn junit_tells_failures_errors_and_skipped_apart() {
     <testsuites name="clearway check" tests="3" skipped="1" failures="1" errors="1">
         <testsuite name="cold-push" tests="1" skipped="0" errors="0" failures="1">
             <testcase name="cmp001 → cmp002" classname="clearway.cold-push" time="0.412">
-                <failure message="disk-full at command: The file system of the instances directory is full (space or inodes)." type="disk-full">cmp001 dialled 10.0.0.2 for cmp002
+                <failure message="disk-full at command: The file system of the instances directory is full (space or inodes)." type="disk-full">cmp001 dials cmp002 as 10.0.0.2
     do: On cmp002: `df -h &lt;/var&gt;`.</failure>
             </testcase>
         </testsuite>
         <testsuite name="cold-pull" tests="1" skipped="0" errors="1" failures="0">
             <testcase name="cmp001 → cmp002" classname="clearway.cold-pull">
-                <error message="throttled: The far end dropped the connection before the banner, also when tried again: MaxStartups or PerSourcePenalties. That says nothing about trust." type="throttled">cmp002 dialled cmp001.example.org for cmp001
+                <error message="throttled: The far end dropped the connection before the banner, also when tried again: MaxStartups or PerSourcePenalties. That says nothing about trust." type="throttled">cmp002 dials cmp001 as cmp001.example.org
     do: Try again in a few minutes, raise `MaxStartups` on {server}, or list the migration network in `PerSourcePenaltyExemptList`.</error>
             </testcase>
         </testsuite>

@@ -11,6 +11,9 @@ use crate::cli::text::{duration, duration_of};
 use crate::domain::{Lane, Step};
 use crate::report::{Cell, LegReport, Matrix, NodeReport, Report, escape};
 
+/// Lines of a program's output that are shown.
+const OUTPUT: usize = 40;
+
 /// Writes the report of a trace: for each leg what was dialled, how each rung went, what that rests on, what to type.
 pub(in crate::cli) fn write(out: &mut dyn Write, report: &Report, view: View) -> io::Result<()> {
     let paint = view.paint;
@@ -67,7 +70,11 @@ pub(in crate::cli) fn write(out: &mut dyn Write, report: &Report, view: View) ->
             writeln!(out, "  {meaning}")?;
         }
         writeln!(out, "  {}", escape::line(&finding.detail))?;
-        for line in finding.evidence.iter().flat_map(evidence::lines) {
+        for line in finding
+            .evidence
+            .iter()
+            .flat_map(|it| evidence::lines(it, OUTPUT))
+        {
             writeln!(out, "    {line}")?;
         }
         remedy_line(out, &finding.remedy, view)?;
@@ -167,7 +174,11 @@ fn leg_lines(out: &mut dyn Write, leg: &LegReport, view: View) -> io::Result<()>
     if leg.verdict != "not-needed" {
         writeln!(out, "  {}", paint.text(Label::Faint, sources(leg)))?;
     }
-    for line in leg.evidence.iter().flat_map(evidence::lines) {
+    for line in leg
+        .evidence
+        .iter()
+        .flat_map(|it| evidence::lines(it, OUTPUT))
+    {
         writeln!(out, "    {line}")?;
     }
     match &leg.remedy {
@@ -185,6 +196,9 @@ fn rungs(out: &mut dyn Write, leg: &LegReport, view: View) -> io::Result<()> {
             (Label::Bad, if tried { "FAILED" } else { "will fail" })
         } else if climbed {
             (Label::Good, "ok")
+        } else if leg.verdict == "verified" {
+            // Everything that this lane has was climbed: libvirt, for one, copies no files.
+            (Label::Faint, "no need")
         } else {
             (Label::Faint, "not tried")
         };
