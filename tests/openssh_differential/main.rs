@@ -10,7 +10,10 @@
 mod certificates;
 mod client_config;
 mod generator;
+mod host_key_check;
 mod keys;
 mod known_hosts;
+mod logins;
+mod server;
 mod server_config;
 mod tools;

@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use clearway::openssh::Release;
+
 /// Whether the tools are installed; if not, says so where nothing hides it.
 pub(crate) fn have(test: &str, tools: &[&str]) -> bool {
     let missing: Vec<&&str> = tools.iter().filter(|tool| !is_installed(tool)).collect();
@@ -52,6 +54,17 @@ pub(crate) fn succeed(program: &str, arguments: &[&str]) -> String {
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The release of `ssh`.
+pub(crate) fn release() -> Release {
+    let output = run("ssh", &["-V"]);
+    Release::find(&String::from_utf8_lossy(&output.stderr)).expect("ssh -V names its release")
+}
+
+/// Whether the tests run as root.
+pub(crate) fn is_root() -> bool {
+    succeed("id", &["-u"]).trim() == "0"
 }
 
 /// A key pair in a directory, without passphrase.
