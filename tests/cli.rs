@@ -234,6 +234,11 @@ fn a_selection_that_names_nothing_says_what_there_is() {
     error: selection `cmp01`: no node is called `cmp01`
     hint: did you mean `cmp001`?
     "#);
+    assert_snapshot!(text(&["check", "--pairs", "changed", "--no-ledger"]), @r#"
+    exit 2
+    --- stderr
+    error: `--pairs changed` compares with the ledger, and `--no-ledger` takes it away
+    "#);
     assert_snapshot!(text(&["check", "--limit", "@az1"]), @r#"
     exit 2
     --- stderr

@@ -1,8 +1,8 @@
 //! The real binary, checking nodes that nobody can reach: what it reports, records, and shows again.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
-use std::process::{Command, Output, Stdio};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 use insta::assert_snapshot;
 use serde_json::Value;
@@ -210,27 +210,37 @@ fn silent_node(place: &Place) -> TcpListener {
     listener
 }
 
+/// A check of a silent node that is under way: its process, and what it has not yet logged.
+fn under_way(place: &Place, listener: &TcpListener) -> (Child, BufReader<ChildStderr>, TcpStream) {
+    let mut child = place
+        .command(&["check"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut started = String::new();
+    log.read_line(&mut started).unwrap();
+    assert!(started.starts_with("check "), "{started}");
+    let (connection, _) = listener.accept().unwrap();
+    (child, log, connection)
+}
+
+fn send(signal: &str, child: &Child) {
+    let sent = Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+}
+
 #[test]
 fn an_interrupt_ends_the_run_with_what_is_known() {
-    for signal in ["INT", "TERM"] {
+    for signal in ["-INT", "-TERM"] {
         let place = Place::new();
         let listener = silent_node(&place);
-        let mut child = place
-            .command(&["check"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut started = String::new();
-        log.read_line(&mut started).unwrap();
-        assert!(started.starts_with("check "), "{started}");
-        let _connection = listener.accept().unwrap();
-        let sent = Command::new("kill")
-            .args([&format!("-{signal}"), &child.id().to_string()])
-            .status()
-            .unwrap();
-        assert!(sent.success());
+        let (child, mut log, _connection) = under_way(&place, &listener);
+        send(signal, &child);
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(130));
         let mut rest = String::new();
@@ -246,18 +256,38 @@ fn an_interrupt_ends_the_run_with_what_is_known() {
 }
 
 #[test]
+fn a_report_that_cannot_be_recorded_is_printed_all_the_same() {
+    let place = Place::new();
+    let listener = silent_node(&place);
+    let (child, mut log, _connection) = under_way(&place, &listener);
+    let ledger = place.0.path().join(".local/state/clearway/ledger.sqlite");
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(ledger);
+        let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+        sqlx::query("DROP TABLE reports")
+            .execute(&pool)
+            .await
+            .unwrap();
+        pool.close().await;
+    });
+    send("-INT", &child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("check, interrupted: 2 nodes"), "{text}");
+    let mut rest = String::new();
+    log.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("error: cannot write the ledger"), "{rest}");
+    assert!(rest.contains("no such table: reports"), "{rest}");
+}
+
+#[test]
 fn a_run_that_was_killed_is_unfinished_and_its_events_are_there() {
     let place = Place::new();
     let listener = silent_node(&place);
-    let mut child = place
-        .command(&["check"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let _connection = listener.accept().unwrap();
-    let first_event = || place.text(&["show", "last", "--format", "jsonl"]);
-    while !first_event().contains("run-started") {
+    let (mut child, _log, _connection) = under_way(&place, &listener);
+    let events = || place.text(&["show", "last", "--format", "jsonl"]);
+    while !events().contains("run-started") {
         assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
     }
     assert!(place.text(&["runs"]).contains("running"));

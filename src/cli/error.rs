@@ -120,7 +120,9 @@ impl From<LedgerError> for CliError {
 impl From<RunError> for CliError {
     fn from(error: RunError) -> Self {
         let hints: &[&str] = match &error {
-            RunError::Ledger(error) => ledger_hints(error),
+            RunError::Ledger(error) | RunError::Unrecorded { source: error, .. } => {
+                ledger_hints(error)
+            }
             RunError::NothingToCompare(_) => &["check without `--pairs changed` once"],
         };
         hints

@@ -47,7 +47,13 @@ pub async fn check(request: Request, around: Surroundings) -> Result<Report, Run
     journal.progress(Phase::Predict, 0, 1, Vec::new());
     let legs = Legs::new(&fleet, &surveyed.facts);
     let prediction = Prediction::new(&fleet, &surveyed.facts, &legs, &scope);
-    let selection = selection(&request, &around, &surveyed, &legs).await?;
+    let selection = match selection(&request, &around, &surveyed, &legs).await {
+        Ok(selection) => selection,
+        Err(error) => {
+            journal.fail(&error).await;
+            return Err(error);
+        }
+    };
     let lanes: Vec<Lane> = request.lanes.iter().copied().collect();
     let rounds = Rounds::new(scope.clone(), selection, &lanes);
     let predicted = |id| legs.obstacle(id).unwrap_or_else(|| prediction.verdict(id));
@@ -109,8 +115,13 @@ pub async fn check(request: Request, around: Surroundings) -> Result<Report, Run
             tokio::spawn(connection.close());
         }
     }
-    journal.finish(&report, finished).await?;
-    Ok(report)
+    match journal.finish(&report, finished).await {
+        Ok(()) => Ok(report),
+        Err(source) => Err(RunError::Unrecorded {
+            report: Box::new(report),
+            source,
+        }),
+    }
 }
 
 fn count_predictions(

@@ -2,10 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::error::RunError;
 use super::request::{Request, Surroundings};
 use crate::domain::{Event, Observer, Phase, Progress};
 use crate::ledger::{Ledger, LedgerError, Recorder, RunStart};
-use crate::report::{Report, Settings};
+use crate::report::{Report, Settings, exit};
 use crate::system;
 
 type Record = Box<dyn Fn(u64, jiff::Timestamp, &Event) + Send + Sync>;
@@ -16,6 +17,7 @@ pub(super) struct Journal {
     record: Option<Record>,
     recorder: Option<(Ledger, Recorder)>,
     sequence: AtomicU64,
+    run: String,
 }
 
 impl Journal {
@@ -50,6 +52,7 @@ impl Journal {
             record,
             recorder,
             sequence: AtomicU64::new(0),
+            run: request.run.clone(),
         })
     }
 
@@ -84,5 +87,21 @@ impl Journal {
             ledger.finish(report, finished).await?;
         }
         Ok(())
+    }
+
+    /// Closes the run in the ledger as one that could not do its work. What keeps that from being recorded is not worth
+    /// hiding the failure itself.
+    pub(super) async fn fail(self, error: &RunError) {
+        if let Some((ledger, recorder)) = self.recorder {
+            let _ = recorder.finish().await;
+            let text =
+                std::iter::successors(Some(error as &dyn std::error::Error), |it| it.source())
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(": ");
+            let _ = ledger
+                .fail(&self.run, system::now(), exit::USAGE, &text)
+                .await;
+        }
     }
 }

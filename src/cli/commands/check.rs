@@ -17,7 +17,7 @@ use crate::inventory::select;
 use crate::ledger::Ledger;
 use crate::remote::{Deadlines, Environment};
 use crate::report::{Report, exit};
-use crate::run::{self, Canceller, PairsMode, Request, Surroundings};
+use crate::run::{self, Canceller, PairsMode, Request, RunError, Surroundings};
 use crate::system;
 
 /// Nodes that a trace connects to: its two.
@@ -30,6 +30,10 @@ const WORKERS: u32 = 2;
 const LEFT_RUNNING: Duration = Duration::from_secs(2);
 
 pub(in crate::cli) fn check(session: &Session, arguments: &Check) -> Result<u8, CliError> {
+    if arguments.pairs == Pairs::Changed && arguments.proving.no_ledger {
+        let text = "`--pairs changed` compares with the ledger, and `--no-ledger` takes it away";
+        return Err(CliError::usage(text));
+    }
     let fleet = Arc::new(session.inventory()?.fleet);
     let selected = select(&fleet, arguments.limit.as_deref().unwrap_or("all"))?;
     let request = Request {
@@ -150,7 +154,7 @@ fn run(session: &Session, request: Request, proving: &Proving) -> Result<Report,
         now: system::now_unix,
     };
     let runtime = large_runtime()?;
-    let done: Result<Report, CliError> = runtime.block_on(async {
+    let done: Result<_, CliError> = runtime.block_on(async {
         let ledger = if proving.no_ledger {
             None
         } else {
@@ -174,11 +178,22 @@ fn run(session: &Session, request: Request, proving: &Proving) -> Result<Report,
         if let Some(ledger) = ledger {
             ledger.close().await;
         }
-        Ok(report?)
+        match report {
+            Ok(report) => Ok((report, None)),
+            // What was found is worth more than the record of it.
+            Err(RunError::Unrecorded { report, source }) => Ok((*report, Some(source))),
+            Err(error) => Err(error.into()),
+        }
     });
     runtime.shutdown_timeout(LEFT_RUNNING);
-    let report = done?;
+    let (report, unrecorded) = done?;
     write_report(&session.console, &report, proving.format)?;
+    if let Some(error) = unrecorded {
+        CliError::from(error).write(&session.console)?;
+        session
+            .console
+            .note("the report above is whole, but the run is not in the ledger");
+    }
     Ok(report)
 }
 
