@@ -226,7 +226,10 @@ impl<'a> Stop<'a> {
 
     fn explain(self, trace: &Trace<'_>) -> Cause {
         let before_banner = trace.stage < Stage::Banner;
-        if trace.proxied && before_banner && !matches!(self, Self::Always(_)) {
+        // Behind a proxy whatever stops the client before the banner is the proxy's doing.
+        let is_of_the_path =
+            !matches!(self, Self::Always(reason) if reason != Reason::BannerTimeout);
+        if trace.proxied && before_banner && is_of_the_path {
             return Cause::Breaks(Reason::ProxyFailed);
         }
         match self {
@@ -257,6 +260,11 @@ fn account_speaks(ending: &Ending<'_>) -> Option<Cause> {
         ("Your account has expired", Reason::AccountExpired),
         (
             "Password change required but no TTY available",
+            Reason::PasswordChangeRequired,
+        ),
+        // pam_unix, where a copy is all that is said.
+        (
+            "You are required to change your password immediately",
             Reason::PasswordChangeRequired,
         ),
         (

@@ -161,6 +161,14 @@ C 1 "$host:/etc/machine-id" "$f"
 good="$good $t/nine $f"
 }
 
+# The same over rsync: Nova copies with whatever remote_filesystem_transport says, in both directions.
+climb_pull_rsync() {
+f=$t/f$w
+: >|"$f"
+R 1 -r --sparse "$host:/etc/machine-id" "$f" --compress
+good="$good $t/nine $f"
+}
+
 # cold-push where nothing may be written there.
 climb_look() {
 if S 1 "$prepare"; then

@@ -90,6 +90,15 @@ impl Judge<'_> {
                 line.extend(words::scp(leg, self.settings));
                 line.extend([format!("{there}:/etc/machine-id"), "/tmp/".to_owned()]);
             }
+            1 if errand.climb == "climb_pull_rsync" => {
+                line.push("env".to_owned());
+                line.push(format!(
+                    "RSYNC_RSH={}",
+                    words::rsync_shell(leg, self.settings).join(" ")
+                ));
+                line.extend(["rsync", "-r", "--sparse"].map(str::to_owned));
+                line.extend([format!("{there}:/etc/machine-id"), "/tmp/".to_owned()]);
+            }
             2 if leg.transport != Transport::Rsync => {
                 line.extend(words::scp(leg, self.settings));
                 line.extend(["FILE".to_owned(), format!("{there}:{directory}/probe")]);

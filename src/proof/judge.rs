@@ -136,7 +136,7 @@ impl Judge<'_> {
             return Finding::new(None, Proven::Unknown(Why::ControlGarbage));
         };
         let finding = match errand.climb {
-            "climb_pull" => {
+            "climb_pull" | "climb_pull_rsync" => {
                 // There is no command but the copy itself.
                 let logged_in = first.trace.stage >= Stage::Authenticated;
                 self.copied_from(transcript, first, 1, logged_in.then_some(Step::Command))
@@ -317,19 +317,21 @@ impl Judge<'_> {
         }
         let mut finding = self.explained(copy, before);
         let noisy = first.is_some_and(|first| !first.stdout.trim().is_empty());
-        finding.outcome =
-            match finding.outcome {
-                Proven::Breaks(
-                    Reason::CopyFailed | Reason::CommandFailed | Reason::AccountNologin,
-                ) if noisy => Proven::Breaks(Reason::ShellNoisy),
-                Proven::Breaks(Reason::CommandFailed) => {
-                    Proven::Breaks(match write_failure(&copy.said) {
-                        Reason::CommandFailed => Reason::CopyFailed,
-                        told => told,
-                    })
-                }
-                other => other,
-            };
+        finding.outcome = match finding.outcome {
+            Proven::Breaks(Reason::CopyFailed | Reason::CommandFailed | Reason::AccountNologin)
+                if noisy =>
+            {
+                Proven::Breaks(Reason::ShellNoisy)
+            }
+            Proven::Breaks(Reason::CommandFailed) => {
+                Proven::Breaks(match write_failure(&copy.said) {
+                    // Commands may write there, as the step before has shown: it is the copy that may not.
+                    Reason::CommandFailed | Reason::InstancesPathNotWritable => Reason::CopyFailed,
+                    told => told,
+                })
+            }
+            other => other,
+        };
         finding.reached = below(copy.trace.stage.passed().max(before), finding.outcome);
         finding
     }

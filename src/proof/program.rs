@@ -166,7 +166,7 @@ impl Program {
         if errands().any(|(_, climb)| matches!(climb, "climb_push" | "climb_pull" | "climb_look")) {
             tools.push("scp");
         }
-        if errands().any(|(_, climb)| climb == "climb_rsync") {
+        if errands().any(|(_, climb)| matches!(climb, "climb_rsync" | "climb_pull_rsync")) {
             tools.push("rsync");
         }
         tools.join(" ")

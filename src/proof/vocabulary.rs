@@ -71,7 +71,12 @@ pub(super) fn errand(leg: &Leg, depth: Depth, write: bool) -> Errand {
             prepare: Some(PREPARE),
             after: Some((COLLECT, DISCARD)),
         },
-        // All that Nova does there is one copy.
+        // All that Nova does there is one copy (nova/virt/libvirt/utils.py `copy_image`).
+        (Lane::ColdPull, Transport::Rsync) => Errand {
+            climb: "climb_pull_rsync",
+            prepare: None,
+            after: None,
+        },
         (Lane::ColdPull, _) => Errand {
             climb: "climb_pull",
             prepare: None,

@@ -124,7 +124,7 @@ pub(super) fn host_key(trace: &Trace<'_>) -> Reason {
 }
 
 pub(super) fn denied(trace: &Trace<'_>, methods: &str) -> Cause {
-    if trace.partial {
+    if trace.partial || trace.says(" with partial success.") {
         return Cause::Breaks(Reason::MoreAuthenticationNeeded);
     }
     if !methods.split(',').any(|method| method == "publickey") {

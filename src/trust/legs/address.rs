@@ -103,6 +103,12 @@ pub(super) fn address(node: &Node, facts: Option<&NodeFacts>, dial: &Dial) -> Ad
     let nova = match facts {
         // For live moves too, whatever the inventory says of the service host: nova.conf may name another address.
         None => return Address::NotSurveyed,
+        // nova.conf is read in nova-compute's context: where that cannot be entered, nobody has looked.
+        Some(facts)
+            if !facts.nova.read && facts.clients.first().is_some_and(|it| it.failed.is_some()) =>
+        {
+            return Address::NotSurveyed;
+        }
         Some(facts) if !facts.nova.read => {
             return Address::Unstated;
         }

@@ -184,7 +184,7 @@ fn revoked_by_file(
         // ssh then refuses every host (`check_host_key` in sshconnect.c).
         Revocation::Unreadable => (
             "cannot be read, and RevokedHostKeys names it",
-            Predicted::Breaks(Reason::HostKeyRevoked),
+            Predicted::Breaks(Reason::RevokedHostKeysUnreadable),
         ),
         Revocation::Unknown => (
             "is what RevokedHostKeys names, and was not read",
