@@ -48,6 +48,22 @@ fn faults_are_told_by_their_reason_and_rung() {
             ClientConfigInvalid,
         ),
         (
+            "no messages",
+            ColdPush,
+            1,
+            "echo LogLevel QUIET >.ssh/config; chown nova: .ssh/config; rm .ssh/known_hosts; : >/etc/ssh/ssh_known_hosts".into(),
+            Some(Step::Connect),
+            HostKeyUnknown,
+        ),
+        (
+            "control socket",
+            ColdPush,
+            1,
+            "printf 'ControlMaster auto\\nControlPath /root/%%h\\n' >.ssh/config; chown nova: .ssh/config; chmod 700 /root".into(),
+            Some(Step::Resolve),
+            ControlMasterFailed,
+        ),
+        (
             "no ssh",
             ColdPush,
             1,

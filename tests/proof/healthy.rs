@@ -73,3 +73,29 @@ fn every_lane_transport_and_depth_works_on_healthy_nodes() {
     assert_eq!(mode.stdout, b"755\n");
     nothing_is_left(&lab, Duration::from_secs(15));
 }
+
+#[test]
+fn a_probe_leaves_the_clients_files_and_shared_connections_alone() {
+    let lab = Lab::builder().nodes(2).start().unwrap();
+    // A name with one key only is what UpdateHostKeys would add to.
+    sh(
+        &lab,
+        1,
+        "cd /var/lib/nova/.ssh; sed -i '/ecdsa/d; s/^[^ ]*,10/10/' known_hosts; printf 'ControlMaster auto\nControlPath ~/.ssh/cm-%%h\nControlPersist 60\n' >config; chown nova: config known_hosts",
+    );
+    let state = || {
+        let list =
+            "cd /var/lib/nova/.ssh; ls -la --time-style=full-iso . | tail -n +4; sha256sum *";
+        String::from_utf8(lab.node("node1").sh(list).unwrap().stdout).unwrap()
+    };
+    let before = state();
+    let legs = vec![leg(&lab, Lane::ColdPush, 1, 2)];
+    let proof = climb_with(&lab, &settings(), legs).remove(0);
+    assert_eq!(
+        (proof.reached, proof.outcome),
+        works(Step::Copy),
+        "{proof:#?}"
+    );
+    assert_eq!(state(), before);
+    nothing_is_left(&lab, Duration::from_secs(8));
+}
