@@ -68,6 +68,9 @@ pub struct Reader {
 /// Bytes that one leg may answer: a record below `PIPE_BUF`.
 const RECORD: usize = 4096;
 
+/// Bytes that a context which cannot be entered may say on stdout, a message of the day included.
+const WORDS: usize = 4096;
+
 impl Reader {
     pub(super) fn new(nonce: &Nonce, token: String, settings: Settings, legs: Vec<Leg>) -> Self {
         let limits = Limits {
@@ -241,6 +244,15 @@ impl Reader {
             };
             return (
                 Proven::Unknown(why),
+                came.err().map(|error| error.to_string()),
+            );
+        }
+        // A context that cannot be entered says so in a few words. Where there is no context to enter, or something
+        // else talks at length, it is the node that does not answer as it should: that says nothing about the legs.
+        let entered = self.legs.iter().all(|leg| leg.context.is_empty());
+        if entered || self.decoder.noise().len() > WORDS {
+            return (
+                Proven::Unknown(Why::ControlGarbage),
                 came.err().map(|error| error.to_string()),
             );
         }
