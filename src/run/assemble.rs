@@ -137,7 +137,7 @@ impl Outcome<'_> {
             lane: id.lane,
             predicted,
             proof: self.proofs.get(&id),
-            not_proven: self.not_proven(id),
+            not_proven: self.not_proven(id, predicted),
             inquiry: answer.map(|it| Inquiry {
                 reason: it.reason,
                 evidence: &it.evidence,
@@ -155,9 +155,13 @@ impl Outcome<'_> {
     }
 
     /// Why there is no proof of a leg.
-    fn not_proven(&self, id: LegId) -> Why {
+    fn not_proven(&self, id: LegId, predicted: Predicted) -> Why {
         if !self.request.prove || !self.rounds.contains(id) {
             return Why::PredictedOnly;
+        }
+        // Without a name to dial there was nothing to try.
+        if let (Predicted::Unknown(why), None) = (predicted, self.legs.leg(id)) {
+            return why;
         }
         if let Some(failure) = self.surveyed.failures.get(&id.client) {
             return failure.why;

@@ -522,7 +522,7 @@ fn junit_tells_failures_errors_and_skipped_apart() {
         <testsuite name="cold-pull" tests="1" skipped="0" errors="1" failures="0">
             <testcase name="cmp001 → cmp002" classname="clearway.cold-pull">
                 <error message="throttled: The far end dropped the connection before the banner, also when tried again: MaxStartups or PerSourcePenalties. That says nothing about trust." type="throttled">cmp002 dials cmp001 as cmp001.example.org
-    do: Try again in a few minutes, raise `MaxStartups` on {server}, or list the migration network in `PerSourcePenaltyExemptList`.</error>
+    do: Try again in a few minutes, raise `MaxStartups` on cmp001, or list the migration network in `PerSourcePenaltyExemptList`.</error>
             </testcase>
         </testsuite>
         <testsuite name="live" tests="1" skipped="1" errors="0" failures="0">
