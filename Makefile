@@ -6,7 +6,7 @@ N ?= 4
 # Seconds for each fuzz target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help demo test lint bench fuzz docs deny setup lab-base lab-up lab-down lab-verify clean
+.PHONY: help demo test test-fleet lint bench fuzz docs deny setup lab-base lab-up lab-down lab-verify clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -21,6 +21,10 @@ demo: setup lab-base ## Check a lab of real nodes with planted faults, and trace
 test: setup lint ## Everything: formatting, lints, units, real OpenSSH, the lab with every planted fault
 	@$(MAKE) --no-print-directory lab-base
 	$(CARGO) test --workspace --no-fail-fast
+
+test-fleet: setup ## The tests of whole fleets that take minutes: a mesh of 40, hostile nodes
+	@$(MAKE) --no-print-directory lab-base
+	$(CARGO) test --test fleet -- --ignored --test-threads 1
 
 lint: ## Formatting and lints
 	$(CARGO) fmt --all --check

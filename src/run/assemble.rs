@@ -159,12 +159,12 @@ impl Outcome<'_> {
         if !self.request.prove || !self.rounds.contains(id) {
             return Why::PredictedOnly;
         }
+        if let Some(failure) = self.surveyed.failures.get(&id.client) {
+            return failure.why;
+        }
         // Without a name to dial there was nothing to try.
         if let (Predicted::Unknown(why), None) = (predicted, self.legs.leg(id)) {
             return why;
-        }
-        if let Some(failure) = self.surveyed.failures.get(&id.client) {
-            return failure.why;
         }
         if let Some(&why) = self.unproven.get(&id.client) {
             return why;

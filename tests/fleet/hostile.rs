@@ -120,41 +120,49 @@ fn harms_only_what_it_climbs(hostility: &str) {
 }
 
 #[test]
+#[ignore = "minutes long: make test-fleet"]
 fn a_node_of_garbage_harms_only_its_own_rows() {
     harms_only_its_own_rows(GARBAGE);
 }
 
 #[test]
+#[ignore = "minutes long: make test-fleet"]
 fn a_node_that_sends_a_gigabyte_of_zeros_harms_only_its_own_rows() {
     harms_only_its_own_rows(FLOOD);
 }
 
 #[test]
+#[ignore = "minutes long: make test-fleet"]
 fn a_node_that_sends_a_gigabyte_of_lines_harms_only_its_own_rows() {
     harms_only_its_own_rows(FLOOD_OF_LINES);
 }
 
 #[test]
+#[ignore = "minutes long: make test-fleet"]
 fn a_node_that_sends_a_gigabyte_of_errors_harms_only_its_own_rows() {
     harms_only_its_own_rows(FLOOD_OF_ERRORS);
 }
 
 #[test]
+#[ignore = "minutes long: make test-fleet"]
 fn a_node_that_floods_when_it_climbs_harms_only_what_it_climbs() {
     harms_only_what_it_climbs(FLOOD);
 }
 
 #[test]
+#[ignore = "minutes long: make test-fleet"]
 fn a_silent_node_harms_only_its_own_rows() {
     harms_only_its_own_rows(SILENCE);
 }
 
 #[test]
+#[ignore = "minutes long: make test-fleet"]
 fn a_node_that_stops_in_the_middle_harms_only_its_own_rows() {
     harms_only_its_own_rows(TRUNCATED);
 }
 
 #[test]
+#[ignore = "minutes long: make test-fleet"]
 fn a_node_of_terminal_escapes_harms_only_its_own_rows_and_no_terminal() {
     harms_only_its_own_rows(ESCAPES);
     if LabSupport::skips_test() {
@@ -170,6 +178,7 @@ fn a_node_of_terminal_escapes_harms_only_its_own_rows_and_no_terminal() {
 }
 
 #[test]
+#[ignore = "minutes long: make test-fleet"]
 fn a_node_that_replays_what_another_once_answered_harms_only_its_own_rows() {
     if LabSupport::skips_test() {
         return;

@@ -7,6 +7,7 @@ use clearway_lab::{Lab, LabSupport};
 use crate::clearway::check;
 
 #[test]
+#[ignore = "minutes long: make test-fleet"]
 fn the_default_max_startups_costs_no_false_verdict_on_a_full_mesh_of_40_nodes() {
     if LabSupport::skips_test() {
         return;
