@@ -29,7 +29,7 @@ test-fleet: setup ## The tests of whole fleets that take minutes: a mesh of 40, 
 lint: ## Formatting and lints
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --lib --bins -- -D warnings
-	$(CARGO) clippy --workspace --all-targets -- -D warnings -A clippy::unwrap_used
+	$(CARGO) clippy --workspace --all-targets -- -D warnings -A clippy::unwrap_used -A clippy::print_stdout -A clippy::print_stderr
 
 bench: ## Measure against peers, in one run
 	@tools/setup bench
