@@ -11,6 +11,7 @@ pub mod ledger;
 pub mod openssh;
 pub mod proof;
 pub mod remote;
+pub mod repair;
 pub mod report;
 pub mod run;
 pub mod survey;

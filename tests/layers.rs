@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("proof", &["domain", "frame", "openssh"]),
     ("inquiry", &["domain", "frame", "openssh"]),
     ("trust", &["domain", "openssh", "survey"]),
+    ("repair", &["domain", "frame", "openssh", "survey", "trust"]),
     ("report", &["domain", "inventory", "trust"]),
     // 2: adapters. The only I/O.
     ("system", &["domain"]),
@@ -36,6 +37,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "proof",
             "inquiry",
             "trust",
+            "repair",
             "report",
             "system",
             "files",
@@ -50,6 +52,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain",
             "inventory",
             "trust",
+            "repair",
             "report",
             "system",
             "files",
@@ -70,6 +73,7 @@ const PURE: &[&str] = &[
     "proof",
     "inquiry",
     "trust",
+    "repair",
     "report",
 ];
 const IMPURE: &[&str] = &[

@@ -1,0 +1,10 @@
+//! What must change on which node so that broken legs work: a plan that leaves nothing to choose, and its review.
+//!
+//! Planning, linting and showing a plan are pure. What carries a plan out is `run::repair`.
+
+mod plan;
+
+pub use plan::{
+    Answers, Attributes, Bytes, Edit, FileState, KeyId, Left, NewKey, NodePlan, PLAN_SCHEMA, Piece,
+    Plan, Target, Text,
+};

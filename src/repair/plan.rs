@@ -1,0 +1,274 @@
+//! A plan of repair: every effect that it will have, fully determined.
+//!
+//! A plan is data. It can be written to a file, reviewed, and applied as it is: each edit names the state that it
+//! starts from, and a node that is not in that state any more refuses it. The only thing that a plan cannot hold is a
+//! public key that does not exist yet; it is named by the [`NewKey`] that will make it.
+
+use std::fmt;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::domain::Lane;
+
+/// Version of the JSON form of a plan. Raised when a field changes its meaning or goes away.
+pub const PLAN_SCHEMA: u32 = 1;
+
+/// Everything that one repair does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`PLAN_SCHEMA`] of the clearway that made it.
+    pub schema: u32,
+    /// The inventory that it was made for, as an absolute path.
+    pub inventory: String,
+    /// Keys that nodes make for themselves, before any file is edited.
+    pub keys: Vec<NewKey>,
+    /// What is edited, for each node with at least one edit, in inventory order.
+    pub nodes: Vec<NodePlan>,
+    /// What clearway does not repair by itself, and what a person can do about it.
+    pub left: Vec<Left>,
+}
+
+/// Names a [`NewKey`] within its plan.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyId(pub String);
+
+/// A key pair that is made on a node and whose private half stays there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewKey {
+    /// What edits call its public half.
+    pub id: KeyId,
+    /// Inventory name of the node that makes it.
+    pub node: String,
+    /// The private key file; nothing may be there. The public half goes beside it, as `ssh-keygen` does.
+    pub target: Target,
+    /// The account that owns it. The mode of the private key is always 0600.
+    pub owner: Attributes,
+    /// `ssh-keygen -t`, for example `ed25519`.
+    pub key_type: String,
+    /// `ssh-keygen -C`.
+    pub comment: String,
+    /// Why it is made.
+    pub answers: Vec<Answers>,
+}
+
+/// The edits of one node, in the order in which they are made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodePlan {
+    /// Inventory name.
+    pub node: String,
+    /// Its edits: at most one for a target, directories before what is in them.
+    pub edits: Vec<Edit>,
+}
+
+/// A place on a node.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Target {
+    /// Words that enter the context in which the path is meant; empty for the host itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub context: Vec<String>,
+    /// Absolute path there, without symbolic links.
+    pub path: String,
+}
+
+/// One change of one file or directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edit {
+    /// What is changed.
+    pub target: Target,
+    /// What must be there for the edit to be made.
+    pub before: FileState,
+    /// What is there afterwards.
+    pub after: FileState,
+    /// Why it is changed; never empty.
+    pub answers: Vec<Answers>,
+}
+
+/// What is at a place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "is")]
+pub enum FileState {
+    /// Nothing.
+    Absent,
+    /// A directory.
+    Directory {
+        /// Owner and mode.
+        #[serde(flatten)]
+        attributes: Attributes,
+    },
+    /// A regular file.
+    File {
+        /// Owner and mode.
+        #[serde(flatten)]
+        attributes: Attributes,
+        /// Its bytes.
+        text: Text,
+    },
+}
+
+/// Owner and mode of a file or directory. An SELinux label is not planned: the node gives a new file the label that
+/// its policy has for the path, and keeps that of an existing one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Attributes {
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Permission bits, `0o7777`.
+    pub mode: u32,
+}
+
+/// The bytes of a file, as pieces one after the other.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Text(pub Vec<Piece>);
+
+/// A piece of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Piece {
+    /// These bytes.
+    Bytes(Bytes),
+    /// The public half of a key that does not exist yet, as `type base64`.
+    PublicKey(KeyId),
+}
+
+/// Bytes that are text in JSON where they are UTF-8, else `{"base64": …}`.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct Bytes(pub Vec<u8>);
+
+/// What an edit is good for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Answers {
+    /// Code of the reason (`clearway reasons`).
+    pub reason: String,
+    /// The lane whose legs break for it.
+    pub lane: Lane,
+    /// Inventory name of the node on which ssh runs; `None` for every client of the server.
+    pub client: Option<String>,
+    /// Inventory name of the node that answers; `None` for every server of the client.
+    pub server: Option<String>,
+}
+
+/// Something broken that clearway does not repair by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// Code of the reason.
+    pub reason: String,
+    /// The legs that it breaks.
+    pub legs: Vec<Answers>,
+    /// Why clearway leaves it alone, in words.
+    pub why: String,
+    /// What a person can type.
+    pub remedy: String,
+}
+
+impl Text {
+    /// A text that is known already.
+    #[must_use]
+    pub fn known(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(vec![Piece::Bytes(Bytes(bytes.into()))])
+    }
+
+    /// The bytes, with the keys that were made filled in; `None` when one of them is missing.
+    pub fn bytes<'a>(
+        &'a self,
+        public_key: impl Fn(&'a KeyId) -> Option<&'a [u8]>,
+    ) -> Option<Vec<u8>> {
+        let mut all = Vec::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Bytes(bytes) => all.extend_from_slice(&bytes.0),
+                Piece::PublicKey(id) => all.extend_from_slice(public_key(id)?),
+            }
+        }
+        Some(all)
+    }
+}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bytes({})", self.0.escape_ascii())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Base64 {
+    base64: String,
+}
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use base64::Engine as _;
+        match std::str::from_utf8(&self.0) {
+            Ok(text) => serializer.serialize_str(text),
+            Err(_) => Base64 {
+                base64: base64::engine::general_purpose::STANDARD.encode(&self.0),
+            }
+            .serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use base64::Engine as _;
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Bytes;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string, or an object with `base64`")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Bytes, E> {
+                Ok(Bytes(text.as_bytes().to_vec()))
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Bytes, A::Error> {
+                let encoded =
+                    Base64::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
+                base64::engine::general_purpose::STANDARD
+                    .decode(encoded.base64)
+                    .map(Bytes)
+                    .map_err(A::Error::custom)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_survive_json_whatever_they_are() {
+        for bytes in [&b"plain\n"[..], b"", b"\xff\xfe\0", "ü\r\n".as_bytes()] {
+            let given = Bytes(bytes.to_vec());
+            let json = serde_json::to_string(&given).unwrap();
+            assert_eq!(
+                serde_json::from_str::<Bytes>(&json).unwrap(),
+                given,
+                "{json}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_text_waits_for_keys_that_are_not_made_yet() {
+        let id = KeyId("node1:nova".to_owned());
+        let text = Text(vec![
+            Piece::Bytes(Bytes(b"restrict ".to_vec())),
+            Piece::PublicKey(id.clone()),
+            Piece::Bytes(Bytes(b" clearway:node1\n".to_vec())),
+        ]);
+        assert_eq!(text.bytes(|_| None), None);
+        let made = text.bytes(|asked| (*asked == id).then_some(&b"ssh-ed25519 AAAA"[..]));
+        assert_eq!(
+            made.as_deref(),
+            Some(&b"restrict ssh-ed25519 AAAA clearway:node1\n"[..])
+        );
+    }
+}
