@@ -245,9 +245,7 @@ fn faults_are_told_by_their_reason_and_rung() {
             "no helper",
             Live,
             2,
-            format!(
-                "{LIBVIRT}; rm -f /usr/bin/nc /bin/nc /etc/alternatives/nc /usr/bin/virt-ssh-helper"
-            ),
+            "rm -f /usr/bin/nc /bin/nc /etc/alternatives/nc /usr/bin/virt-ssh-helper".into(),
             Some(Step::Login),
             LibvirtHelperMissing,
         ),
@@ -255,7 +253,7 @@ fn faults_are_told_by_their_reason_and_rung() {
             "no libvirtd",
             Live,
             2,
-            "true".into(),
+            "rm /run/libvirt/libvirt-sock".into(),
             Some(Step::Login),
             LibvirtSocketMissing,
         ),
@@ -263,7 +261,7 @@ fn faults_are_told_by_their_reason_and_rung() {
             "socket of root",
             Live,
             2,
-            format!("{LIBVIRT}; chgrp root /run/libvirt/libvirt-sock"),
+            "chgrp root /run/libvirt/libvirt-sock".into(),
             Some(Step::Login),
             LibvirtSocketDenied,
         ),

@@ -36,7 +36,6 @@ fn healthy_legs_work_in_every_lane_and_leave_nothing() {
 #[test]
 fn every_lane_transport_and_depth_works_on_healthy_nodes() {
     let lab = Lab::builder().nodes(2).start().unwrap();
-    sh(&lab, 2, LIBVIRT);
     let rsync = Leg {
         transport: Transport::Rsync,
         ..leg(&lab, Lane::ColdPush, 1, 2)

@@ -163,9 +163,6 @@ pub(crate) fn works(reached: Step) -> (Option<Step>, Proven) {
     (Some(reached), Proven::Works)
 }
 
-/// A socket where libvirt's daemon would have one; nobody needs to listen.
-pub(crate) const LIBVIRT: &str = "mkdir -p /run/libvirt && chgrp nova /run/libvirt && perl -MSocket -e 'socket(S,AF_UNIX,SOCK_STREAM,0); bind(S,sockaddr_un(\"/run/libvirt/libvirt-sock\")) or die' && chown root:nova /run/libvirt/libvirt-sock && chmod 660 /run/libvirt/libvirt-sock";
-
 pub(crate) fn sh(lab: &Lab, node: usize, line: &str) {
     let output = lab.node(&format!("node{node}")).sh(line).unwrap();
     assert!(output.status.success(), "{line}: {output:?}");
