@@ -187,6 +187,8 @@ pub enum Reason {
     PublickeyDisabledServer,
     /// The key is accepted, but the far end asks for a second factor (AuthenticationMethods).
     MoreAuthenticationNeeded,
+    /// The client offers so many keys that the far end ends the login (MaxAuthTries) before it comes to the right one.
+    TooManyKeys,
     /// The far end refuses the login, and neither its files nor its log say why.
     LoginRefused,
     /// The login works, but the account's shell runs no commands (nologin, false).
@@ -294,6 +296,7 @@ impl Reason {
         Self::PamRefused,
         Self::PublickeyDisabledServer,
         Self::MoreAuthenticationNeeded,
+        Self::TooManyKeys,
         Self::LoginRefused,
         Self::AccountNologin,
         Self::SessionRefused,
@@ -383,6 +386,7 @@ impl Reason {
             Self::PamRefused => "pam-refused",
             Self::PublickeyDisabledServer => "publickey-disabled-server",
             Self::MoreAuthenticationNeeded => "more-authentication-needed",
+            Self::TooManyKeys => "too-many-keys",
             Self::LoginRefused => "login-refused",
             Self::AccountNologin => "account-nologin",
             Self::SessionRefused => "session-refused",
@@ -473,6 +477,7 @@ impl Reason {
             | Self::PamRefused
             | Self::PublickeyDisabledServer
             | Self::MoreAuthenticationNeeded
+            | Self::TooManyKeys
             | Self::LoginRefused => Step::Login,
             Self::AccountNologin
             | Self::SessionRefused
@@ -664,6 +669,9 @@ impl Reason {
             }
             Self::MoreAuthenticationNeeded => {
                 "The key is accepted, but the far end asks for a second factor (AuthenticationMethods)."
+            }
+            Self::TooManyKeys => {
+                "The client offers so many keys that the far end ends the login (MaxAuthTries) before it comes to the right one."
             }
             Self::LoginRefused => {
                 "The far end refuses the login, and neither its files nor its log say why."
@@ -898,6 +906,9 @@ impl Reason {
             }
             Self::MoreAuthenticationNeeded => {
                 "Exempt {server_user} from it in a `Match` block on {server}."
+            }
+            Self::TooManyKeys => {
+                "Name the right key in the ssh config of {client_user} on {client} (`IdentityFile`, `IdentitiesOnly yes`), take keys that nobody uses out of its .ssh, or raise `MaxAuthTries` on {server}."
             }
             Self::LoginRefused => {
                 "Set `LogLevel VERBOSE` in the sshd configuration of {server}, reload, run `clearway trace {source} {destination}` again, and read its log."

@@ -230,7 +230,11 @@ impl Candidate {
         if !clients.all(|it| question.client.contains(&it)) {
             return None;
         }
-        let is_account = |user: &str| each().any(|line| line.names(user));
+        // A client that was refused before it named an account may be any.
+        let is_account = |user: &str| {
+            each().any(|line| line.names(user))
+                || (by_address && !each().any(LogLine::names_somebody))
+        };
         if !question.user.map_or(by_address, is_account) || !(by_address || question.key_taken) {
             return None;
         }

@@ -83,6 +83,13 @@ impl<'a> LogLine<'a> {
         before.rsplit(' ').next()?.parse().ok()
     }
 
+    /// Whether the line speaks of an account.
+    pub(super) fn names_somebody(&self) -> bool {
+        let mut words = self.text.split(' ');
+        let is_followed = |word| matches!(word, "user" | "User" | "for");
+        words.any(is_followed) && words.next().is_some()
+    }
+
     /// Whether the line speaks of this account.
     pub(super) fn names(&self, user: &str) -> bool {
         self.text

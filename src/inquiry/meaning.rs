@@ -32,6 +32,11 @@ const TEXTS: &[(Where, &str, Meaning)] = &[
     ),
     (
         Start,
+        "maximum authentication attempts exceeded for ",
+        Says(Reason::TooManyKeys),
+    ),
+    (
+        Start,
         "Failed publickey for ",
         Suggests(Reason::KeyNotAuthorized),
     ),

@@ -339,6 +339,30 @@ fn what_pam_refuses_is_found_by_the_account_once_the_key_was_taken() {
 }
 
 #[test]
+fn what_is_refused_before_any_account_is_named_answers_whoever_asks() {
+    let line = "Unable to negotiate with 10.77.0.2 port 41234: no matching cipher found. Their offer: 3des-cbc [preauth]";
+    let text = connection(7, line);
+    assert_eq!(
+        ask(&text, Some("nova")).reason,
+        Some(Reason::NoCommonAlgorithm)
+    );
+    let other = connection(
+        7,
+        "Failed publickey for root from 10.77.0.2 port 41234 ssh2: x",
+    );
+    assert_eq!(ask(&other, Some("nova")).reason, None);
+}
+
+#[test]
+fn of_keys_that_come_one_after_the_other_the_end_counts_more_than_each() {
+    let text = connection(
+        7,
+        "Failed publickey for nova from 10.77.0.2 port 41234 ssh2: ECDSA SHA256:x\nerror: maximum authentication attempts exceeded for nova from 10.77.0.2 port 41234 ssh2 [preauth]",
+    );
+    assert_eq!(ask(&text, Some("nova")).reason, Some(Reason::TooManyKeys));
+}
+
+#[test]
 fn throttling_is_not_a_reason_and_its_absence_is_one() {
     let dropped = Proven::Unknown(Why::Throttled);
     for line in [

@@ -75,7 +75,7 @@ pub async fn check(request: Request, around: Surroundings) -> Result<Report, Run
                 &request,
                 &around,
                 &surveyed,
-                &legs,
+                &prediction,
                 &mut proofs,
                 &since,
                 &journal,

@@ -15,7 +15,7 @@ use crate::frame::Nonce;
 use crate::inquiry::{Question, ServerLog, is_worth_asking, key_was_taken, script};
 use crate::remote::Limits;
 use crate::system::{self, Stopwatch};
-use crate::trust::legs::Legs;
+use crate::trust::Prediction;
 
 /// The end of a log is read, not all of it: this is plenty.
 const LIMITS: Limits = Limits {
@@ -31,7 +31,7 @@ pub(super) async fn inquire(
     request: &Request,
     around: &Surroundings,
     surveyed: &Surveyed,
-    legs: &Legs,
+    prediction: &Prediction<'_>,
     proofs: &mut HashMap<LegId, Proof>,
     since: &Stopwatch,
     journal: &Journal,
@@ -80,12 +80,11 @@ pub(super) async fn inquire(
                 .iter()
                 .flat_map(|facts| facts.addresses.iter().copied())
                 .collect();
-            let leg = legs.leg(id);
             let said = log.explain(
                 name,
                 &Question {
                     client: &client,
-                    user: leg.as_ref().and_then(|leg| leg.user.as_deref()),
+                    user: prediction.login_user(id),
                     key_taken: key_was_taken(proof),
                     window,
                 },

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use clearway::domain::{Reason, Step};
 use clearway::report::{LegReport, Report};
-use clearway_lab::{ExpectedLeg, Fault, Verdict};
+use clearway_lab::{ExpectedLeg, Fault, Lane, Verdict};
 
 type Key = (String, String, String);
 
 /// Everything in which the report is not what the faults' files say; empty when all is as it must be.
-pub(crate) fn differences(faults: &[&Fault], report: &Report) -> Vec<String> {
+///
+/// Of two faults on one leg the one on the lower rung counts, on the same rung the one that is given first; in the
+/// lanes `turned` it is the one given last.
+pub(crate) fn differences(faults: &[&Fault], turned: &[Lane], report: &Report) -> Vec<String> {
     let names: Vec<&str> = report.nodes.iter().map(|node| node.name.as_str()).collect();
     let mut expected: BTreeMap<Key, ExpectedLeg> = BTreeMap::new();
     for fault in faults {
@@ -19,11 +22,10 @@ pub(crate) fn differences(faults: &[&Fault], report: &Report) -> Vec<String> {
                 leg.from.clone(),
                 leg.to.clone(),
             );
-            // Of two faults on one leg, the one met first on the ladder counts.
-            let earlier = expected
-                .get(&key)
-                .is_none_or(|known| step_of(&leg) < step_of(known));
-            if earlier {
+            let counts = expected.get(&key).is_none_or(|known| {
+                turned.contains(&leg.lane) || known.either || (!leg.either && leg.step < known.step)
+            });
+            if counts {
                 expected.insert(key, leg);
             }
         }
@@ -53,10 +55,6 @@ pub(crate) fn differences(faults: &[&Fault], report: &Report) -> Vec<String> {
         }
     }
     wrong
-}
-
-fn step_of(leg: &ExpectedLeg) -> Option<clearway_lab::Step> {
-    leg.step
 }
 
 fn compare(wanted: &ExpectedLeg, leg: &LegReport) -> Option<String> {

@@ -90,10 +90,12 @@ impl Door<'_> {
         None
     }
 
-    /// What the session would end with, once the login succeeded.
+    /// What the session would end with, once the login succeeded. `by_shell` tells whether the account's shell runs what
+    /// is asked for; sshd's own sftp server does without one (`do_child` of session.c).
     pub(super) fn session(
         &self,
         login: &LoginAccount,
+        by_shell: bool,
         notes: &mut impl Notes,
     ) -> Option<Predicted> {
         let account = login.account.as_ref()?;
@@ -108,7 +110,7 @@ impl Door<'_> {
         }
         let shell = shell(account);
         let program = shell.rsplit('/').next().unwrap_or(shell);
-        if matches!(program, "nologin" | "false" | "true") {
+        if by_shell && matches!(program, "nologin" | "false" | "true") {
             notes.add(|| {
                 fact(
                     self.node,

@@ -20,6 +20,7 @@ use super::notes::Notes;
 use super::offers::{Offered, Ring};
 use super::path::fact;
 use super::policy::{MoreThanKey, Policy, RootLogin};
+use super::tail;
 
 /// One client at one door.
 pub(super) struct Attempt<'a> {
@@ -202,7 +203,7 @@ impl Attempt<'_> {
                         let text =
                             format!("MaxAuthTries {} comes before {path}", self.policy.tries);
                         notes.add(|| fact(self.server, text));
-                        return Err(Predicted::Breaks(Reason::LoginRefused));
+                        return Err(Predicted::Breaks(Reason::TooManyKeys));
                     }
                     notes.add(|| {
                         key_evidence(KeySeen::Offered, self.client, key, Some(path.to_owned()))
@@ -348,9 +349,12 @@ impl Attempt<'_> {
             notes.add(|| fact(self.server, format!("AuthenticationMethods {methods}")));
             return Predicted::Breaks(Reason::MoreAuthenticationNeeded);
         }
-        if let Some(predicted) = door
-            .behind_the_key(login, notes)
-            .or_else(|| door.session(login, notes))
+        if let Some(predicted) = door.behind_the_key(login, notes) {
+            return predicted;
+        }
+        let only_sftp = self.sends == Sends::Sftp;
+        if only_sftp
+            && let Some(predicted) = tail::without_subsystem(self.server, self.policy, notes)
         {
             return predicted;
         }
@@ -359,6 +363,12 @@ impl Attempt<'_> {
             .force_command
             .clone()
             .or(options.command.as_ref().map(text));
+        // A forced command takes the place of the subsystem's.
+        let runs = forced.as_deref().or(self.policy.sftp.as_deref());
+        let by_shell = !(only_sftp && runs.is_some_and(tail::is_internal_sftp));
+        if let Some(predicted) = door.session(login, by_shell, notes) {
+            return predicted;
+        }
         let Some(command) = forced else {
             return Predicted::Works;
         };

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
-use crate::domain::{Lane, LegId, NodeId, Predicted, Reason, Why};
+use crate::domain::{Lane, LegId, NodeId, Predicted, Step, Why};
 use crate::openssh::authorized_keys::{AuthorizedKeys, AuthorizedKeysIndex};
 use crate::openssh::config::{Difference, ServerConfig, ServerQuery};
 use crate::openssh::key::KeyInterner;
@@ -39,6 +39,8 @@ pub(super) struct Logins<'a> {
     doors: Vec<OneDoor<'a>>,
     /// For each door and each offer what becomes of it, or zero. Any thread may work one out; all find the same.
     cells: Vec<AtomicU8>,
+    /// The same for those who send no commands, where that makes a difference.
+    sftp_cells: OnceLock<Vec<AtomicU8>>,
 }
 
 /// One of the servers that are alike.
@@ -101,15 +103,14 @@ impl<'a> Logins<'a> {
             }
             classes.push(Some(class));
         }
-        let cells = (0..doors.len() * offers.len())
-            .map(|_| AtomicU8::new(0))
-            .collect();
+        let cells = empty_cells(doors.len() * offers.len());
         Self {
             offers,
             library,
             classes,
             doors,
             cells,
+            sftp_cells: OnceLock::new(),
         }
     }
 
@@ -130,26 +131,35 @@ impl<'a> Logins<'a> {
         };
         let ring = &self.offers.rings[visit.ring as usize];
         let (offer, source) = self.offers.offer(ring, visit.id.lane, visit.id.server);
-        let cell = &self.cells[class as usize * self.offers.len() + offer as usize];
-        let known = Code(cell.load(Ordering::Relaxed)).read();
-        let predicted = known.unwrap_or_else(|| {
-            let door = &self.doors[class as usize];
-            let usual = Visit {
-                sends: Sends::Commands,
-                ..visit
-            };
-            let predicted = self.judge(door, ring, usual, source, ("", ""), &mut Silent);
-            cell.store(Code::of(predicted).0, Ordering::Relaxed);
-            predicted
-        });
-        // Cells hold what becomes of commands. The few doors that care are asked again by who sends none.
-        if predicted == Predicted::Breaks(Reason::ForcedCommandDenied)
-            && visit.sends != Sends::Commands
-        {
-            let door = &self.doors[class as usize];
-            return self.judge(door, ring, visit, source, ("", ""), &mut Silent);
+        let place = class as usize * self.offers.len() + offer as usize;
+        let door = &self.doors[class as usize];
+        let worked_out = |cell: &AtomicU8, sends| {
+            Code(cell.load(Ordering::Relaxed))
+                .read()
+                .unwrap_or_else(|| {
+                    let visit = Visit { sends, ..visit };
+                    let predicted = self.judge(door, ring, visit, source, ("", ""), &mut Silent);
+                    cell.store(Code::of(predicted).0, Ordering::Relaxed);
+                    predicted
+                })
+        };
+        let predicted = worked_out(&self.cells[place], Sends::Commands);
+        if visit.sends == Sends::Commands || !self.cares_what_is_sent(visit.id.server, predicted) {
+            return predicted;
         }
-        predicted
+        let cells = self
+            .sftp_cells
+            .get_or_init(|| empty_cells(self.cells.len()));
+        worked_out(&cells[place], visit.sends)
+    }
+
+    /// Whether somebody who sends no commands may fare otherwise than one who does.
+    fn cares_what_is_sent(&self, server: NodeId, predicted: Predicted) -> bool {
+        match predicted {
+            Predicted::Works | Predicted::NotNeeded(_) => false,
+            Predicted::Breaks(reason) => reason.step() > Step::Login,
+            Predicted::Unknown(_) => self.policy(server).is_some_and(|it| it.sftp.is_none()),
+        }
     }
 
     pub(super) fn explain(
@@ -283,6 +293,10 @@ const NEUTRAL: ServerQuery<'_> = ServerQuery {
     local_address: None,
     local_port: None,
 };
+
+fn empty_cells(count: usize) -> Vec<AtomicU8> {
+    (0..count).map(|_| AtomicU8::new(0)).collect()
+}
 
 /// How a lane's copies and commands reach the far end's forced command.
 pub(super) fn sends(lane: Lane, sftp: bool) -> Sends {

@@ -327,6 +327,19 @@ impl<'a> Prediction<'a> {
         }
     }
 
+    /// The account that a leg logs in to; `None` when its client's configuration is not known.
+    #[must_use]
+    pub fn login_user(&self, id: LegId) -> Option<&str> {
+        let Side::Dials(dialling) = &self.sides[id.lane as usize][id.client.index()] else {
+            return None;
+        };
+        let login = match &dialling.plan {
+            Plan::Same(dialled) => dialled.login,
+            Plan::ByServer(rows) => rows.get(id.server.index())?.as_ref()?.1.login,
+        };
+        Some(&self.configurations.logins.get(login).user)
+    }
+
     /// How many kinds of paths and of doors there are: all clients, and all servers, of one kind were judged once.
     #[must_use]
     pub fn classes(&self) -> (usize, usize) {

@@ -34,8 +34,10 @@ impl Files {
                     None
                 }
                 Some(FileState::Absent) => None,
+                // The survey looks with the client's own account, so ssh meets the same directory that it cannot
+                // search, whether there is a file behind it or not.
                 Some(FileState::Unreadable(_)) => {
-                    files.unseen.push(path.clone());
+                    files.unreadable.push(path.clone());
                     None
                 }
                 // ssh reads nothing from a directory or /dev/null, and says nothing.

@@ -96,13 +96,12 @@ pub(super) fn judge(
 }
 
 fn sftp(server: &str, facts: &NodeFacts, policy: &Policy, notes: &mut impl Notes) -> Predicted {
-    let Some(command) = &policy.sftp else {
-        notes.add(|| fact(server, "its sshd has no `Subsystem sftp`".to_owned()));
-        return Predicted::Breaks(Reason::SftpMissing);
-    };
-    let program = command.split_ascii_whitespace().next().unwrap_or_default();
+    if let Some(predicted) = without_subsystem(server, policy, notes) {
+        return predicted;
+    }
+    let is_internal = policy.sftp.as_deref().is_some_and(is_internal_sftp);
     match &facts.server.sftp_server {
-        Some(file) if program != "internal-sftp" && file.state == FileState::Absent => {
+        Some(file) if !is_internal && file.state == FileState::Absent => {
             notes.add(|| Evidence::FileLine {
                 node: server.to_owned(),
                 path: file.path.clone(),
@@ -113,6 +112,25 @@ fn sftp(server: &str, facts: &NodeFacts, policy: &Policy, notes: &mut impl Notes
         }
         _ => Predicted::Works,
     }
+}
+
+/// What sshd says to a request for a subsystem that it does not have, before it starts anything for the account
+/// (`session_subsystem_req` of session.c).
+pub(super) fn without_subsystem(
+    server: &str,
+    policy: &Policy,
+    notes: &mut impl Notes,
+) -> Option<Predicted> {
+    if policy.sftp.is_some() {
+        return None;
+    }
+    notes.add(|| fact(server, "its sshd has no `Subsystem sftp`".to_owned()));
+    Some(Predicted::Breaks(Reason::SftpMissing))
+}
+
+/// Whether a command is the sftp server inside of sshd, which needs no program and no shell.
+pub(super) fn is_internal_sftp(command: &str) -> bool {
+    command.split_ascii_whitespace().next() == Some("internal-sftp")
 }
 
 fn directory(

@@ -38,13 +38,26 @@ pub(super) fn explains(cause: Reason, symptom: Reason) -> bool {
             symptom,
             R::CommandFailed | R::WrongMachine | R::CopyFailed | R::ShellNoisy
         ),
+        // What the log says of the keys that come before the right one is true, and not the point.
+        R::TooManyKeys => {
+            symptom == R::LoginRefused || symptom == R::KeyNotAuthorized || is_of_one_key(symptom)
+        }
         R::SftpMissing | R::CopyToolMissing => symptom == R::CopyFailed,
         _ => match cause.step() {
-            Step::Login => symptom == R::LoginRefused,
+            Step::Login => matches!(symptom, R::LoginRefused | R::TooManyKeys),
             Step::Command => matches!(symptom, R::CommandFailed | R::CopyFailed),
             _ => false,
         },
     }
+}
+
+/// Whether it is about one key and the line that lists it.
+fn is_of_one_key(reason: Reason) -> bool {
+    use Reason as R;
+    matches!(
+        reason,
+        R::KeyFromMismatch | R::KeyExpired | R::KeyRevoked | R::KeyOptionInvalid
+    )
 }
 
 /// Whether the surveyed files would have shown this, so that it is a contradiction when they did not.

@@ -76,8 +76,8 @@ fn files_alone_never_verify() {
 fn proof_decides_and_a_contradiction_is_told() {
     use Reason::{
         AccountExpired, AccountNologin, CommandFailed, ConnectionTimedOut, HostKeyChanged,
-        HostKeyTypeGap, HostKeyUnknown, InstancesPathMissing, KeyNotAuthorized,
-        NameResolvesElsewhere, PamRefused, WrongMachine,
+        HostKeyTypeGap, HostKeyUnknown, InstancesPathMissing, KeyFromMismatch, KeyNotAuthorized,
+        NameResolvesElsewhere, PamRefused, TooManyKeys, WrongMachine,
     };
     let works = Predicted::Works;
     let breaks = Predicted::Breaks;
@@ -105,6 +105,14 @@ fn proof_decides_and_a_contradiction_is_told() {
         ),
         (breaks(AccountExpired), PamRefused, AccountExpired, None),
         (breaks(AccountNologin), CommandFailed, AccountNologin, None),
+        (breaks(TooManyKeys), KeyNotAuthorized, TooManyKeys, None),
+        (breaks(TooManyKeys), KeyFromMismatch, TooManyKeys, None),
+        (
+            breaks(KeyNotAuthorized),
+            TooManyKeys,
+            KeyNotAuthorized,
+            None,
+        ),
         (
             breaks(InstancesPathMissing),
             CommandFailed,

@@ -200,7 +200,7 @@ fn allow_and_deny_lists() {
             Some(Reason::MoreAuthenticationNeeded),
         ),
         ("permitrootlogin no", None),
-        ("maxauthtries 0", Some(Reason::LoginRefused)),
+        ("maxauthtries 0", Some(Reason::TooManyKeys)),
     ] {
         let lab = Lab::new().sshd(lines);
         match expected {
@@ -382,6 +382,26 @@ fn novas_directory_and_the_programs_that_copy() {
         })
     };
     without_sftp().breaks(Reason::SftpMissing);
+    // A pull asks for nothing but the subsystem, so there the shell comes after it, and sshd's own one needs none.
+    let nologin = |server: &mut crate::survey::ServerFacts| {
+        let account = server.accounts[0].account.as_mut();
+        account.expect("one").shell = "/usr/sbin/nologin".into();
+    };
+    let pull = |lab: Lab| predict(&lab.0, &[PULL]);
+    let breaks = |reason| [Predicted::Breaks(reason)];
+    let shell_less = without_sftp().server(nologin);
+    assert_eq!(pull(shell_less), breaks(Reason::SftpMissing));
+    assert_eq!(
+        pull(Lab::new().server(nologin)),
+        breaks(Reason::AccountNologin)
+    );
+    let internal = || {
+        without_sftp()
+            .sshd("subsystem sftp internal-sftp -l INFO")
+            .server(nologin)
+    };
+    assert_eq!(pull(internal()), [Predicted::Works]);
+    internal().breaks(Reason::AccountNologin);
     let old = |lab: Lab| lab.client(|client| client.ssh_version = Some("OpenSSH_8.4p1".into()));
     old(without_sftp()).works();
     old(Lab::new().server(|server| server.programs = vec!["nc".into()]))

@@ -161,6 +161,8 @@ fn known_hosts_files_may_be_unreadable_absent_or_unseen() {
     state(FileState::Absent).breaks(Reason::HostKeyUnknown);
     state(present(FileKind::File, false, Some(content("x")))).breaks(Reason::KnownHostsUnreadable);
     state(present(FileKind::Directory, true, None)).breaks(Reason::HostKeyUnknown);
+    // Behind a directory that the account cannot search.
+    state(FileState::Unreadable("hidden".into())).breaks(Reason::KnownHostsUnreadable);
     // Too large for the survey.
     state(present(FileKind::File, true, None)).unknown();
     Lab::new()
