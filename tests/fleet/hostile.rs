@@ -197,3 +197,29 @@ fn a_node_that_replays_what_another_once_answered_harms_only_its_own_rows() {
     replace_sudo(&lab, "node3", &format!("{STARTS}cat /tmp/answer"));
     only_node3_is_lost(&lab);
 }
+
+#[test]
+#[ignore = "minutes long: make test-fleet"]
+fn a_node_that_hands_the_survey_on_to_another_harms_only_its_own_rows() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(3).start().unwrap();
+    let key = lab
+        .node("node3")
+        .sh("set -e; cd /home/deploy; mkdir -p .ssh; ssh-keygen -q -t ed25519 -N '' -f .ssh/relay; chown -R deploy: .ssh; cat .ssh/relay.pub")
+        .unwrap();
+    let key = String::from_utf8(key.stdout).unwrap();
+    let grant = format!("echo '{}' >>/home/deploy/.ssh/authorized_keys", key.trim());
+    assert!(lab.node("node1").sh(&grant).unwrap().status.success());
+    let relay = r#"exec ssh -q -i /home/deploy/.ssh/relay -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null deploy@node1 "sudo -n /bin/sh -c 'echo clearway-program-starts >&2; eval \"\$(cat)\"'""#;
+    replace_sudo(&lab, "node3", relay);
+    only_node3_is_lost(&lab);
+    let (_, report) = checked(&lab);
+    let why = |name: &str| {
+        let node = report.nodes.iter().find(|node| node.name == name);
+        node.unwrap().why.clone()
+    };
+    assert_eq!(why("node3").as_deref(), Some("control-misled"));
+    assert_eq!(why("node1"), None);
+}
