@@ -66,7 +66,7 @@ const COMBINATIONS: &[Combination] = &[
     both("key-not-authorized", "identity-passphrase"),
     both("key-not-authorized", "account-expired"),
     both("account-not-in-allow-users", "identity-passphrase"),
-    both("identity-unreadable", "key-not-authorized"),
+    both("key-not-authorized", "identity-unreadable"),
     both("account-nologin", "disk-full"),
 ];
 
