@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::journal::Journal;
 use super::request::{Request, Surroundings};
@@ -12,8 +13,10 @@ use crate::survey::{ContentPool, NodeFacts, SurveyRequest, parse};
 use crate::system;
 use crate::trust::identity::{Misled, VerifiedKeys, misled};
 
-/// How many names a progress line may carry.
-const NAMED: usize = 3;
+/// How many names a progress line is given: one more than it shows, so that it can say that there are more.
+pub(super) const NAMED: usize = 4;
+/// After how long without news it is told once more who is waited for.
+pub(super) const STILL: Duration = Duration::from_secs(10);
 
 /// Why a node has no facts.
 #[derive(Debug, Clone)]
@@ -62,6 +65,7 @@ pub(super) async fn survey(
     let limits = Limits {
         deadline: request.survey_timeout,
         idle: request.survey_timeout,
+        first: request.survey_timeout,
         ..Limits::default()
     };
     let pool = ContentPool::new();
@@ -97,6 +101,7 @@ pub(super) async fn survey(
         journal.progress(Phase::Survey, total - waiting.len(), total, named);
         let next = tokio::select! {
             next = completions.next() => next,
+            () = tokio::time::sleep(STILL) => continue,
             () = around.cancel.cancelled() => {
                 // What runs is given up too: nothing was changed on any node by asking.
                 break;

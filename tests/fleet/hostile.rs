@@ -97,9 +97,9 @@ fn only_node3_is_lost(lab: &Lab) {
 }
 
 /// The same for what is hostile only when it is asked to climb: what others found out about node3 stays.
-fn harms_only_what_it_climbs(hostility: &str) {
+fn harms_only_what_it_climbs(hostility: &str) -> Option<Ended> {
     if LabSupport::skips_test() {
-        return;
+        return None;
     }
     let lab = lab_with(&format!("{AFTER_SURVEY}{STARTS}{hostility}"));
     let (ended, report) = checked(&lab);
@@ -117,6 +117,7 @@ fn harms_only_what_it_climbs(hostility: &str) {
         assert_eq!(leg.verdict, wanted, "{}", show(leg));
     }
     assert_eq!(ended.status.code(), Some(3));
+    Some(ended)
 }
 
 #[test]
@@ -153,6 +154,23 @@ fn a_node_that_floods_when_it_climbs_harms_only_what_it_climbs() {
 #[ignore = "minutes long: make test-fleet"]
 fn a_silent_node_harms_only_its_own_rows() {
     harms_only_its_own_rows(SILENCE);
+}
+
+/// It is waited for once, not once for each of its contexts, and that is told.
+#[test]
+#[ignore = "minutes long: make test-fleet"]
+fn a_node_that_is_silent_when_it_climbs_harms_only_what_it_climbs_and_is_named() {
+    let Some(ended) = harms_only_what_it_climbs(SILENCE) else {
+        return;
+    };
+    // Of the first context a connection's deadline and a little, of the second only the little.
+    assert!(ended.took < Duration::from_secs(75), "{:?}", ended.took);
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(
+        said.lines()
+            .any(|line| line.starts_with("proving ") && line.ends_with(" · waiting for node3")),
+        "{said}"
+    );
 }
 
 #[test]
