@@ -208,6 +208,7 @@ impl Reader {
                     outcome,
                     evidence: evidence.collect(),
                     millis: 0,
+                    address: None,
                 };
                 (leg.id, proof)
             })

@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::find::{file, on};
-use super::fleet::Seen;
+use super::fleet::{Seen, setting};
 use crate::domain::{Evidence, Finding, FindingCode, NodeId};
 use crate::openssh::known_hosts::{Hosts, KnownHosts, Line, Marker};
-use crate::survey::FileState;
+use crate::survey::{ClientFacts, FileState};
 
 /// Findings of one kind from one file are listed up to here; a last one counts the rest.
 const MOST_PER_FILE: usize = 5;
@@ -25,6 +25,7 @@ pub(super) fn find(seen: &Seen<'_>, found: &mut Vec<Finding>) {
             if seen.lanes_of(*id, client).is_empty() {
                 continue;
             }
+            rewritten(name, client, found);
             for fact in &client.known_hosts {
                 if let FileState::Present { meta, .. } = &fact.state
                     && meta.symlink
@@ -63,6 +64,42 @@ pub(super) fn find(seen: &Seen<'_>, found: &mut Vec<Finding>) {
         let same = a.code == b.code && a.nodes == b.nodes && a.detail == b.detail;
         same && matches!(a.evidence.first(), Some(Evidence::FileLine { .. }))
     });
+}
+
+/// The first of the account's files that ssh would add the far end's other keys to: the setting is on, which is the
+/// default, and a line is for one name alone (`client_input_hostkeys` of clientloop.c leaves files alone in which the
+/// host is found in a list, by a pattern or as an authority).
+fn rewritten(node: &str, client: &ClientFacts, found: &mut Vec<Finding>) {
+    if !matches!(
+        setting(&client.base_config, "updatehostkeys"),
+        Some("true" | "yes")
+    ) {
+        return;
+    }
+    let own = setting(&client.base_config, "userknownhostsfile").unwrap_or_default();
+    for path in own.split_ascii_whitespace() {
+        let fact = client.known_hosts.iter().find(|it| it.path == path);
+        let Some(content) = fact.and_then(|fact| fact.content()) else {
+            continue;
+        };
+        let document = KnownHosts::parse(&*content.bytes);
+        let is_simple = |hosts: &Hosts| match hosts {
+            Hosts::Hashed(_) => true,
+            Hosts::List(list) => !list.iter().any(|byte| b"*?!,".contains(byte)),
+        };
+        let line = document
+            .entries()
+            .find(|(_, entry)| entry.marker == Marker::None && is_simple(&entry.hosts));
+        if let Some((line, _)) = line {
+            found.push(on(
+                node,
+                FindingCode::UpdateHostKeys,
+                format!("ssh may rewrite {path}"),
+                vec![file(node, path, Some(line), "for one name alone")],
+            ));
+            return;
+        }
+    }
 }
 
 fn read(seen: &Seen<'_>, bytes: &[u8]) -> Vec<Remark> {
