@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clearway_lab::{Lab, LabSupport};
+use clearway_lab::LabSupport;
 
 use crate::clearway::{check, quiet_lab};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use clearway_lab::{Lab, LabSupport, Node};
+use clearway_lab::{LabSupport, Node};
 
 use crate::clearway::{check, quiet_lab};
 
