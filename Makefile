@@ -22,9 +22,9 @@ test: setup lint ## Everything: formatting, lints, units, real OpenSSH, the lab 
 	@$(MAKE) --no-print-directory lab-base
 	$(CARGO) test --workspace --no-fail-fast
 
-test-fleet: setup ## The tests of whole fleets that take minutes: a mesh of 40, hostile nodes
+test-fleet: setup ## Only the tests of whole fleets: a mesh of 40, hostile nodes, killed checks
 	@$(MAKE) --no-print-directory lab-base
-	$(CARGO) test --test fleet -- --ignored --test-threads 1
+	$(CARGO) test --test fleet
 
 lint: ## Formatting and lints
 	$(CARGO) fmt --all --check
@@ -36,7 +36,7 @@ bench: ## Measure against peers, in one run
 	@$(MAKE) --no-print-directory lab-base
 	$(CARGO) bench --workspace
 
-fuzz: ## Each fuzz target for FUZZ_SECONDS (needs cargo-fuzz)
+fuzz: ## Each fuzz target for FUZZ_SECONDS, guided by coverage where there is cargo-fuzz
 	@tools/fuzz $(FUZZ_SECONDS)
 
 docs: ## Regenerate docs/reasons.md and the man pages

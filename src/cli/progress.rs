@@ -105,11 +105,12 @@ fn is_trouble(event: &Event) -> bool {
     matches!(event, Event::NodeFailed { .. } | Event::ProofFailed { .. })
 }
 
-/// A log: a line for each change, and for each tenth of a long phase.
+/// A log: a line for each change, for each tenth of a long phase, and for what lets itself be waited for.
 pub(super) struct Log {
     out: Stream,
     verbose: bool,
-    last: Option<(Phase, u64)>,
+    tenth: Option<(Phase, u64)>,
+    last: Option<Progress>,
 }
 
 impl Log {
@@ -117,6 +118,7 @@ impl Log {
         Self {
             out,
             verbose,
+            tenth: None,
             last: None,
         }
     }
@@ -135,14 +137,22 @@ impl Teller for Log {
     }
 
     fn progress(&mut self, progress: &Progress) {
+        // The same once more: nothing has happened for a while.
+        if self.last.as_ref() == Some(progress) {
+            if !progress.waiting_for.is_empty() {
+                self.write(&line(progress));
+            }
+            return;
+        }
+        self.last = Some(progress.clone());
         // Short phases say enough by their end.
         if progress.total < 10 {
             return;
         }
         let tenth = progress.done.saturating_mul(10) / progress.total;
         let now = (progress.phase, tenth);
-        if tenth > 0 && self.last != Some(now) {
-            self.last = Some(now);
+        if tenth > 0 && self.tenth != Some(now) {
+            self.tenth = Some(now);
             self.write(&line(progress));
         }
     }
@@ -261,6 +271,30 @@ mod tests {
         }
         log.say("interrupted");
         err.text()
+    }
+
+    #[test]
+    fn a_log_says_who_lets_himself_be_waited_for() {
+        let (console, _, err) = captured();
+        let mut log = Log::new(console.err, false);
+        let mut tell = |done, waiting: &[&str]| {
+            log.progress(&Progress {
+                phase: Phase::Prove,
+                done,
+                total: 6,
+                waiting_for: waiting.iter().map(|it| (*it).to_owned()).collect(),
+            });
+        };
+        tell(0, &["cmp001", "cmp002"]);
+        tell(3, &["cmp002"]);
+        tell(3, &["cmp002"]);
+        tell(3, &["cmp002"]);
+        tell(6, &[]);
+        tell(6, &[]);
+        assert_snapshot!(err.text(), @r"
+        proving 3/6 · waiting for cmp002
+        proving 3/6 · waiting for cmp002
+        ");
     }
 
     #[test]

@@ -1007,6 +1007,8 @@ pub enum Why {
     ControlTimedOut,
     /// What the node answered is not the answer of clearway's program: damaged, too long, or not from it.
     ControlGarbage,
+    /// The answer is that of another node: its host keys are another's, and the one that the control connection verified is not among them.
+    ControlMisled,
     /// The node was not surveyed, so its side of the leg is not known.
     NotSurveyed,
     /// The leg was not proven in this run (`--pairs`, `--depth`, `--no-write`): only the prediction is known.
@@ -1035,6 +1037,7 @@ impl Why {
         Self::ControlLost,
         Self::ControlTimedOut,
         Self::ControlGarbage,
+        Self::ControlMisled,
         Self::NotSurveyed,
         Self::PredictedOnly,
         Self::NotPredictable,
@@ -1057,6 +1060,7 @@ impl Why {
             Self::ControlLost => "control-lost",
             Self::ControlTimedOut => "control-timed-out",
             Self::ControlGarbage => "control-garbage",
+            Self::ControlMisled => "control-misled",
             Self::NotSurveyed => "not-surveyed",
             Self::PredictedOnly => "predicted-only",
             Self::NotPredictable => "not-predictable",
@@ -1093,6 +1097,9 @@ impl Why {
             Self::ControlTimedOut => "The node did not finish in time.",
             Self::ControlGarbage => {
                 "What the node answered is not the answer of clearway's program: damaged, too long, or not from it."
+            }
+            Self::ControlMisled => {
+                "The answer is that of another node: its host keys are another's, and the one that the control connection verified is not among them."
             }
             Self::NotSurveyed => "The node was not surveyed, so its side of the leg is not known.",
             Self::PredictedOnly => {
@@ -1142,6 +1149,9 @@ impl Why {
             }
             Self::ControlGarbage => {
                 "Run `clearway trace` with this node alone; look for output in its shell start-up files, and distrust the machine."
+            }
+            Self::ControlMisled => {
+                "Look what `sudo`, the login shell and a forced command do for the control user on the node, and distrust the machine."
             }
             Self::NotSurveyed => "See why in the node's own line above.",
             Self::PredictedOnly => {
@@ -1267,6 +1277,12 @@ pub enum FindingCode {
     HostKeysNotChecked,
     /// The recorded host key is not the one presented, and only `StrictHostKeyChecking no` hides it.
     HostKeyStaleButAccepted,
+    /// Several nodes have one host key: each of them can pass for the others. Images cloned with their keys do this.
+    HostKeyShared,
+    /// Several nodes have one machine-id, so nobody can tell which of them answered. Images cloned with it do this.
+    MachineIdShared,
+    /// The host key of the control connection is none of those that the surveyed sshd has, so whose answer it is rests on that connection alone.
+    ControlHostKeyElsewhere,
     /// The same private key lies on several nodes: whoever takes one node has them all, and no single node can be revoked.
     PrivateKeyShared,
     /// A copy of a private key can be read by other accounts.
@@ -1305,6 +1321,9 @@ impl FindingCode {
         Self::PredictionDiffers,
         Self::HostKeysNotChecked,
         Self::HostKeyStaleButAccepted,
+        Self::HostKeyShared,
+        Self::MachineIdShared,
+        Self::ControlHostKeyElsewhere,
         Self::PrivateKeyShared,
         Self::PrivateKeyCopyReadable,
         Self::KnownHostsPatternBroad,
@@ -1329,6 +1348,9 @@ impl FindingCode {
             Self::PredictionDiffers => "prediction-differs",
             Self::HostKeysNotChecked => "host-keys-not-checked",
             Self::HostKeyStaleButAccepted => "host-key-stale-but-accepted",
+            Self::HostKeyShared => "host-key-shared",
+            Self::MachineIdShared => "machine-id-shared",
+            Self::ControlHostKeyElsewhere => "control-host-key-elsewhere",
             Self::PrivateKeyShared => "private-key-shared",
             Self::PrivateKeyCopyReadable => "private-key-copy-readable",
             Self::KnownHostsPatternBroad => "known-hosts-pattern-broad",
@@ -1354,6 +1376,8 @@ impl FindingCode {
             Self::PredictionDiffers
             | Self::HostKeysNotChecked
             | Self::HostKeyStaleButAccepted
+            | Self::HostKeyShared
+            | Self::MachineIdShared
             | Self::PrivateKeyShared
             | Self::PrivateKeyCopyReadable
             | Self::KnownHostsPatternBroad
@@ -1363,6 +1387,7 @@ impl FindingCode {
             | Self::ClockSkew => Severity::Warning,
             Self::KnownHostsNeverMatches
             | Self::KnownHostsBadLine
+            | Self::ControlHostKeyElsewhere
             | Self::SshConfigDiffers
             | Self::SshdConfigDiffers
             | Self::MaxStartupsLow
@@ -1384,6 +1409,15 @@ impl FindingCode {
             }
             Self::HostKeyStaleButAccepted => {
                 "The recorded host key is not the one presented, and only `StrictHostKeyChecking no` hides it."
+            }
+            Self::HostKeyShared => {
+                "Several nodes have one host key: each of them can pass for the others. Images cloned with their keys do this."
+            }
+            Self::MachineIdShared => {
+                "Several nodes have one machine-id, so nobody can tell which of them answered. Images cloned with it do this."
+            }
+            Self::ControlHostKeyElsewhere => {
+                "The host key of the control connection is none of those that the surveyed sshd has, so whose answer it is rests on that connection alone."
             }
             Self::PrivateKeyShared => {
                 "The same private key lies on several nodes: whoever takes one node has them all, and no single node can be revoked."
@@ -1432,6 +1466,15 @@ impl FindingCode {
                 "Distribute known_hosts, then remove `StrictHostKeyChecking no` and `UserKnownHostsFile /dev/null`."
             }
             Self::HostKeyStaleButAccepted => "Replace the stale line in known_hosts.",
+            Self::HostKeyShared => {
+                "Unless it is one machine under several names: on each node remove /etc/ssh/ssh_host_*, run `ssh-keygen -A`, reload sshd, and distribute the new keys."
+            }
+            Self::MachineIdShared => {
+                "Unless it is one machine under several names: on each node empty /etc/machine-id and run `systemd-machine-id-setup`."
+            }
+            Self::ControlHostKeyElsewhere => {
+                "Nothing, where the control connection is meant to lead to another sshd than Nova's; otherwise look what answers at its address."
+            }
             Self::PrivateKeyShared => "Give each node a key of its own (`clearway keys rotate`).",
             Self::PrivateKeyCopyReadable => {
                 "Remove the copy or `chmod 600` it, and consider the key stolen."

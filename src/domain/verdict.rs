@@ -1,5 +1,7 @@
 //! Verdicts on legs and pairs, and what they rest on.
 
+use std::net::IpAddr;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -171,6 +173,8 @@ pub struct Proof {
     pub evidence: Vec<Evidence>,
     /// How long the leg took on the client node, in milliseconds.
     pub millis: u64,
+    /// The address that was dialled at last; `None` where a proxy dialled, or nobody did.
+    pub address: Option<IpAddr>,
 }
 
 /// The outcome of a proof.

@@ -68,15 +68,19 @@ pub struct Reader {
 /// Bytes that one leg may answer: a record below `PIPE_BUF`.
 const RECORD: usize = 4096;
 
+/// Signs of life that one leg may give, one for each connection, and the bytes of one.
+const SIGNS: usize = 6;
+const SIGN: usize = 80;
+
 /// Bytes that a context which cannot be entered may say on stdout, a message of the day included.
 const WORDS: usize = 4096;
 
 impl Reader {
     pub(super) fn new(nonce: &Nonce, token: String, settings: Settings, legs: Vec<Leg>) -> Self {
         let limits = Limits {
-            bytes: (legs.len() + 16) * RECORD + (64 << 10),
+            bytes: (legs.len() + 16) * RECORD + legs.len() * SIGNS * SIGN + (64 << 10),
             noise: 64 << 10,
-            records: legs.len() + 16,
+            records: legs.len() * (1 + SIGNS) + 16,
             fields: 8,
             field: RECORD,
         };
@@ -154,6 +158,8 @@ impl Reader {
                 };
                 Ok(Some((leg.id, judge.judge(&transcript))))
             }
+            // Only so that the silence of those who have nothing to tell ends.
+            "alive" => Ok(None),
             "missing" => {
                 self.missing.push(text());
                 Ok(None)
@@ -202,6 +208,7 @@ impl Reader {
                     outcome,
                     evidence: evidence.collect(),
                     millis: 0,
+                    address: None,
                 };
                 (leg.id, proof)
             })

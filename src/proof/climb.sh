@@ -91,6 +91,12 @@ esac
 return 1
 }
 
+# A sign of life, where a leg takes its time.
+alive() {
+now
+[ $((up-began)) -lt 1000 ] || { cw alive "$i"; cw_flush 2>/dev/null || stop; }
+}
+
 # go N WORD...: connection N of the leg. Once more, and once only, when it was dropped before the banner.
 go() {
 n=$1
@@ -101,10 +107,12 @@ echo "#$n" >|"$e"
 run "$@"
 if [ $rc != 0 ] && [ $again = 0 ] && dropped; then
 again=1
+alive
 pause "$rest"
 echo "#$n" >|"$e"
 run "$@"
 fi
+alive
 status="$status $n=$rc"
 if [ $rc = 0 ]; then good="$good $e"; else bad="$bad $e"; fi
 [ $rc = 0 ]
@@ -207,7 +215,7 @@ stop() {
 trap : HUP INT TERM PIPE
 [ -z "$p" ] || kill -TERM "$p" 2>/dev/null
 if [ -n "$made" ]; then
-limit=5 again=1
+made= limit=5 again=1
 S 8 "rm -rf $far"
 fi
 echo $cw_c >|"$t/c$w"

@@ -1,7 +1,10 @@
 //! What the transcript of a leg proves.
 
+use std::net::IpAddr;
+
 use crate::domain::{Depth, Evidence, Leg, Proof, Proven, Reason, Step, Transport, Why};
 use crate::openssh::messages::{Cause, Ending, explain};
+use crate::openssh::parse_address;
 use crate::openssh::stages::{Sharing, Stage, Trace};
 
 use super::settings::Settings;
@@ -97,6 +100,7 @@ impl Judge<'_> {
             outcome: finding.outcome,
             evidence,
             millis: transcript.millis,
+            address: seen.first().and_then(|(_, first)| dialled(&first.trace)),
         }
     }
 
@@ -384,6 +388,14 @@ impl Judge<'_> {
 fn cut_status(status: i32, trace: &Trace<'_>) -> Option<i32> {
     let by_deadline = matches!(status, 124 | 137 | 143);
     (!by_deadline || trace.exit_status == Some(status)).then_some(status)
+}
+
+/// The address that ssh itself connected to.
+fn dialled(trace: &Trace<'_>) -> Option<IpAddr> {
+    trace
+        .address
+        .filter(|_| !trace.proxied)
+        .and_then(parse_address)
 }
 
 /// What a command that writes says when it cannot; the C locale was asked for.

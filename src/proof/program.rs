@@ -53,10 +53,10 @@ impl Program {
         &self.legs
     }
 
-    /// For how long it may be silent while it works: the longest that a leg can take, and a little.
+    /// For how long it may be silent while it works: a leg that takes its time gives a sign of life after each connection.
     #[must_use]
     pub fn longest_silence(&self) -> Duration {
-        Duration::from_secs(self.settings.leg_seconds() + 20)
+        Duration::from_secs(self.settings.silent_seconds() + 20)
     }
 
     /// After how long it has certainly ended by itself.

@@ -57,9 +57,9 @@ impl Settings {
         (self.connection_seconds() / 8).clamp(1, 5)
     }
 
-    /// The longest that one leg can take: five connections, one of them twice, each up to its deadline and the two
-    /// seconds until it is killed.
-    pub(super) fn leg_seconds(&self) -> u64 {
-        6 * (self.connection_seconds() + 2) + self.pause.as_secs()
+    /// The longest time between two signs of life: a pause, and a connection up to its deadline and the two seconds until
+    /// it is killed.
+    pub(super) fn silent_seconds(&self) -> u64 {
+        self.connection_seconds() + 2 + self.pause.as_secs()
     }
 }

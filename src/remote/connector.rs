@@ -15,6 +15,7 @@ use super::identity::Identities;
 use super::login::Login;
 use super::program::{Limits, ProgramEnd, ProgramOutput};
 use crate::domain::{Node, NodeName};
+use crate::openssh::key::PublicKey;
 
 /// Opens control connections and holds what they share: the `known_hosts` files and key files, each read once, and
 /// the connections to jump hosts, each made once.
@@ -195,6 +196,12 @@ impl Connection {
     #[must_use]
     pub fn node(&self) -> &NodeName {
         &self.node
+    }
+
+    /// The host key that the node has proven to have, and that was accepted.
+    #[must_use]
+    pub fn host_key(&self) -> Option<&PublicKey> {
+        self.hop.verified.get()
     }
 
     /// Whether the connection has ended.

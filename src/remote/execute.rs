@@ -122,8 +122,13 @@ impl<F: FnMut(&[u8]) -> ControlFlow<String>> Run<'_, F> {
         };
         tokio::pin!(feeding);
         let mut quiet_until = Instant::now() + limits.idle;
+        let first_until = Instant::now() + limits.first;
         loop {
-            let wake = quiet_until.min(end);
+            let is_mute = self.stdout == 0 && self.exit.is_none();
+            let mut wake = quiet_until.min(end);
+            if is_mute {
+                wake = wake.min(first_until);
+            }
             let message = tokio::select! {
                 message = self.read.wait() => message,
                 () = &mut feeding => None,
@@ -131,7 +136,9 @@ impl<F: FnMut(&[u8]) -> ControlFlow<String>> Run<'_, F> {
                     if self.exit.is_some() {
                         return Ok(());
                     }
-                    return Err(if end <= quiet_until {
+                    return Err(if is_mute && wake == first_until {
+                        too_slow("the program said nothing", limits.first)
+                    } else if end <= quiet_until {
                         too_slow("the program did not end", limits.deadline)
                     } else {
                         too_slow("the program was silent and did not end", limits.idle)

@@ -1,6 +1,6 @@
 //! What the SSH library asks while a connection lives.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
@@ -8,16 +8,25 @@ use russh::{Channel, Disconnect};
 
 use super::error::{Failure, printable};
 use super::host_key::HostKeyPolicy;
+use crate::openssh::key::PublicKey;
 
 /// Checks the host key and refuses everything that a server could ask of its client.
 pub(super) struct Gatekeeper {
     policy: Arc<HostKeyPolicy>,
     farewell: Farewell,
+    verified: Verified,
 }
 
+/// The host key that was accepted; shared with those who use the connection.
+pub(super) type Verified = Arc<OnceLock<PublicKey>>;
+
 impl Gatekeeper {
-    pub(super) fn new(policy: Arc<HostKeyPolicy>, farewell: Farewell) -> Self {
-        Self { policy, farewell }
+    pub(super) fn new(policy: Arc<HostKeyPolicy>, farewell: Farewell, verified: Verified) -> Self {
+        Self {
+            policy,
+            farewell,
+            verified,
+        }
     }
 }
 
@@ -60,7 +69,11 @@ impl Handler for Gatekeeper {
         presented: &PublicKeyOrCertificate,
     ) -> Result<bool, Self::Error> {
         match self.policy.verify(presented) {
-            Ok(()) => Ok(true),
+            Ok(key) => {
+                // A later key exchange is with the same host: what counts is who answered the login.
+                self.verified.get_or_init(|| key);
+                Ok(true)
+            }
             Err(failure) => Err(Refusal::HostKey(failure)),
         }
     }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::environment::Deadlines;
 use super::error::{Failure, printable};
-use super::handler::{Farewell, Gatekeeper, Refusal};
+use super::handler::{Farewell, Gatekeeper, Refusal, Verified};
 use super::host_key::{HostKeyPolicy, Proposal};
 use super::identity::Offers;
 use super::login::Login;
@@ -24,6 +24,7 @@ use crate::domain::Why;
 pub(super) struct Hop {
     pub(super) handle: Handle<Gatekeeper>,
     pub(super) farewell: Farewell,
+    pub(super) verified: Verified,
     /// The hop before this one; its connection carries this one.
     via: Option<Arc<Hop>>,
 }
@@ -32,6 +33,7 @@ pub(super) struct Hop {
 struct Greeted {
     handle: Handle<Gatekeeper>,
     farewell: Farewell,
+    verified: Verified,
     progress: Arc<Progress>,
 }
 
@@ -69,6 +71,7 @@ pub(super) async fn open(
     Ok(Hop {
         handle: greeted.handle,
         farewell: greeted.farewell,
+        verified: greeted.verified,
         via,
     })
 }
@@ -198,7 +201,8 @@ where
 {
     let (stream, progress, leash) = Watched::new(stream);
     let farewell = Farewell::default();
-    let gatekeeper = Gatekeeper::new(policy, farewell.clone());
+    let verified = Verified::default();
+    let gatekeeper = Gatekeeper::new(policy, farewell.clone(), verified.clone());
     let session = client::connect_stream(Arc::new(config(proposal)), stream, gatekeeper);
     tokio::pin!(session);
     let outcome = tokio::select! {
@@ -218,6 +222,7 @@ where
             Ok(Greeted {
                 handle,
                 farewell,
+                verified,
                 progress,
             })
         }

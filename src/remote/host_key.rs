@@ -175,13 +175,13 @@ impl HostKeyPolicy {
         }
     }
 
-    /// Whether the key, or the certificate, that the host presents is acceptable. That the host has the private half
-    /// is proven by the key exchange.
-    pub(super) fn verify(&self, presented: &PublicKeyOrCertificate) -> Result<(), Failure> {
+    /// The key, or the certificate, that the host presents, if it is acceptable. That the host has the private half is
+    /// proven by the key exchange.
+    pub(super) fn verify(&self, presented: &PublicKeyOrCertificate) -> Result<PublicKey, Failure> {
         let offered = read_presented(presented)?;
         if self.is_pinned() {
             if self.pinned.contains(&offered.fingerprint().to_string()) {
-                return Ok(());
+                return Ok(offered);
             }
             let fault = HostKeyFault::NotPinned {
                 pinned: self.pinned.clone(),
@@ -191,7 +191,7 @@ impl HostKeyPolicy {
         }
         let check = self.known.check(&self.host, &offered, &self.context());
         if check.acceptance(StrictHostKeyChecking::Yes, false) == Acceptance::Verified {
-            return Ok(());
+            return Ok(offered);
         }
         let certificate = self.certificate_refusal(&check);
         Err(self

@@ -13,6 +13,8 @@ pub struct Limits {
     pub deadline: Duration,
     /// The longest silence on both streams.
     pub idle: Duration,
+    /// How long the first byte of standard output may take.
+    pub first: Duration,
 }
 
 impl Default for Limits {
@@ -22,6 +24,7 @@ impl Default for Limits {
             stderr: 1024 * 1024,
             deadline: Duration::from_secs(120),
             idle: Duration::from_secs(60),
+            first: Duration::from_secs(60),
         }
     }
 }

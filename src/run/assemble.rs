@@ -81,7 +81,10 @@ impl Outcome<'_> {
                     }
                     let result = self.judge(id, predicted);
                     verdicts.push(result.verdict);
-                    self.findings.extend(result.finding(&self.request.fleet));
+                    let facts = self.surveyed.facts[id.server.index()].as_ref();
+                    let addresses = facts.map_or(&[][..], |facts| &facts.addresses);
+                    self.findings
+                        .extend(result.findings(&self.request.fleet, addresses));
                     rows.push(self.row(&result));
                 }
                 for &verdict in &verdicts {

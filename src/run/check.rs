@@ -84,7 +84,14 @@ pub async fn check(request: Request, around: Surroundings) -> Result<Report, Run
         }
     }
 
-    let found = findings::find(&fleet, &surveyed.facts, &legs, &scope, started.as_second());
+    let found = findings::find(
+        &fleet,
+        &surveyed.facts,
+        &legs,
+        &scope,
+        &surveyed.host_keys,
+        started.as_second(),
+    );
     let interrupted = around.cancel.is_cancelled();
     if interrupted {
         journal.event(&Event::Interrupted);

@@ -23,6 +23,7 @@ const LIMITS: Limits = Limits {
     stderr: 64 << 10,
     deadline: Duration::from_secs(40),
     idle: Duration::from_secs(40),
+    first: Duration::from_secs(40),
 };
 
 /// Asks the servers of refused and dropped legs, each once. What they say may settle a proof: a connection that was

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::assemble::outcome_word;
 use super::journal::Journal;
 use super::request::{Request, Surroundings};
-use super::survey::{Failure, Surveyed, chain};
+use super::survey::{Failure, NAMED, STILL, Surveyed, chain};
 use crate::domain::{
     Event, Fleet, Leg, LegId, NodeId, Phase, Predicted, Proof, Proven, Reason, Why,
 };
@@ -28,8 +28,8 @@ const BYTES_PER_LEG: u64 = 64 * 1024;
 const GRACE: Duration = Duration::from_secs(20);
 /// However many legs a client has, its program ends by itself after this.
 const LONGEST_RUN: Duration = Duration::from_secs(6 * 3600);
-/// How many names a progress line may carry.
-const NAMED: usize = 3;
+/// How long a context may take to say a first word, once the node has failed to keep its time in another one.
+const SECOND_CHANCE: Duration = Duration::from_secs(10);
 
 /// What the proof brought.
 #[derive(Default)]
@@ -102,6 +102,7 @@ pub(super) async fn prove(
         journal.progress(Phase::Prove, proven.proofs.len(), total, named);
         let next = tokio::select! {
             next = told.recv() => next,
+            () = tokio::time::sleep(STILL) => continue,
             () = around.cancel.cancelled() => break,
         };
         match next {
@@ -170,10 +171,19 @@ async fn climb(
     let mut failure = None;
     for program in programs(legs, settings, &nonce) {
         let mut reader = program.reader();
+        // A node that let one deadline pass does not get one more for each of its contexts.
+        let is_slow = failure
+            .as_ref()
+            .is_some_and(|it: &Failure| it.why == Why::ControlTimedOut);
         let limits = Limits {
             stdout: BYTES_PER_LEG * (program.legs().len() as u64 + 16),
             deadline: program.longest_run() + GRACE,
             idle: program.longest_silence() + GRACE,
+            first: if is_slow {
+                SECOND_CHANCE
+            } else {
+                settings.connection + SECOND_CHANCE
+            },
             ..Limits::default()
         };
         let script = program.script();

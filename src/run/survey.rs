@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::journal::Journal;
 use super::request::{Request, Surroundings};
@@ -10,9 +11,12 @@ use crate::frame::Nonce;
 use crate::remote::{Connection, Connector, ControlError, Limits, run_on_all};
 use crate::survey::{ContentPool, NodeFacts, SurveyRequest, parse};
 use crate::system;
+use crate::trust::identity::{Misled, VerifiedKeys, misled};
 
-/// How many names a progress line may carry.
-const NAMED: usize = 3;
+/// How many names a progress line is given: one more than it shows, so that it can say that there are more.
+pub(super) const NAMED: usize = 4;
+/// After how long without news it is told once more who is waited for.
+pub(super) const STILL: Duration = Duration::from_secs(10);
 
 /// Why a node has no facts.
 #[derive(Debug, Clone)]
@@ -39,6 +43,8 @@ pub(super) struct Surveyed {
     pub(super) facts: Vec<Option<NodeFacts>>,
     /// Why the selected ones without facts have none.
     pub(super) failures: HashMap<NodeId, Failure>,
+    /// The host keys that the connections have verified.
+    pub(super) host_keys: VerifiedKeys,
     /// The connections that are still open.
     pub(super) connections: HashMap<NodeId, Arc<Connection>>,
 }
@@ -53,11 +59,13 @@ pub(super) async fn survey(
     let mut surveyed = Surveyed {
         facts: vec![None; request.fleet.nodes.len()],
         failures: HashMap::new(),
+        host_keys: VerifiedKeys::new(),
         connections: HashMap::new(),
     };
     let limits = Limits {
         deadline: request.survey_timeout,
         idle: request.survey_timeout,
+        first: request.survey_timeout,
         ..Limits::default()
     };
     let pool = ContentPool::new();
@@ -93,6 +101,7 @@ pub(super) async fn survey(
         journal.progress(Phase::Survey, total - waiting.len(), total, named);
         let next = tokio::select! {
             next = completions.next() => next,
+            () = tokio::time::sleep(STILL) => continue,
             () = around.cancel.cancelled() => {
                 // What runs is given up too: nothing was changed on any node by asking.
                 break;
@@ -117,6 +126,9 @@ pub(super) async fn survey(
             Ok((connection, facts, millis)) => {
                 journal.event(&Event::NodeSurveyed { node: name, millis });
                 surveyed.facts[id.index()] = Some(facts);
+                if let Some(key) = connection.host_key() {
+                    surveyed.host_keys.insert(id, key.clone());
+                }
                 surveyed.connections.insert(id, Arc::new(connection));
             }
             Err(failure) => {
@@ -138,12 +150,37 @@ pub(super) async fn survey(
             },
         );
     }
+    refuse_misled(request, &mut surveyed, journal);
     let failed = surveyed.failures.len() as u64;
     journal.event(&Event::SurveyFinished {
         surveyed: total as u64 - failed,
         failed,
     });
     surveyed
+}
+
+/// Takes back what nodes have answered in the name of others; nothing more is asked of them.
+fn refuse_misled(request: &Request, surveyed: &mut Surveyed, journal: &Journal) {
+    for Misled { node, owner } in misled(&surveyed.facts, &surveyed.host_keys) {
+        let name = |id| request.fleet.node(id).name.to_string();
+        let verified = surveyed.host_keys.remove(&node);
+        let verified = verified.map_or_else(String::new, |key| format!(" {}", key.fingerprint()));
+        let failure = Failure {
+            why: Why::ControlMisled,
+            detail: format!(
+                "the host key{verified} that the control connection verified is not on the disk of what answered, {}'s is",
+                name(owner)
+            ),
+        };
+        journal.event(&Event::NodeFailed {
+            node: name(node),
+            why: failure.why.code().to_owned(),
+            detail: failure.detail.clone(),
+        });
+        surveyed.facts[node.index()] = None;
+        surveyed.connections.remove(&node);
+        surveyed.failures.insert(node, failure);
+    }
 }
 
 /// An error and its causes in one line.

@@ -2,6 +2,7 @@
 
 mod digest;
 pub mod findings;
+pub mod identity;
 pub mod legs;
 mod predict;
 pub mod rounds;

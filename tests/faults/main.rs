@@ -43,7 +43,12 @@ const COMBINATIONS: &[Combination] = &[
     both("authorized-keys-missing", "disk-full"),
     both("key-of-root-not-authorized", "libvirt-helper-missing"),
     both("pam-refused", "account-nologin"),
-    both("key-revoked", "scp-missing"),
+    Combination {
+        first: "key-revoked",
+        second: "scp-missing",
+        // Without scp nothing is dialled at all.
+        turned: &[Lane::ColdPull],
+    },
     both("forced-command", "copy-corrupted"),
     both("instances-path-not-writable", "sftp-server-missing"),
     Combination {
@@ -60,6 +65,8 @@ const COMBINATIONS: &[Combination] = &[
     both("account-not-in-allow-users", "authorized-keys-missing"),
     both("key-not-authorized", "identity-passphrase"),
     both("key-not-authorized", "account-expired"),
+    both("account-not-in-allow-users", "identity-passphrase"),
+    both("key-not-authorized", "identity-unreadable"),
     both("account-nologin", "disk-full"),
 ];
 

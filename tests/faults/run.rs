@@ -5,7 +5,7 @@ use std::process::Stdio;
 use clearway::report::Report;
 use clearway_lab::{Fault, Lab};
 
-/// `clearway check --format json` on a lab with these faults.
+/// `clearway check --format json` on a lab with these faults; the report is held against the published schema.
 pub(crate) fn check(faults: &[&Fault]) -> Result<Report, String> {
     let said = |what: &str, error: &dyn std::fmt::Display| format!("{what}: {error}");
     let first = faults.first().ok_or("no fault to plant")?;
@@ -22,11 +22,16 @@ pub(crate) fn check(faults: &[&Fault]) -> Result<Report, String> {
         .stdin(Stdio::null())
         .output()
         .map_err(|error| said("running clearway", &error))?;
-    serde_json::from_slice(&output.stdout).map_err(|error| {
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|error| {
         format!(
             "no report ({error}), {}: {}",
             output.status,
             String::from_utf8_lossy(&output.stderr)
         )
-    })
+    })?;
+    let schema = serde_json::from_str(include_str!("../../docs/report.schema.json"))
+        .map_err(|error| said("reading the schema", &error))?;
+    jsonschema::draft202012::validate(&schema, &value)
+        .map_err(|error| said("the report is not what the schema says", &error))?;
+    serde_json::from_value(value).map_err(|error| said("reading the report", &error))
 }

@@ -2,7 +2,9 @@
 
 use std::fs::File;
 use std::io::{Read, Seek};
+use std::ops::Deref;
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -10,6 +12,31 @@ use ::clearway::report::Report;
 use clearway_lab::Lab;
 
 const TICK: Duration = Duration::from_millis(20);
+
+/// A lab that has the machine for itself as far as these tests go: what they do has deadlines.
+pub(crate) struct QuietLab {
+    lab: Lab,
+    _alone: MutexGuard<'static, ()>,
+}
+
+/// Starts a lab when no other test has one.
+pub(crate) fn quiet_lab(nodes: usize) -> QuietLab {
+    static ALONE: Mutex<()> = Mutex::new(());
+    // A test that failed has nothing to hand on.
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    QuietLab {
+        lab: Lab::builder().nodes(nodes).start().unwrap(),
+        _alone: alone,
+    }
+}
+
+impl Deref for QuietLab {
+    type Target = Lab;
+
+    fn deref(&self) -> &Lab {
+        &self.lab
+    }
+}
 
 /// A `clearway check` at work. Killed when it is dropped.
 pub(crate) struct Check {

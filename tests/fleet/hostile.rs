@@ -6,7 +6,7 @@ use std::time::Duration;
 use ::clearway::report::{LegReport, Report};
 use clearway_lab::{Lab, LabSupport};
 
-use crate::clearway::{Ended, check};
+use crate::clearway::{Ended, QuietLab, check, quiet_lab};
 
 /// Above the deadlines of survey and proof together.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -27,8 +27,8 @@ const ESCAPES: &str = "p() { printf '\\033]0;owned\\007\\033[2J\\033[1;31mverifi
 p; p >&2; exit 1";
 const TRUNCATED: &str = "/usr/bin/honest \"$@\" | head -c 3000";
 
-fn lab_with(hostility: &str) -> Lab {
-    let lab = Lab::builder().nodes(3).start().unwrap();
+fn lab_with(hostility: &str) -> QuietLab {
+    let lab = quiet_lab(3);
     replace_sudo(&lab, "node3", hostility);
     lab
 }
@@ -97,9 +97,9 @@ fn only_node3_is_lost(lab: &Lab) {
 }
 
 /// The same for what is hostile only when it is asked to climb: what others found out about node3 stays.
-fn harms_only_what_it_climbs(hostility: &str) {
+fn harms_only_what_it_climbs(hostility: &str) -> Option<Ended> {
     if LabSupport::skips_test() {
-        return;
+        return None;
     }
     let lab = lab_with(&format!("{AFTER_SURVEY}{STARTS}{hostility}"));
     let (ended, report) = checked(&lab);
@@ -117,52 +117,61 @@ fn harms_only_what_it_climbs(hostility: &str) {
         assert_eq!(leg.verdict, wanted, "{}", show(leg));
     }
     assert_eq!(ended.status.code(), Some(3));
+    Some(ended)
 }
 
 #[test]
-#[ignore = "minutes long: make test-fleet"]
 fn a_node_of_garbage_harms_only_its_own_rows() {
     harms_only_its_own_rows(GARBAGE);
 }
 
 #[test]
-#[ignore = "minutes long: make test-fleet"]
 fn a_node_that_sends_a_gigabyte_of_zeros_harms_only_its_own_rows() {
     harms_only_its_own_rows(FLOOD);
 }
 
 #[test]
-#[ignore = "minutes long: make test-fleet"]
 fn a_node_that_sends_a_gigabyte_of_lines_harms_only_its_own_rows() {
     harms_only_its_own_rows(FLOOD_OF_LINES);
 }
 
 #[test]
-#[ignore = "minutes long: make test-fleet"]
 fn a_node_that_sends_a_gigabyte_of_errors_harms_only_its_own_rows() {
     harms_only_its_own_rows(FLOOD_OF_ERRORS);
 }
 
 #[test]
-#[ignore = "minutes long: make test-fleet"]
 fn a_node_that_floods_when_it_climbs_harms_only_what_it_climbs() {
     harms_only_what_it_climbs(FLOOD);
 }
 
 #[test]
-#[ignore = "minutes long: make test-fleet"]
 fn a_silent_node_harms_only_its_own_rows() {
     harms_only_its_own_rows(SILENCE);
 }
 
+/// It is waited for once, not once for each of its contexts, and that is told.
 #[test]
-#[ignore = "minutes long: make test-fleet"]
+fn a_node_that_is_silent_when_it_climbs_harms_only_what_it_climbs_and_is_named() {
+    let Some(ended) = harms_only_what_it_climbs(SILENCE) else {
+        return;
+    };
+    // Of the first context a connection's deadline and a little, of the second only the little.
+    assert!(ended.took < Duration::from_secs(75), "{:?}", ended.took);
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(
+        said.lines()
+            .any(|line| line.starts_with("proving ") && line.ends_with(" · waiting for node3")),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_node_that_stops_in_the_middle_harms_only_its_own_rows() {
     harms_only_its_own_rows(TRUNCATED);
 }
 
 #[test]
-#[ignore = "minutes long: make test-fleet"]
 fn a_node_of_terminal_escapes_harms_only_its_own_rows_and_no_terminal() {
     harms_only_its_own_rows(ESCAPES);
     if LabSupport::skips_test() {
@@ -178,12 +187,11 @@ fn a_node_of_terminal_escapes_harms_only_its_own_rows_and_no_terminal() {
 }
 
 #[test]
-#[ignore = "minutes long: make test-fleet"]
 fn a_node_that_replays_what_another_once_answered_harms_only_its_own_rows() {
     if LabSupport::skips_test() {
         return;
     }
-    let lab = Lab::builder().nodes(3).start().unwrap();
+    let lab = quiet_lab(3);
     replace_sudo(&lab, "node1", "/usr/bin/honest \"$@\" | tee -a /tmp/answer");
     let honest = check(&lab, &["--predict-only", "--format", "json"], LIMIT).report();
     assert!(honest.nodes.iter().all(|node| node.surveyed));
@@ -196,4 +204,29 @@ fn a_node_that_replays_what_another_once_answered_harms_only_its_own_rows() {
     lab.node("node3").sh("chmod 644 /tmp/answer").unwrap();
     replace_sudo(&lab, "node3", &format!("{STARTS}cat /tmp/answer"));
     only_node3_is_lost(&lab);
+}
+
+#[test]
+fn a_node_that_hands_the_survey_on_to_another_harms_only_its_own_rows() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = quiet_lab(3);
+    let key = lab
+        .node("node3")
+        .sh("set -e; cd /home/deploy; mkdir -p .ssh; ssh-keygen -q -t ed25519 -N '' -f .ssh/relay; chown -R deploy: .ssh; cat .ssh/relay.pub")
+        .unwrap();
+    let key = String::from_utf8(key.stdout).unwrap();
+    let grant = format!("echo '{}' >>/home/deploy/.ssh/authorized_keys", key.trim());
+    assert!(lab.node("node1").sh(&grant).unwrap().status.success());
+    let relay = r#"exec ssh -q -i /home/deploy/.ssh/relay -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null deploy@node1 "sudo -n /bin/sh -c 'echo clearway-program-starts >&2; eval \"\$(cat)\"'""#;
+    replace_sudo(&lab, "node3", relay);
+    only_node3_is_lost(&lab);
+    let (_, report) = checked(&lab);
+    let why = |name: &str| {
+        let node = report.nodes.iter().find(|node| node.name == name);
+        node.unwrap().why.clone()
+    };
+    assert_eq!(why("node3").as_deref(), Some("control-misled"));
+    assert_eq!(why("node1"), None);
 }

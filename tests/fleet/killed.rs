@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clearway_lab::{Lab, LabSupport, Node};
 
-use crate::clearway::{Check, check};
+use crate::clearway::{Check, check, quiet_lab};
 
 /// Of a connection. The programs on the nodes have their own, which follow from it.
 const TIMEOUT: &str = "3";
@@ -21,7 +21,7 @@ fn killed_at_any_moment_nothing_is_left_on_any_node() {
         return;
     }
     const MOMENTS: u32 = 8;
-    let lab = Lab::builder().nodes(3).start().unwrap();
+    let lab = quiet_lab(3);
     let idle: Vec<_> = lab.nodes().iter().map(processes).collect();
     let options = ["--format", "json", "--timeout", TIMEOUT];
     let whole = check(&lab, &options, LIMIT).took;
@@ -38,7 +38,7 @@ fn killed_while_a_far_end_hangs_nothing_is_left_on_any_node() {
     if LabSupport::skips_test() {
         return;
     }
-    let lab = Lab::builder().nodes(3).start().unwrap();
+    let lab = quiet_lab(3);
     let idle: Vec<_> = lab.nodes().iter().map(processes).collect();
     // Whoever logs in as nova on node3 hangs before the first command.
     let hang =
@@ -83,7 +83,7 @@ fn interrupted_it_reports_what_it_knows_and_leaves_nothing() {
     if LabSupport::skips_test() {
         return;
     }
-    let lab = Lab::builder().nodes(3).start().unwrap();
+    let lab = quiet_lab(3);
     let idle: Vec<_> = lab.nodes().iter().map(processes).collect();
     let options = ["--format", "json", "--timeout", TIMEOUT];
     let check = Check::start(&lab, &options);

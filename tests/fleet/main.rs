@@ -9,4 +9,5 @@ mod clearway;
 mod hostile;
 mod killed;
 mod mesh;
+mod options;
 mod unchanged;

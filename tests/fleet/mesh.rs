@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
-use clearway_lab::{Lab, LabSupport};
+use clearway_lab::LabSupport;
 
-use crate::clearway::check;
+use crate::clearway::{check, quiet_lab};
 
 #[test]
-#[ignore = "minutes long: make test-fleet"]
 fn the_default_max_startups_costs_no_false_verdict_on_a_full_mesh_of_40_nodes() {
     if LabSupport::skips_test() {
         return;
     }
     let nodes = 40;
-    let lab = Lab::builder().nodes(nodes).start().unwrap();
+    let lab = quiet_lab(nodes);
     let limits = lab
         .node("node1")
         .sh("/usr/sbin/sshd -T | grep -i ^maxstartups");

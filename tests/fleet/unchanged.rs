@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use clearway_lab::{Lab, LabSupport, Node};
+use clearway_lab::{LabSupport, Node};
 
-use crate::clearway::check;
+use crate::clearway::{check, quiet_lab};
 
 #[test]
 fn probes_leave_known_hosts_and_files_as_they_were() {
     if LabSupport::skips_test() {
         return;
     }
-    let lab = Lab::builder().nodes(3).start().unwrap();
+    let lab = quiet_lab(3);
     // Where OpenSSH itself would write: a name that known_hosts does not have is learnt by an accept-new client.
     for node in lab.nodes() {
         node.sh("printf 'Host *\\n  StrictHostKeyChecking accept-new\\n' >/etc/ssh/ssh_config.d/50-learn.conf")
@@ -33,6 +33,50 @@ fn probes_leave_known_hosts_and_files_as_they_were() {
         let after = files(node);
         let changed: Vec<_> = before.symmetric_difference(&after).collect();
         assert!(changed.is_empty(), "{}: {changed:#?}", node.name());
+    }
+}
+
+#[test]
+fn the_finding_that_ssh_rewrites_known_hosts_is_what_ssh_does() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = quiet_lab(3);
+    let known_hosts = "/var/lib/nova/.ssh/known_hosts";
+    // One key of each node is recorded, so that there are more to learn: for one name alone, in a list of names, and
+    // under several names, each hashed.
+    let only = |more: &str| {
+        format!("set -e; sed -i '/ecdsa/d; {more}' {known_hosts}; chown nova:nova {known_hosts}")
+    };
+    let single = only(r"s/^node\([0-9]*\),[^ ]*/node\1.lab/");
+    let hashed = format!(
+        "{}; ssh-keygen -q -H -f {known_hosts}; rm {known_hosts}.old; chown nova:nova {known_hosts}",
+        only("")
+    );
+    for (node, script) in [("node1", single), ("node2", hashed), ("node3", only(""))] {
+        assert!(lab.node(node).sh(&script).unwrap().status.success());
+    }
+
+    let options = ["--format", "json", "--predict-only"];
+    let report = check(&lab, &options, Duration::from_secs(120)).report();
+    let nodes: Vec<&str> = report
+        .findings
+        .iter()
+        .filter(|finding| finding.code == "update-host-keys")
+        .map(|finding| finding.nodes.as_str())
+        .collect();
+    assert_eq!(nodes, ["node1"]);
+    for (name, other, rewrites) in [
+        ("node1", "node2", true),
+        ("node2", "node1", false),
+        ("node3", "node2", false),
+    ] {
+        let node = lab.node(name);
+        let read = || std::fs::read(node.path(known_hosts)).unwrap();
+        let before = read();
+        let login = format!("runuser -u nova -- ssh -o BatchMode=yes {other}.lab true");
+        assert!(node.sh(&login).unwrap().status.success());
+        assert_eq!(read() != before, rewrites, "{name}");
     }
 }
 

@@ -225,6 +225,18 @@ async fn a_program_that_does_not_end_is_ended() {
         .unwrap_err();
     assert_eq!(error.why, Why::ControlTimedOut, "{error}");
     assert!(error.detail.contains("silent"), "{error}");
+    let error = connection
+        .run_program(
+            b"while :; do echo x >&2; sleep 0.05; done",
+            &Limits {
+                first: short,
+                ..limits()
+            },
+        )
+        .await
+        .unwrap_err();
+    assert_eq!(error.why, Why::ControlTimedOut, "{error}");
+    assert!(error.detail.contains("said nothing"), "{error}");
 }
 
 #[tokio::test]

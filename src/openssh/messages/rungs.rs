@@ -159,6 +159,9 @@ fn identity(trace: &Trace<'_>) -> Option<Reason> {
     if trace.says(" contents do not match public") {
         return Some(Reason::IdentityInvalid);
     }
+    if trace.says("no such identity: ") {
+        return Some(Reason::IdentityMissing);
+    }
     let load = trace
         .said
         .iter()

@@ -1,25 +1,28 @@
 //! All findings of a fleet.
 
 use super::fleet::Seen;
-use super::{certificates, keys, known_hosts, settings};
+use super::{certificates, identity, keys, known_hosts, settings};
 use crate::domain::{Evidence, Finding, FindingCode, Fleet};
 use crate::survey::NodeFacts;
 use crate::trust::PairScope;
+use crate::trust::identity::VerifiedKeys;
 use crate::trust::legs::Legs;
 
 /// Finds what is worth knowing of the surveyed nodes of a scope.
 ///
-/// `facts` has an entry for every node of the fleet; `now` is the controller's clock in seconds since the epoch.
+/// `facts` has an entry for every node of the fleet; `verified` are the host keys of the control connections; `now` is the controller's clock in seconds since the epoch.
 #[must_use]
 pub fn find(
     fleet: &Fleet,
     facts: &[Option<NodeFacts>],
     legs: &Legs,
     scope: &PairScope,
+    verified: &VerifiedKeys,
     now: i64,
 ) -> Vec<Finding> {
     let seen = Seen::new(fleet, facts, legs, scope);
     let mut found = Vec::new();
+    identity::find(&seen, verified, &mut found);
     keys::find(&seen, &mut found);
     certificates::find(&seen, now, &mut found);
     known_hosts::find(&seen, &mut found);

@@ -3,10 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::find::{file, on};
-use super::fleet::Seen;
+use super::fleet::{Seen, setting};
 use crate::domain::{Evidence, Finding, FindingCode, NodeId};
+use crate::openssh::key::KeyBlob;
 use crate::openssh::known_hosts::{Hosts, KnownHosts, Line, Marker};
-use crate::survey::FileState;
+use crate::survey::{ClientFacts, FileState};
 
 /// Findings of one kind from one file are listed up to here; a last one counts the rest.
 const MOST_PER_FILE: usize = 5;
@@ -20,11 +21,13 @@ struct Remark {
 
 pub(super) fn find(seen: &Seen<'_>, found: &mut Vec<Finding>) {
     let mut known: HashMap<[u8; 32], Vec<Remark>> = HashMap::new();
+    let mut single = HashMap::new();
     for (id, name, facts) in &seen.nodes {
         for client in &facts.clients {
             if seen.lanes_of(*id, client).is_empty() {
                 continue;
             }
+            rewritten(name, client, &mut single, found);
             for fact in &client.known_hosts {
                 if let FileState::Present { meta, .. } = &fact.state
                     && meta.symlink
@@ -63,6 +66,62 @@ pub(super) fn find(seen: &Seen<'_>, found: &mut Vec<Finding>) {
         let same = a.code == b.code && a.nodes == b.nodes && a.detail == b.detail;
         same && matches!(a.evidence.first(), Some(Evidence::FileLine { .. }))
     });
+}
+
+/// The first of the account's files that ssh would add the far end's other keys to: the setting is on, which is the
+/// default, and a key is recorded for one name alone. `client_input_hostkeys` of clientloop.c leaves the file alone where
+/// the host is found in a list, by a pattern or as an authority, and where its key stands under another name too.
+fn rewritten(
+    node: &str,
+    client: &ClientFacts,
+    single: &mut HashMap<[u8; 32], Option<usize>>,
+    found: &mut Vec<Finding>,
+) {
+    if !matches!(
+        setting(&client.base_config, "updatehostkeys"),
+        Some("true" | "yes")
+    ) {
+        return;
+    }
+    let own = setting(&client.base_config, "userknownhostsfile").unwrap_or_default();
+    for path in own.split_ascii_whitespace() {
+        let fact = client.known_hosts.iter().find(|it| it.path == path);
+        let Some(content) = fact.and_then(|fact| fact.content()) else {
+            continue;
+        };
+        let line = single
+            .entry(content.sha256)
+            .or_insert_with(|| single_name(&content.bytes));
+        if let Some(line) = *line {
+            found.push(on(
+                node,
+                FindingCode::UpdateHostKeys,
+                format!("ssh may rewrite {path}"),
+                vec![file(node, path, Some(line), "for one name alone")],
+            ));
+            return;
+        }
+    }
+}
+
+/// The first line whose key is recorded for one name alone.
+fn single_name(bytes: &[u8]) -> Option<usize> {
+    let document = KnownHosts::parse(bytes);
+    let is_simple = |hosts: &Hosts| match hosts {
+        Hosts::Hashed(_) => true,
+        Hosts::List(list) => !list.iter().any(|byte| b"*?!,".contains(byte)),
+    };
+    let mut lines_of: HashMap<&KeyBlob, usize> = HashMap::new();
+    for (_, entry) in document.entries() {
+        *lines_of.entry(entry.key.plain_blob()).or_default() += 1;
+    }
+    let mut entries = document.entries();
+    let found = entries.find(|(_, entry)| {
+        entry.marker == Marker::None
+            && is_simple(&entry.hosts)
+            && lines_of[entry.key.plain_blob()] == 1
+    });
+    found.map(|(line, _)| line)
 }
 
 fn read(seen: &Seen<'_>, bytes: &[u8]) -> Vec<Remark> {

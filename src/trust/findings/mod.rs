@@ -6,6 +6,7 @@
 mod certificates;
 mod find;
 mod fleet;
+mod identity;
 mod keys;
 mod known_hosts;
 mod settings;

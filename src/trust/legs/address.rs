@@ -63,6 +63,17 @@ impl Address {
         }
     }
 
+    /// Whether the operator states it, in the inventory.
+    pub(super) fn is_stated(&self) -> bool {
+        matches!(
+            self,
+            Self::Known {
+                origin: Origin::Inventory,
+                ..
+            }
+        )
+    }
+
     fn new(value: &str, origin: Origin) -> Self {
         if is_dialable(value) {
             Self::Known {

@@ -2,6 +2,15 @@
 //!
 //! Nova compares addresses to tell whether two nodes share their storage (`_is_path_shared_with` of
 //! nova/virt/libvirt/driver.py): with one address for two nodes it copies no disk, and the server comes up empty.
+//!
+//! An address that several nodes announce is refused for all of them, unless it is certain whose it is: then a node that
+//! claims another's address harms only itself. It is certain if
+//! - the inventory states it for exactly one of them, or else
+//! - exactly one node has it on an interface, that node announces it, and the interfaces of all who announce it are
+//!   known.
+//!
+//! Even then nothing moves between the owner and a claimant in either direction, for there Nova compares equal
+//! addresses, and the claimants are never dialled by it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -20,6 +29,8 @@ pub struct Sharing {
     pub loopback: bool,
     /// The other nodes that announce the same.
     pub announced_by: Vec<NodeId>,
+    /// Whose address it certainly is, of those that announce it; see the module.
+    pub owner: Option<NodeId>,
     /// It is on no interface of the node.
     pub not_owned: bool,
     /// Other nodes that have it on an interface.
@@ -27,6 +38,13 @@ pub struct Sharing {
 }
 
 impl Sharing {
+    /// Whether the address is not one to dial the node by, whoever dials.
+    pub(super) fn bars_all(&self, node: NodeId) -> bool {
+        self.loopback
+            || self.not_owned
+            || (!self.announced_by.is_empty() && self.owner != Some(node))
+    }
+
     /// The evidence in words.
     pub(super) fn evidence(&self, fleet: &Names, node: NodeId, address: &Address) -> Vec<Evidence> {
         let Address::Known { name, origin } = address else {
@@ -43,6 +61,16 @@ impl Sharing {
         if !self.announced_by.is_empty() {
             let others = fleet.list(&self.announced_by);
             evidence.push(fact(format!("`{name}` is also announced by {others}")));
+        }
+        match self.owner {
+            Some(owner) if owner == node => {
+                evidence.push(fact(format!("`{name}` is certainly its own")));
+            }
+            Some(owner) => {
+                let owner = fleet.name(owner);
+                evidence.push(fact(format!("`{name}` is certainly that of {owner}")));
+            }
+            None => {}
         }
         if self.not_owned {
             evidence.push(fact(format!("no interface of the node has `{name}`")));
@@ -145,6 +173,17 @@ pub(super) fn find(
                 .filter(|&other| other != id && meet(id, other))
                 .collect();
         }
+        if !sharing.announced_by.is_empty() {
+            let claimants: Vec<NodeId> = sharing.announced_by.iter().copied().chain([id]).collect();
+            let on_interfaces: Vec<NodeId> = match &same {
+                Same::Literal(literal) => owners.get(literal).cloned().unwrap_or_default(),
+                Same::Name(_) => Vec::new(),
+            };
+            let near = on_interfaces
+                .into_iter()
+                .filter(|&other| other == id || meet(id, other));
+            sharing.owner = owner(&claimants, &near.collect::<Vec<_>>(), facts, addresses);
+        }
         if let (Same::Literal(literal), Some(facts), false) =
             (&same, &facts[id.index()], sharing.loopback)
         {
@@ -166,4 +205,30 @@ pub(super) fn find(
         }
     }
     found
+}
+
+/// Whose address it certainly is, of those that announce it; see the module. `near` have it on an interface.
+fn owner(
+    claimants: &[NodeId],
+    near: &[NodeId],
+    facts: &[Option<NodeFacts>],
+    addresses: &[Address],
+) -> Option<NodeId> {
+    let mut stated = claimants
+        .iter()
+        .filter(|id| addresses[id.index()].is_stated());
+    match (stated.next(), stated.next()) {
+        (Some(&only), None) => return Some(only),
+        (Some(_), Some(_)) => return None,
+        (None, _) => {}
+    }
+    // Who could not be looked into may have it as well.
+    let is_known = |id: &NodeId| {
+        let facts = facts[id.index()].as_ref();
+        facts.is_some_and(|facts| !facts.addresses.is_empty())
+    };
+    match near {
+        [only] if claimants.contains(only) && claimants.iter().all(is_known) => Some(*only),
+        _ => None,
+    }
 }

@@ -23,6 +23,8 @@ pub struct Legs {
 #[derive(Debug, Clone, Copy)]
 struct Faults {
     migration_shared: bool,
+    /// The migration address is the node's own, and others announce it too.
+    migration_claimed: bool,
     service_loopback: bool,
     live_loopback: bool,
 }
@@ -76,7 +78,8 @@ impl Legs {
             .ids()
             .zip(&rows)
             .map(|(id, row)| Faults {
-                migration_shared: sharing.contains_key(&id),
+                migration_shared: sharing.get(&id).is_some_and(|it| it.bars_all(id)),
+                migration_claimed: sharing.contains_key(&id),
                 service_loopback: is_loopback(&row.service),
                 live_loopback: is_loopback(&row.live),
             })
@@ -153,6 +156,11 @@ impl Legs {
                     Dial::MigrationAddress if faults.migration_shared => {
                         return Some(Predicted::Breaks(Reason::SharedAddress));
                     }
+                    Dial::MigrationAddress
+                        if faults.migration_claimed && self.claims(id.client, id.server) =>
+                    {
+                        return Some(Predicted::Breaks(Reason::SharedAddress));
+                    }
                     Dial::MigrationAddress => false,
                     Dial::ServiceHost => faults.service_loopback,
                     Dial::LiveAddress => faults.live_loopback,
@@ -221,6 +229,12 @@ impl Legs {
     pub(in crate::trust) fn form(&self, client: NodeId, lane: Lane) -> Option<String> {
         let (before, after) = self.used(client, lane)?.around.as_ref()?;
         Some(format!("{before}%s{after}"))
+    }
+
+    /// Whether a node announces the migration address of another.
+    fn claims(&self, node: NodeId, of: NodeId) -> bool {
+        let sharing = self.sharing.get(&of);
+        sharing.is_some_and(|sharing| sharing.announced_by.contains(&node))
     }
 
     fn server_address(&self, id: LegId, used: &Used) -> &Address {

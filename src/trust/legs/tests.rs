@@ -271,11 +271,11 @@ fn an_address_that_is_not_the_nodes_alone_is_refused_before_any_probe() {
     let push = |legs: &Legs, server| legs.obstacle(id(Lane::ColdPush, 0, server));
 
     let twice = with_nova(1, |nova| nova.my_ip = Some("10.0.0.2".into()));
-    assert_eq!((push(&twice, 1), push(&twice, 2)), (shared, shared));
     let sharing = twice.sharing(NodeId(1)).expect("shared");
     assert_eq!(sharing.announced_by, [NodeId(2)]);
     assert!(sharing.not_owned);
     assert_eq!(sharing.on_interface_of, [NodeId(2)]);
+    assert_eq!(push(&twice, 1), shared);
     // The far end still can be dialled by its service host name, and the third node is well.
     assert_eq!(twice.obstacle(id(Lane::ColdPull, 0, 1)), None);
     assert_eq!(twice.obstacle(id(Lane::ColdPush, 1, 0)), None);
@@ -295,6 +295,72 @@ fn an_address_that_is_not_the_nodes_alone_is_refused_before_any_probe() {
         facts.addresses.clear();
     });
     assert_eq!(push(&unknown, 1), None);
+}
+
+#[test]
+fn a_node_that_claims_anothers_address_harms_only_itself_where_it_is_certain_whose_it_is() {
+    let shared = Some(Predicted::Breaks(Reason::SharedAddress));
+    let push = |legs: &Legs, client, server| legs.obstacle(id(Lane::ColdPush, client, server));
+    // Nodes 1 and 2 announce 10.0.0.2, which is on an interface of node 2; node 0 has no part in it.
+    let all = |legs: &Legs| {
+        [(0, 1), (2, 1), (0, 2), (1, 2), (1, 0), (2, 0)].map(|(from, to)| push(legs, from, to))
+    };
+    let both = [shared, shared, shared, shared, None, None];
+    let only_the_claimant = [shared, shared, None, shared, None, None];
+
+    fn claim(facts: &mut [Option<NodeFacts>]) -> &mut NodeFacts {
+        let facts = facts[1].as_mut().expect("surveyed");
+        facts.nova.my_ip = Some("10.0.0.2".into());
+        facts
+    }
+    let take = |facts: &mut NodeFacts| {
+        let address = "10.0.0.2".parse().expect("an address");
+        facts.addresses.push(address);
+    };
+    let on_one_interface = three(|_, facts| {
+        claim(facts);
+    });
+    assert_eq!(all(&on_one_interface), only_the_claimant);
+    let sharing = on_one_interface.sharing(NodeId(2)).expect("claimed");
+    assert_eq!(sharing.owner, Some(NodeId(2)));
+    assert!(
+        !on_one_interface
+            .evidence(id(Lane::ColdPush, 1, 2))
+            .is_empty()
+    );
+
+    let on_two_interfaces = three(|_, facts| take(claim(facts)));
+    assert_eq!(all(&on_two_interfaces), both);
+    // A third node that has it, a virtual address perhaps.
+    let on_a_third = three(|_, facts| {
+        claim(facts);
+        take(facts[0].as_mut().expect("surveyed"));
+    });
+    assert_eq!(all(&on_a_third), both);
+    let interfaces_unknown = three(|_, facts| claim(facts).addresses.clear());
+    assert_eq!(all(&interfaces_unknown), both);
+    let on_none = three(|_, facts| {
+        claim(facts);
+        let owner = facts[2].as_mut().expect("surveyed");
+        owner.addresses.retain(|it| it.to_string() != "10.0.0.2");
+    });
+    assert_eq!(all(&on_none), both);
+
+    // The operator's word counts more than what nodes say of themselves, but not against what they lack.
+    let stated = |place: usize, more: fn(&mut NodeFacts)| {
+        three(|fleet, facts| {
+            fleet.nodes[place].migration_address = Some("10.0.0.2".into());
+            more(claim(facts));
+        })
+    };
+    let named = stated(2, |facts| {
+        facts
+            .addresses
+            .push("10.0.0.2".parse().expect("an address"));
+    });
+    assert_eq!(all(&named), only_the_claimant);
+    let named_without_having_it = stated(1, |_| {});
+    assert_eq!(all(&named_without_having_it), both);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use crate::domain::{Evidence, Fleet, Lane, LegId, NodeId, Predicted, Reason, Why};
+use crate::domain::{Evidence, Fleet, Lane, LegId, NodeId, Predicted, Reason, Transport, Why};
 use crate::openssh::config::{ClientConfig, ClientQuery, Difference};
 use crate::survey::{
     Account, Answer, BASE_NAME, ClientFacts, FileFact, FileKind, FileState, NodeFacts,
@@ -277,8 +277,27 @@ pub(super) fn side<'a>(
     facts.clients.iter().find(|side| side.context == *context)
 }
 
+/// The program that a lane starts instead of ssh: all that a pull does is one copy.
+pub(super) fn copier(legs: &Legs, client: NodeId, lane: Lane) -> Option<&'static str> {
+    if lane != Lane::ColdPull {
+        return None;
+    }
+    match legs.used(client, lane)?.transport {
+        Transport::Scp => Some("scp"),
+        Transport::Rsync => Some("rsync"),
+        Transport::Libvirt => None,
+    }
+}
+
 /// What stands in the way of every leg of a client, before any name is looked at.
-pub(super) fn block(node: &str, facts: Option<&ClientFacts>, notes: &mut impl Notes) -> Code {
+///
+/// `tool` is the program that makes the connection, where that is not ssh itself but one that starts ssh.
+pub(super) fn block(
+    node: &str,
+    facts: Option<&ClientFacts>,
+    tool: Option<&str>,
+    notes: &mut impl Notes,
+) -> Code {
     let breaks = |reason| Code::of(Predicted::Breaks(reason));
     let unknown = Code::of(Predicted::Unknown(Why::NotPredictable));
     let Some(facts) = facts else {
@@ -301,6 +320,14 @@ pub(super) fn block(node: &str, facts: Option<&ClientFacts>, notes: &mut impl No
     if !has_ssh && facts.ssh_version.is_none() {
         notes.add(|| fact(node, "no ssh on the PATH of the context".to_owned()));
         return breaks(Reason::SshMissing);
+    }
+    // An empty list is one that was not read.
+    if let Some(tool) = tool
+        && !facts.programs.is_empty()
+        && !facts.programs.iter().any(|program| program == tool)
+    {
+        notes.add(|| fact(node, format!("no {tool} on the PATH of the context")));
+        return breaks(Reason::CopyToolMissing);
     }
     match &facts.base_config {
         Answer::Output(_) if facts.account.is_none() => {

@@ -117,6 +117,10 @@ impl Attempt<'_> {
             notes.add(|| fact(self.client, format!("none of these exists: {files}")));
             return Some(Predicted::Breaks(Reason::IdentityMissing));
         };
+        // A public half is offered as well, so the far end has its say before anybody misses the private one.
+        if self.tries().next().is_some() {
+            return None;
+        }
         Some(Predicted::Breaks(self.spoilt(spoilt, notes)))
     }
 
@@ -195,9 +199,15 @@ impl Attempt<'_> {
     ) -> Result<KeyOptions, Predicted> {
         let mut best: Option<(Refusal, &PublicKey, &str)> = None;
         let mut open = None;
+        let mut spoilt = None;
         let mut tried = 0;
-        for (path, key) in self.tries() {
+        for (offered, path, key) in self.tries() {
             let refused = match self.judge_key(lists, files, key) {
+                // Taken by the far end, and then the client cannot sign: it goes on with the next key.
+                Admission::Admitted { .. } if offered.state != IdentityState::Usable => {
+                    spoilt = spoilt.or(Some(offered));
+                    continue;
+                }
                 Admission::Admitted { options, at } => {
                     if tried >= self.policy.tries {
                         let text =
@@ -241,22 +251,8 @@ impl Attempt<'_> {
             return Err(UNKNOWN);
         }
         // A key that would be admitted, were it usable, is what somebody meant.
-        for key in self
-            .ring
-            .keys
-            .iter()
-            .filter(|key| key.state != IdentityState::Usable)
-        {
-            let halves = key.certificates.iter().map(|(_, it)| it).chain(&key.key);
-            let is_admitted = |half: &PublicKey| {
-                matches!(
-                    self.judge_key(lists, files, half),
-                    Admission::Admitted { .. }
-                )
-            };
-            if halves.into_iter().any(is_admitted) {
-                return Err(Predicted::Breaks(self.spoilt(key, notes)));
-            }
+        if let Some(key) = spoilt {
+            return Err(Predicted::Breaks(self.spoilt(key, notes)));
         }
         if let Some(what) = self.other_keys() {
             notes.add(|| fact(self.client, format!("other keys may be offered: {what}")));
@@ -265,12 +261,15 @@ impl Attempt<'_> {
         Err(Predicted::Breaks(self.refused(best, files, notes)))
     }
 
-    /// The keys that are offered, in order: for each file its certificates, then the plain key.
-    fn tries(&self) -> impl Iterator<Item = (&str, &PublicKey)> {
-        let usable = |key: &&Offered<'_>| key.state == IdentityState::Usable;
-        self.ring.keys.iter().filter(usable).flat_map(|key| {
-            let certificates = key.certificates.iter().map(|(path, it)| (*path, it));
-            certificates.chain(key.key.iter().map(|it| (key.path, it)))
+    /// The keys that are offered, in order: for each file its certificates, then the plain key. ssh offers whatever
+    /// public half it finds, also where the private one cannot be used (`load_public_identity_files` of ssh.c).
+    fn tries(&self) -> impl Iterator<Item = (&Offered<'_>, &str, &PublicKey)> {
+        self.ring.keys.iter().flat_map(|offered| {
+            let certificates = offered.certificates.iter().map(|(path, it)| (*path, it));
+            let plain = offered.key.iter().map(|it| (offered.path, it));
+            certificates
+                .chain(plain)
+                .map(move |(path, key)| (offered, path, key))
         })
     }
 
@@ -298,7 +297,7 @@ impl Attempt<'_> {
         files: &[KeysFile],
         notes: &mut impl Notes,
     ) -> Reason {
-        for (path, key) in self.tries() {
+        for (_, path, key) in self.tries() {
             let path = Some(path.to_owned());
             notes.add(|| key_evidence(KeySeen::Offered, self.client, key, path));
         }

@@ -244,16 +244,17 @@ impl<'a> Prediction<'a> {
             notes.evidence.extend(self.legs.evidence(id));
             return settled;
         }
+        let tool = clients::copier(self.legs, id.client, id.lane);
         let dialling = match &self.sides[id.lane as usize][id.client.index()] {
             Side::NotSurveyed => return NOT_SURVEYED,
             Side::Blocked(_, facts) => {
-                let block = clients::block(client, *facts, notes);
+                let block = clients::block(client, *facts, tool, notes);
                 return block.read().unwrap_or(NOT_SURVEYED);
             }
             Side::Dials(dialling) => dialling,
         };
         // The account of the client is a value for every remedy.
-        clients::block(client, Some(dialling.facts), notes);
+        clients::block(client, Some(dialling.facts), tool, notes);
         let (Some(side), Some(facts)) = (
             &self.servers[id.server.index()],
             &self.facts[id.client.index()],
@@ -380,7 +381,8 @@ fn draft<'a>(
         return Draft::NotSurveyed;
     };
     let side = clients::side(fleet, facts, id, lane);
-    let block = clients::block("", side, &mut Silent);
+    let tool = clients::copier(legs, id, lane);
+    let block = clients::block("", side, tool, &mut Silent);
     match side {
         Some(side) if block == Code::WORKS => {
             match configurations.plan(fleet, legs, id, lane, side) {

@@ -38,6 +38,11 @@ pub(super) fn explains(cause: Reason, symptom: Reason) -> bool {
             symptom,
             R::CommandFailed | R::WrongMachine | R::CopyFailed | R::ShellNoisy
         ),
+        // ssh is as silent about a private half that is not there as about one that it cannot decrypt.
+        R::IdentityMissing => matches!(
+            symptom,
+            R::LoginRefused | R::TooManyKeys | R::IdentityPassphrase
+        ),
         // What the log says of the keys that come before the right one is true, and not the point.
         R::TooManyKeys => {
             symptom == R::LoginRefused || symptom == R::KeyNotAuthorized || is_of_one_key(symptom)

@@ -1,5 +1,6 @@
 //! The rows of a result: one leg, one pair.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::domain::{
@@ -78,9 +79,39 @@ impl LegResult {
         }
     }
 
-    /// The finding that the leg carries when files and reality contradict each other.
+    /// What is worth knowing of the leg beside its verdict. `addresses` are on the server's interfaces, none if they are
+    /// not known.
     #[must_use]
-    pub fn finding(&self, fleet: &Fleet) -> Option<Finding> {
+    pub fn findings(&self, fleet: &Fleet, addresses: &[IpAddr]) -> Vec<Finding> {
+        let contradiction = self.contradiction(fleet);
+        let detour = self.detour(fleet, addresses);
+        contradiction.into_iter().chain(detour).collect()
+    }
+
+    /// The right node answered at an address that it does not have.
+    fn detour(&self, fleet: &Fleet, addresses: &[IpAddr]) -> Option<Finding> {
+        let proof = self
+            .proof
+            .as_ref()
+            .filter(|_| self.verdict == Verdict::Verified)?;
+        let address = proof.address?;
+        let owns = |it: &IpAddr| it.to_canonical() == address.to_canonical();
+        if addresses.is_empty() || addresses.iter().any(owns) {
+            return None;
+        }
+        Some(Finding {
+            code: FindingCode::DestAnsweredElsewhere,
+            nodes: vec![fleet.node(self.id.server).name.to_string()],
+            detail: format!(
+                "{}: dialled at {address}, which is on no interface of it",
+                self.id.lane
+            ),
+            evidence: self.evidence.clone(),
+        })
+    }
+
+    /// Files and reality contradict each other.
+    fn contradiction(&self, fleet: &Fleet) -> Option<Finding> {
         let difference = self.difference?;
         let word = |reason: Option<crate::domain::Reason>| match reason {
             None => "works".to_owned(),

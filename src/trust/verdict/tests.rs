@@ -9,6 +9,7 @@ fn proof(reached: Option<Step>, outcome: Proven) -> Proof {
         outcome,
         evidence: Vec::new(),
         millis: 7,
+        address: None,
     }
 }
 

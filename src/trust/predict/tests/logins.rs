@@ -47,6 +47,25 @@ fn a_key_that_would_be_admitted_if_it_were_usable_is_named() {
 }
 
 #[test]
+fn a_public_half_is_offered_before_anybody_misses_the_private_one() {
+    let locked = || identity(|identity| identity.state = IdentityState::Passphrase);
+    locked().breaks(Reason::IdentityPassphrase);
+    locked()
+        .authorized_keys("")
+        .breaks(Reason::KeyNotAuthorized);
+    locked()
+        .sshd("allowusers deploy")
+        .breaks(Reason::AccountNotAllowed);
+    // Without one, nothing is offered.
+    identity(|identity| {
+        identity.state = IdentityState::Unreadable;
+        identity.public = None;
+    })
+    .authorized_keys("")
+    .breaks(Reason::IdentityUnreadable);
+}
+
+#[test]
 fn a_line_admits_the_key_or_says_why_not() {
     let key = Lab::new().login_key(0);
     let with = |options: &str| Lab::new().authorized_keys(&format!("{options}{key} nova@0\n"));
@@ -411,9 +430,14 @@ fn novas_directory_and_the_programs_that_copy() {
             server.sftp_server.as_mut().expect("one").state = FileState::Absent;
         })
         .breaks(Reason::SftpMissing);
-    Lab::new()
-        .client(|client| client.programs = vec!["ssh".into()])
-        .breaks(Reason::CopyToolMissing);
+    let without_scp = || Lab::new().client(|client| client.programs = vec!["ssh".into()]);
+    without_scp().breaks(Reason::CopyToolMissing);
+    // A pull starts nothing else, so nothing else is met before.
+    without_scp().known_hosts("").breaks(Reason::HostKeyUnknown);
+    assert_eq!(
+        pull(without_scp().known_hosts("")),
+        breaks(Reason::CopyToolMissing)
+    );
     let rsync = || {
         Lab::new().node(0, |facts| {
             facts.nova.remote_filesystem_transport = "rsync".into()

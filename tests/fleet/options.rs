@@ -1,0 +1,169 @@
+//! What `--pairs`, `--depth`, `--no-write`, `--lanes` and `--limit` come to on real nodes, and a trace of a pair of them.
+
+use std::collections::BTreeSet;
+use std::process::Stdio;
+
+use ::clearway::report::Report;
+use clearway_lab::{Lab, LabSupport};
+
+use crate::clearway::quiet_lab;
+
+/// Runs clearway with its ledger beside the lab; what it printed, its report if it printed one, and its exit status.
+fn run(lab: &Lab, words: &[&str]) -> (String, Option<i32>) {
+    let output = lab
+        .command(env!("CARGO_BIN_EXE_clearway"))
+        .args(words)
+        .arg("--inventory")
+        .arg(lab.inventory())
+        .arg("--ledger")
+        .arg(lab.inventory().with_file_name("ledger.db"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        !text.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    (text, output.status.code())
+}
+
+fn report(lab: &Lab, words: &[&str]) -> Report {
+    let (text, _) = run(lab, &[&["check", "--format", "json"], words].concat());
+    let schema = serde_json::from_str(include_str!("../../docs/report.schema.json")).unwrap();
+    let schema = jsonschema::draft202012::new(&schema).unwrap();
+    let value = serde_json::from_str(&text).unwrap();
+    let errors: Vec<_> = schema
+        .iter_errors(&value)
+        .map(|it| it.to_string())
+        .collect();
+    assert_eq!(errors, Vec::<String>::new(), "{words:?}");
+    serde_json::from_value(value).unwrap()
+}
+
+/// `source destination` of every pair that has a proof.
+fn proven(report: &Report) -> BTreeSet<String> {
+    let legs = report.legs.iter().filter(|leg| leg.proven.is_some());
+    legs.map(|leg| format!("{} {}", leg.source, leg.destination))
+        .collect()
+}
+
+fn names(pairs: &[(u32, u32)]) -> BTreeSet<String> {
+    let name = |(from, to)| format!("node{from} node{to}");
+    pairs.iter().copied().map(name).collect()
+}
+
+#[test]
+fn what_is_not_asked_to_be_proven_is_reported_as_predicted_only() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = quiet_lab(4);
+    let ring = report(&lab, &["--pairs", "ring"]);
+    assert_eq!(proven(&ring), names(&[(1, 2), (2, 3), (3, 4), (4, 1)]));
+    let pairs = ring.summary.pairs;
+    assert_eq!(
+        (pairs.total, pairs.verified, pairs.predicted_only),
+        (12, 4, 8)
+    );
+    let folded: u64 = ring.predicted_only.iter().map(|it| it.count).sum();
+    assert_eq!(folded, ring.summary.legs.predicted_only);
+    assert_eq!(ring.summary.exit_code, 0);
+
+    let sample = report(&lab, &["--pairs", "sample=2"]);
+    assert_eq!(proven(&sample).len(), 8);
+    let limited = report(&lab, &["--limit", "node[1-3],!node2"]);
+    assert_eq!(proven(&limited), names(&[(1, 3), (3, 1)]));
+    let predicted = report(&lab, &["--predict-only"]);
+    assert_eq!(proven(&predicted), BTreeSet::new());
+    assert_eq!(predicted.summary.pairs.predicted_only, 12);
+    let live = report(&lab, &["--lanes", "live", "--pairs", "ring"]);
+    assert!(live.legs.iter().all(|leg| leg.lane.as_str() == "live"));
+}
+
+#[test]
+fn only_pairs_with_a_changed_end_are_proven_again() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = quiet_lab(3);
+    assert_eq!(proven(&report(&lab, &[])).len(), 6);
+    assert_eq!(
+        proven(&report(&lab, &["--pairs", "changed"])),
+        BTreeSet::new()
+    );
+    let change = "echo '# x' >>/var/lib/nova/.ssh/authorized_keys; printf 'MaxSessions 9\\n' >/etc/ssh/sshd_config.d/10-x.conf";
+    assert!(lab.node("node3").sh(change).unwrap().status.success());
+    let again = report(&lab, &["--pairs", "changed"]);
+    assert_eq!(proven(&again), names(&[(1, 3), (2, 3), (3, 1), (3, 2)]));
+}
+
+#[test]
+fn a_lower_depth_and_no_writing_prove_less_and_say_so() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = quiet_lab(2);
+    for (words, reached) in [
+        (["--depth", "connect"].as_slice(), "host-key"),
+        (&["--depth", "login"], "login"),
+    ] {
+        let report = report(&lab, words);
+        assert_eq!(report.summary.legs.verified, 0, "{words:?}");
+        for leg in &report.legs {
+            assert_eq!(leg.reached.unwrap().as_str(), reached, "{words:?}");
+            assert_eq!(leg.verdict, "unproven");
+            assert_eq!(leg.code.as_deref(), Some("predicted-only"));
+        }
+    }
+    // Whoever writes there is seen, also when it is gone afterwards.
+    let instances = "/var/lib/nova/instances";
+    let stamp = || {
+        let stat = lab.node("node2").sh(&format!("stat -c %y {instances}"));
+        String::from_utf8(stat.unwrap().stdout).unwrap()
+    };
+    let before = stamp();
+    let report_without = report(&lab, &["--no-write"]);
+    assert_eq!(stamp(), before);
+    let push = |report: &Report| {
+        let legs = report.legs.iter();
+        let mut push = legs.filter(|leg| leg.lane.as_str() == "cold-push");
+        push.next().unwrap().verdict.clone()
+    };
+    assert_eq!(push(&report_without), "unproven");
+    assert_eq!(push(&report(&lab, &[])), "verified");
+    assert_ne!(stamp(), before);
+}
+
+#[test]
+fn a_trace_shows_every_rung_of_a_pair_and_is_shown_again() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = quiet_lab(3);
+    let plant = "sed -i '/nova@node1$/d' /var/lib/nova/.ssh/authorized_keys";
+    assert!(lab.node("node2").sh(plant).unwrap().status.success());
+    let (text, status) = run(&lab, &["trace", "node1", "node2", "--color", "never"]);
+    assert_eq!(status, Some(1), "{text}");
+    for said in [
+        "resolve",
+        "connect",
+        "host-key",
+        "login",
+        "key-not-authorized",
+        "authorized_keys",
+        "SHA256:",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    let shown = lab
+        .command(env!("CARGO_BIN_EXE_clearway"))
+        .args(["show", "last", "--format", "junit", "--ledger"])
+        .arg(lab.inventory().with_file_name("ledger.db"))
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.starts_with("<?xml"), "{shown}");
+    assert!(shown.contains("key-not-authorized"), "{shown}");
+}
