@@ -81,3 +81,56 @@ fn evidence(node: &str, seen: KeySeen, key: &PublicKey, path: Option<String>) ->
         path,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::openssh::fixtures::ed25519;
+    use crate::trust::PairScope;
+    use crate::trust::legs::Legs;
+    use crate::trust::simulate::{Simulation, World};
+
+    fn found(world: &World, verified: &VerifiedKeys) -> Vec<(FindingCode, Vec<String>)> {
+        let legs = Legs::new(&world.fleet, &world.facts);
+        let scope = PairScope::all(&world.fleet);
+        let seen = Seen::new(&world.fleet, &world.facts, &legs, &scope);
+        let mut found = Vec::new();
+        find(&seen, verified, &mut found);
+        let told = found.into_iter().map(|it| (it.code, it.nodes));
+        told.collect()
+    }
+
+    #[test]
+    fn nodes_that_cannot_be_told_apart_are_named() {
+        let mut world = Simulation::of(3).world();
+        let none = VerifiedKeys::new();
+        assert_eq!(found(&world, &none), []);
+        let names = [0, 2].map(|place| world.fleet.nodes[place].name.to_string());
+        let first = world.facts[0].clone().expect("surveyed");
+        let clone = world.facts[2].as_mut().expect("surveyed");
+        clone.server.host_keys.truncate(1);
+        clone.server.host_keys[0] = first.server.host_keys[0].clone();
+        assert_eq!(
+            found(&world, &none),
+            [(FindingCode::HostKeyShared, names.to_vec())]
+        );
+    }
+
+    #[test]
+    fn a_control_connection_to_another_sshd_is_said_so() {
+        let world = Simulation::of(2).world();
+        let key = |place: usize| {
+            let facts = world.facts[place].as_ref().expect("surveyed");
+            let line = facts.server.host_keys[0].public.as_bytes();
+            PublicKey::read(line).expect("a key").0
+        };
+        let mut verified: VerifiedKeys = [(NodeId(0), key(0)), (NodeId(1), key(1))].into();
+        assert_eq!(found(&world, &verified), []);
+        verified.insert(NodeId(1), ed25519(99));
+        let name = world.fleet.nodes[1].name.to_string();
+        assert_eq!(
+            found(&world, &verified),
+            [(FindingCode::ControlHostKeyElsewhere, vec![name])]
+        );
+    }
+}
