@@ -40,7 +40,7 @@ pub(crate) fn clearway(lab: &Lab, program: &Path, nodes: usize, more: &[&str]) -
 }
 
 /// `pdsh -R ssh … true` with the same key, known hosts and number of nodes at once.
-pub(crate) fn pdsh(lab: &Lab, kex: Kex) -> Outcome {
+pub(crate) fn pdsh(lab: &Lab, user: &str, kex: Kex) -> Outcome {
     let mut options = format!(
         "-o BatchMode=yes -o IdentitiesOnly=yes -o IdentityFile={} -o UserKnownHostsFile={} \
          -o GlobalKnownHostsFile=/dev/null",
@@ -56,7 +56,7 @@ pub(crate) fn pdsh(lab: &Lab, kex: Kex) -> Outcome {
     }
     let mut command = lab.command("setsid");
     command
-        .args(["pdsh", "-S", "-R", "ssh", "-f", "32", "-l", "deploy", "-w"])
+        .args(["pdsh", "-S", "-R", "ssh", "-f", "32", "-l", user, "-w"])
         .args([names.trim_end_matches(','), "true"])
         .env("PDSH_SSH_ARGS_APPEND", options);
     run(&mut command)

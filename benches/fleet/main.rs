@@ -33,7 +33,28 @@ struct Plan {
     pdsh: bool,
 }
 
-/// What a key exchange's column is made of: one cost per repeat.
+/// How clearway and pdsh log in to the nodes.
+struct Conditions {
+    name: &'static str,
+    user: &'static str,
+    pam: bool,
+}
+
+/// Those that the bars were set with, and those that a distribution's sshd and an operator's account make.
+const CONDITIONS: [Conditions; 2] = [
+    Conditions {
+        name: "root, no PAM",
+        user: "root",
+        pam: false,
+    },
+    Conditions {
+        name: "sudo, PAM",
+        user: "deploy",
+        pam: true,
+    },
+];
+
+/// What a column is made of: one cost per repeat.
 #[derive(Default)]
 struct Costs {
     survey: Vec<Cost>,
@@ -84,9 +105,18 @@ fn measure() -> Result<Table, String> {
         println!("fleet: pdsh is not installed: its rows are SKIPPED");
     }
     let start = start_cost(&plan)?;
-    let fast = column(&plan, Kex::Fast)?;
-    let distribution = column(&plan, Kex::Distribution)?;
-    Ok(tabulate(&plan, start, [&fast, &distribution]))
+    let mut columns = Vec::new();
+    for conditions in &CONDITIONS {
+        for kex in [Kex::Fast, Kex::Distribution] {
+            let kex_name = match kex {
+                Kex::Fast => "curve25519",
+                Kex::Distribution => "distribution's",
+            };
+            let name = format!("{}, {kex_name}", conditions.name);
+            columns.push((name.clone(), column(&plan, conditions, kex, &name)?));
+        }
+    }
+    Ok(tabulate(&plan, start, &columns))
 }
 
 fn number(variable: &str, otherwise: usize) -> Result<usize, String> {
@@ -108,13 +138,15 @@ fn start_cost(plan: &Plan) -> Result<f64, String> {
 }
 
 /// All contenders on one lab, in turns.
-fn column(plan: &Plan, kex: Kex) -> Result<Costs, String> {
-    let (lab, meter) = Meter::around(
-        || Lab::builder().nodes(plan.nodes).kex(kex).start(),
-        Lab::guard_pid,
-    )
-    .map_err(|error| format!("starting the lab: {error}"))?;
-    println!("fleet: {kex:?}, CPU of the nodes: {}", meter.name());
+fn column(plan: &Plan, conditions: &Conditions, kex: Kex, name: &str) -> Result<Costs, String> {
+    let lab = || {
+        let lab = Lab::builder().nodes(plan.nodes).kex(kex);
+        let lab = lab.control_user(conditions.user).pam(conditions.pam);
+        lab.start()
+    };
+    let (lab, meter) =
+        Meter::around(lab, Lab::guard_pid).map_err(|error| format!("starting the lab: {error}"))?;
+    println!("fleet: {name}; CPU of the nodes: {}", meter.name());
     let mut costs = Costs::default();
     let lanes = ["--lanes", "cold-push,cold-pull"];
     let predict = ["--lanes", "cold-push,cold-pull", "--predict-only"];
@@ -122,7 +154,7 @@ fn column(plan: &Plan, kex: Kex) -> Result<Costs, String> {
         let cost = |what: &str, run: &dyn Fn() -> contenders::Outcome| {
             let cost = meter.cost(run)?;
             println!(
-                "fleet: {kex:?} {round} {what}: started {:.0} ms, lab {:.0} ms, wall {:.0} ms",
+                "fleet: {name}, {round}, {what}: started {:.0} ms, lab {:.0} ms, wall {:.0} ms",
                 cost.started, cost.lab, cost.wall
             );
             Ok::<_, String>(cost)
@@ -131,7 +163,9 @@ fn column(plan: &Plan, kex: Kex) -> Result<Costs, String> {
             clearway(&lab, &plan.program, plan.nodes, &["--predict-only"])
         })?);
         if plan.pdsh {
-            costs.pdsh.push(cost("pdsh true", &|| pdsh(&lab, kex))?);
+            costs
+                .pdsh
+                .push(cost("pdsh true", &|| pdsh(&lab, conditions.user, kex))?);
         }
         costs
             .mesh
@@ -151,14 +185,16 @@ fn column(plan: &Plan, kex: Kex) -> Result<Costs, String> {
     Ok(costs)
 }
 
-fn tabulate(plan: &Plan, start: f64, columns: [&Costs; 2]) -> Table {
+fn tabulate(plan: &Plan, start: f64, columns: &[(String, Costs)]) -> Table {
     let ordered = |count: usize| (count * (count - 1)) as f64;
     let (nodes, pairs) = (plan.nodes as f64, ordered(plan.proof));
     let of = |costs: &[Cost], part: fn(&Cost) -> f64| median(costs.iter().map(part).collect());
     let all: fn(&Cost) -> f64 = |it| it.started + it.lab;
-    let mut table = Table::default();
+    let names = columns.iter().map(|(name, _)| name.clone());
+    let mut table = Table::new(names.collect());
     let mut row = |what: &str, bar: Bar, figure: &dyn Fn(&Costs) -> f64| {
-        table.add(what, columns.map(figure), bar);
+        let figures = columns.iter().map(|(_, costs)| figure(costs));
+        table.add(what, figures.collect(), bar);
     };
 
     row(

@@ -1,4 +1,4 @@
-//! The result: figures of both key exchanges, and the bar beside each that has one.
+//! The result: figures of every kind of lab, and the bar beside each that has one.
 
 use std::fmt;
 
@@ -33,33 +33,44 @@ impl fmt::Display for Bar {
 }
 
 /// Rows in the order in which they were added; prints as Markdown.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Table {
-    rows: Vec<(String, [f64; 2], Bar)>,
+    columns: Vec<String>,
+    rows: Vec<(String, Vec<f64>, Bar)>,
 }
 
 impl Table {
-    /// `figures`: with curve25519, and with what the distribution ships.
-    pub(crate) fn add(&mut self, what: &str, figures: [f64; 2], bar: Bar) {
+    pub(crate) fn new(columns: Vec<String>) -> Self {
+        Self {
+            columns,
+            rows: Vec::new(),
+        }
+    }
+
+    /// One figure for each column.
+    pub(crate) fn add(&mut self, what: &str, figures: Vec<f64>, bar: Bar) {
         self.rows.push((what.to_owned(), figures, bar));
     }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(out, "| what | curve25519 | distribution's | bar | |")?;
-        writeln!(out, "|---|---:|---:|---|---|")?;
+        writeln!(out, "| what | {} | bar | |", self.columns.join(" | "))?;
+        writeln!(out, "|---|{}---|---|", "---:|".repeat(self.columns.len()))?;
         for (what, figures, bar) in &self.rows {
-            let [fast, distribution] = figures.map(digits);
-            let verdicts = figures.map(|figure| bar.is_met(figure));
-            let verdict = match verdicts.map(|met| met.map(word)) {
-                [Some(a), Some(b)] if a == b => a.to_owned(),
-                [Some(a), Some(b)] => format!("{a}; {b}"),
-                _ => String::new(),
+            let shown: Vec<_> = figures.iter().map(|&it| digits(it)).collect();
+            let met: Option<Vec<_>> = figures.iter().map(|&it| bar.is_met(it)).collect();
+            let verdict = match met.as_deref() {
+                None | Some([]) => String::new(),
+                Some([first, rest @ ..]) if rest.iter().all(|it| it == first) => {
+                    word(*first).to_owned()
+                }
+                Some(all) => all.iter().copied().map(word).collect::<Vec<_>>().join("; "),
             };
             writeln!(
                 out,
-                "| {what} | {fast} | {distribution} | {bar} | {verdict} |"
+                "| {what} | {} | {bar} | {verdict} |",
+                shown.join(" | ")
             )?;
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! The program for one context of one client node.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use crate::domain::{Lane, Leg, Transport};
@@ -13,6 +13,14 @@ use super::vocabulary::{errand, quoted};
 use super::words;
 
 const CLIMB: &str = include_str!("climb.sh");
+
+/// What every program has in common, made once.
+static SENT: LazyLock<String> = LazyLock::new(|| {
+    let lines = CLIMB.split_inclusive('\n');
+    lines.filter(|line| !line.starts_with('#')).collect()
+});
+static KEEP_FULL: LazyLock<String> = LazyLock::new(|| filter(FULL));
+static KEEP_BRIEF: LazyLock<String> = LazyLock::new(|| filter(BRIEF));
 
 /// Between the lines of a text in the answer: a record must not hold a newline.
 pub(super) const SEPARATOR: char = '\u{1f}';
@@ -107,19 +115,14 @@ impl Program {
         line("tag", &self.nonce.child("directory").as_str()[..16]);
         line("token", &self.token());
         line("us", &SEPARATOR.to_string());
-        line("full", &filter(FULL));
-        line("brief", &filter(BRIEF));
+        line("full", &KEEP_FULL);
+        line("brief", &KEEP_BRIEF);
         line("limit", &settings.connection_seconds().to_string());
         line("total", &settings.total.as_secs().to_string());
         line("rest", &settings.pause.as_secs().to_string());
         line("workers", &self.workers().to_string());
         line("tools", &self.tools());
-        for code in CLIMB.lines() {
-            if !code.starts_with('#') {
-                text.push_str(code);
-                text.push('\n');
-            }
-        }
+        text.push_str(&SENT);
         let mut shapes = Vec::new();
         let mut list = String::new();
         for (number, leg) in self.legs.iter().enumerate() {

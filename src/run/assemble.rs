@@ -13,7 +13,7 @@ use crate::report::{
     Summary, exit,
 };
 use crate::trust::legs::{Address, Legs};
-use crate::trust::verdict::{Inquiry, LegResult, Observed, common_placeholders};
+use crate::trust::verdict::{Inquiry, LegResult, Observed, common_placeholders, final_step};
 use crate::trust::{PairScope, Prediction, Rounds, facts_digest};
 
 /// What a refused or dropped leg's far end said.
@@ -128,18 +128,30 @@ impl Outcome<'_> {
     }
 
     fn judge(&self, id: LegId, predicted: Predicted) -> LegResult {
-        let (evidence, values) = if self.legs.obstacle(id).is_some() {
+        let proof = self.proofs.get(&id);
+        // Of a leg that works and should, nothing is told: most legs of a large fleet need no explanation.
+        let as_it_should = predicted == Predicted::Works
+            && proof.is_some_and(|proof| {
+                proof.outcome == Proven::Works && proof.reached >= Some(final_step(id.lane))
+            });
+        let (evidence, values) = if as_it_should {
+            Default::default()
+        } else if self.legs.obstacle(id).is_some() {
             (self.legs.evidence(id), Placeholders::default())
         } else {
             let explained = self.prediction.explain(id);
             (explained.evidence, explained.values)
         };
-        let on_disk = self.prediction.host_keys(id.server);
+        let on_disk = if as_it_should {
+            Vec::new()
+        } else {
+            self.prediction.host_keys(id.server)
+        };
         let answer = self.answers.get(&id);
         let observed = Observed {
             lane: id.lane,
             predicted,
-            proof: self.proofs.get(&id),
+            proof,
             not_proven: self.not_proven(id, predicted),
             inquiry: answer.map(|it| Inquiry {
                 reason: it.reason,
@@ -147,7 +159,11 @@ impl Outcome<'_> {
             }),
             on_disk: &on_disk,
         };
-        let common = common_placeholders(&self.request.fleet, self.legs, id);
+        let common = if as_it_should {
+            Placeholders::default()
+        } else {
+            common_placeholders(&self.request.fleet, self.legs, id)
+        };
         LegResult::new(
             id,
             self.legs.dialled(id),

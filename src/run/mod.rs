@@ -9,6 +9,7 @@ mod journal;
 mod pairs;
 mod prove;
 mod request;
+mod sample;
 mod survey;
 
 pub use check::check;

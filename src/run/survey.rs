@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::journal::Journal;
 use super::request::{Request, Surroundings};
+use super::sample::Samples;
 use crate::domain::{Event, NodeId, Phase, Why};
 use crate::frame::Nonce;
 use crate::remote::{Connection, Connector, ControlError, Limits, run_on_all};
@@ -72,18 +73,22 @@ pub(super) async fn survey(
     let mut waiting: BTreeSet<NodeId> = request.selected.iter().copied().collect();
     let total = waiting.len();
     let fleet = request.fleet.clone();
+    let mut samples = Samples::pick(&request.fleet, &request.selected);
+    let waiter = Arc::new(samples.waiter());
     let mut completions = run_on_all(
         connector.clone(),
         request.fleet.clone(),
-        request.selected.clone(),
+        samples.order(&request.selected),
         request.concurrency,
         move |id, connection| {
-            let fleet = fleet.clone();
+            let (fleet, waiter) = (fleet.clone(), waiter.clone());
             async move {
+                let known = waiter.known(id).await;
                 let watch = system::Stopwatch::start();
                 let asked = system::now().as_second();
                 let nonce = Nonce::new(system::random_bytes());
-                let question = SurveyRequest::new(&fleet.node(id).profile, &[], nonce);
+                let mut question = SurveyRequest::new(&fleet.node(id).profile, &[], nonce);
+                question.known = known;
                 let output = connection
                     .run_program(question.program().as_bytes(), &limits)
                     .await?;
@@ -112,18 +117,19 @@ pub(super) async fn survey(
         let name = request.fleet.node(id).name.to_string();
         let read = result.map_err(Failure::from).and_then(
             |(connection, question, output, middle, millis)| {
-                let mut facts = parse(&question, &output.stdout, &pool)
-                    .map_err(|error| Failure {
-                        why: Why::ControlGarbage,
-                        detail: format!("survey of {name}: {} ({})", chain(&error), output.exit),
-                    })?
-                    .facts;
+                let read = parse(&question, &output.stdout, &pool);
+                let survey = read.map_err(|error| Failure {
+                    why: Why::ControlGarbage,
+                    detail: format!("survey of {name}: {} ({})", chain(&error), output.exit),
+                })?;
+                let mut facts = survey.facts;
                 facts.clock_skew = Some(middle - facts.clock);
-                Ok((connection, facts, millis))
+                Ok((connection, facts, survey.learnt, millis))
             },
         );
         match read {
-            Ok((connection, facts, millis)) => {
+            Ok((connection, facts, learnt, millis)) => {
+                samples.learn(id, Some(learnt));
                 journal.event(&Event::NodeSurveyed { node: name, millis });
                 surveyed.facts[id.index()] = Some(facts);
                 if let Some(key) = connection.host_key() {
@@ -132,6 +138,7 @@ pub(super) async fn survey(
                 surveyed.connections.insert(id, Arc::new(connection));
             }
             Err(failure) => {
+                samples.learn(id, None);
                 journal.event(&Event::NodeFailed {
                     node: name,
                     why: failure.why.code().to_owned(),

@@ -11,7 +11,7 @@ mod parse;
 mod program;
 mod request;
 
-pub use answers::{KnownAnswer, Tool};
+pub use answers::{KnownAnswer, QUORUM, Tool, agreed};
 pub use content::ContentPool;
 pub use facts::{
     Account, Answer, CheckedFile, ClientFacts, Content, FileFact, FileKind, FileState, HostKeyFact,

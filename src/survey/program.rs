@@ -5,6 +5,7 @@
 //! in a frame of their own ([`crate::frame`]).
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use crate::frame::{prelude, sh_quote};
 
@@ -15,6 +16,13 @@ use super::request::{FILE_MAX, Part, SurveyRequest, TOTAL_MAX};
 const ROOT: &str = include_str!("program/root.sh");
 const PART: &str = include_str!("program/part.sh");
 const AWK: &str = include_str!("program/part.awk");
+
+/// The same without what only their readers need; they are sent to every node.
+static SENT_ROOT: LazyLock<String> = LazyLock::new(|| stripped(ROOT));
+static SENT_BODY: LazyLock<String> = LazyLock::new(|| {
+    let awk = sh_quote(&stripped(AWK));
+    sh_quote(&format!("cw_awk={awk}\n{}", stripped(PART)))
+});
 
 /// bash reads a script from a pipe byte by byte; this lets `cat` read it at once. Other shells read in blocks, and
 /// the rest of the script is already theirs.
@@ -41,9 +49,8 @@ impl SurveyRequest {
             "PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n",
         );
         text.push_str("command -v timeout >/dev/null && limit='timeout -k 2 60'\n");
-        text.push_str(&stripped(ROOT));
-        let body = format!("cw_awk={}\n{}", sh_quote(&stripped(AWK)), stripped(PART));
-        put(&mut text, "cw_body", &body);
+        text.push_str(&SENT_ROOT);
+        let _ = writeln!(text, "cw_body={}", *SENT_BODY);
         for (i, part) in parts.iter().enumerate() {
             put(&mut text, &format!("cw_part_{i}"), &self.settings(i, part));
             let words = std::iter::once(i.to_string())

@@ -149,6 +149,8 @@ function configurations(server,   n, i, j, files, path, line, key, base, text, k
 			if (((known 1) in ENVIRON) && length(text) < 65536) text = text line "\n"
 			key = keyword(line)
 			if (key == "") continue
+			# Of all that ssh -G does with a configuration, only these wait for something else.
+			if (key ~ /^canonical/ || (key == "match" && tolower(line) ~ /exec|canonical/)) slow = 1
 			if (key == "include") {
 				for (j = 1; j <= nwords; j++) {
 					if (words[j] ~ /^~\//) words[j] = home substr(words[j], 2)
@@ -274,7 +276,8 @@ function open_key(path,   line, b, n, i, v, d, k, len) {
 	while ((getline line < path) > 0 && line !~ /^-/ && n++ < 12) b = b line
 	close(path)
 	if (line != "-----END OPENSSH PRIVATE KEY-----") return
-	if (substr(b, 1, 83) != "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZWQyNTUxOQAAACA") return
+	# 61 bytes of header; what follows them shares a digit with the key itself.
+	if (substr(b, 1, 81) != "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZWQyNTUxOQAAA") return
 	if (!("A" in digit)) for (i = 0; i < 64; i++) digit[substr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", i + 1, 1)] = i
 	len = length(b)
 	if (len % 4) return
@@ -294,7 +297,7 @@ function open_key(path,   line, b, n, i, v, d, k, len) {
 	# 43 bytes of header, the public key (51), the length of the private part (4), and that part: two equal check
 	# integers (8), the public key again (51), the secret with the public key behind it (4 + 64), a comment, padding.
 	len = uint32(d, 94)
-	if (n != 98 + len || len % 8 || len < 136) return
+	if (n != 98 + len || len % 8 || len < 136 || d[61] != 32) return
 	for (i = 0; i < 4; i++) if (d[98 + i] != d[102 + i]) return
 	for (i = 0; i < 51; i++) if (d[43 + i] != d[106 + i]) return
 	if (uint32(d, 157) != 64) return
@@ -427,6 +430,7 @@ BEGIN {
 	if (tasks ~ /n/) nova()
 	if (tasks ~ /c/) client()
 	if (tasks ~ /s/) server()
+	if (slow) out("hint", "slow")
 	for (i in shown) print "group\t" i "\t" shown[i] "\t" primary[i]
 	for (i = 1; i <= orders; i++) print "want\t" wanted[order[i]] "\t" order[i]
 	print "done"

@@ -37,12 +37,13 @@ hint() {
 	printf 'clearway-%s\n' "$1" >&4
 }
 
-# Runs a command: its output is a span of the stream, its exit status and what it complains of are a record.
+# Runs a command: its output is a span of the stream, its exit status and what it complains of are a record. It has a
+# limit only where it may wait for something: a process for that costs as much as many of those that are limited.
 ask() {
 	kind=$1
 	shift
 	cw_open "$kind"
-	said=$($limit "$@" 2>&1 >&3 3>&- 4>&-)
+	said=$($slow "$@" 2>&1 >&3 3>&- 4>&-)
 	status=$?
 	cw_close
 	[ ${#said} -le 8000 ] || said=$(printf %.8000s "$said")
@@ -79,7 +80,7 @@ END
 configuration() {
 	p=$1-
 	if [ -f "$2" ] && [ -r "$2" ]; then p=$1r
-	elif [ -e "$2" ] || hidden "$2"; then p=$1x
+	elif [ -e "$2" ] || hidden "$2"; then p=$1x slow=$limit
 	fi
 	CW_CONF="$CW_CONF${CW_CONF:+$nl}$p $2"
 }
@@ -155,7 +156,8 @@ read_text() {
 		text=$(awk "$cw_awk")
 		included= again=
 		lines look_again "$text"
-		[ -n "$included$again" ] && [ $round -lt 16 ] || break
+		[ -n "$included$again" ] || break
+		[ $round -lt 16 ] || { slow=$limit; break; }
 		round=$((round+1)) files=$CW_CONF CW_CONF= number=0
 		lines insert_included "$files"
 	done
@@ -208,6 +210,7 @@ take() {
 	"known-ssh$tab"*) known_ssh=${1#*"$tab"} ;;
 	"known-sshd$tab"*) known_sshd=${1#*"$tab"} ;;
 	"hint${tab}canonical") canonical=1 ;;
+	"hint${tab}slow") slow=$limit ;;
 	"hint$tab"*) hint "${1#*"$tab"}" ;;
 	"user$tab"*) hint "user ${1#*"$tab"}" ;;
 	"role${tab}instances$tab$tab"*) instances=${1#"role${tab}instances$tab$tab"} ;;
@@ -243,18 +246,22 @@ resolve() {
 
 # A line of stat's: mode, owner, group, size, time, path. Adds to `reads` what is wanted and may be read.
 choose() {
-	mode=${1%% *}
-	p=${1#* }
-	owner=${p%% *}
-	p=${p#* }
-	group=${p%% *}
-	p=${p#* }
-	size=${p%% *}
-	p=${p#* }
-	time=${p%% *}
-	p=${p#* }
+	IFS=' '
+	set -- "$1" $1
+	unset IFS
+	p=$7
+	# A path with spaces is more than one word, or not the same word any more.
+	[ "$2 $3 $4 $5 $6 $7" = "$1" ] || p=${1#"$2 $3 $4 $5 $6 "}
+	mode=$2 owner=$3 group=$4 size=$5 time=$6
+	# The paths come in the order in which they are wanted, unless one has gone since.
 	flag=m
-	case $flags in *"$nl$p$tab"*)
+	case $flags in
+	"$nl$p$tab"*)
+		flags=${flags#"$nl$p$tab"}
+		flag=${flags%%"$nl"*}
+		flags=${flags#"$flag"}
+		;;
+	*"$nl$p$tab"*)
 		flag=${flags#*"$nl$p$tab"}
 		flag=${flag%%"$nl"*}
 		;;
@@ -308,7 +315,7 @@ read_files() {
 identity() {
 	case $text in *"${nl}key$tab"????????????????????????????????????????????????????????????????"$tab$1$nl"*) return ;; esac
 	[ -f "$1" ] && [ -r "$1" ] || return
-	said=$($limit ssh-keygen -y -P '' -f "$1" 2>&1)
+	said=$(ssh-keygen -y -P '' -f "$1" 2>&1)
 	status=$?
 	[ ${#said} -le 20000 ] || said=$(printf %.20000s "$said")
 	cw identity "$1" "$status" "$said"
@@ -353,7 +360,7 @@ part() {
 	done
 	name= fips= paths= flags=$nl links= unseen= known_ssh= known_sshd= canonical= instances= identities= lonely=
 	ssh_file= sshd_file= host_keys= reads= reals= refused=
-	total=0 limit=
+	total=0 limit= slow=
 	command -v timeout >/dev/null && limit='timeout -k 2 20'
 	read -r name </proc/sys/kernel/hostname
 	read -r fips </proc/sys/crypto/fips_enabled

@@ -1,6 +1,6 @@
 //! Settings of ssh and sshd that are unsafe, or not the same where they should be; clocks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::find::{file, on};
 use super::fleet::{Seen, setting};
@@ -235,28 +235,33 @@ fn differing(seen: &Seen<'_>, found: &mut Vec<Finding>) {
         } else {
             format!("group {group}")
         };
-        for keyword in SERVER {
-            let of = |facts: &NodeFacts| Some(values(&facts.server.base_config, keyword));
-            minority(&nodes, &of, &mut |name, value, usual| {
+        let servers = nodes.iter();
+        let servers = servers.map(|(name, facts)| (*name, &facts.server.base_config));
+        minority(
+            &servers.collect::<Vec<_>>(),
+            SERVER,
+            &mut |name, keyword, value, usual| {
                 let detail = format!("sshd: {keyword} is {value}, in {place} mostly {usual}");
                 found.push(on(name, FindingCode::SshdConfigDiffers, detail, Vec::new()));
-            });
-        }
+            },
+        );
         let contexts = nodes.iter().map(|(_, facts)| facts.clients.len()).max();
         for place_of_client in 0..contexts.unwrap_or(0) {
-            for keyword in CLIENT {
-                let of = |facts: &NodeFacts| {
-                    let client = facts.clients.get(place_of_client)?;
-                    client
-                        .failed
-                        .is_none()
-                        .then(|| values(&client.base_config, keyword))
-                };
-                minority(&nodes, &of, &mut |name, value, usual| {
+            let clients = nodes.iter().filter_map(|(name, facts)| {
+                let client = facts.clients.get(place_of_client)?;
+                client
+                    .failed
+                    .is_none()
+                    .then_some((*name, &client.base_config))
+            });
+            minority(
+                &clients.collect::<Vec<_>>(),
+                CLIENT,
+                &mut |name, keyword, value, usual| {
                     let detail = format!("ssh: {keyword} is {value}, in {place} mostly {usual}");
                     found.push(on(name, FindingCode::SshConfigDiffers, detail, Vec::new()));
-                });
-            }
+                },
+            );
         }
     }
 }
@@ -280,29 +285,48 @@ fn values(answer: &Answer, keyword: &str) -> String {
     }
 }
 
-/// Calls `tell` with every node whose value is not the one that more than half of the nodes have.
+/// Calls `tell` with every node, keyword and value that is not the one which more than half of the nodes have, and with
+/// that one.
 fn minority<'n>(
-    nodes: &[(&'n str, &NodeFacts)],
-    of: &dyn Fn(&NodeFacts) -> Option<String>,
-    tell: &mut dyn FnMut(&'n str, &str, &str),
+    nodes: &[(&'n str, &Answer)],
+    keywords: &[&str],
+    tell: &mut dyn FnMut(&'n str, &str, &str, &str),
 ) {
-    let all: Vec<(&'n str, String)> = nodes
-        .iter()
-        .filter_map(|(name, facts)| Some((*name, of(facts)?)))
-        .collect();
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for (_, value) in &all {
-        *counts.entry(value).or_default() += 1;
+    // Most nodes print the same: each text is searched once.
+    let mut kinds: Vec<&Answer> = Vec::new();
+    let mut numbers: HashMap<Option<[u8; 32]>, usize> = HashMap::new();
+    let mut all: Vec<(&'n str, usize)> = Vec::with_capacity(nodes.len());
+    for (name, answer) in nodes {
+        let identity = match answer {
+            Answer::Output(content) => Some(content.sha256),
+            Answer::Failed { .. } => None,
+        };
+        let number = *numbers.entry(identity).or_insert_with(|| {
+            kinds.push(answer);
+            kinds.len() - 1
+        });
+        all.push((name, number));
     }
-    if counts.len() < 2 {
+    if kinds.len() < 2 {
         return;
     }
-    let Some((usual, _)) = counts.iter().find(|(_, count)| **count * 2 > all.len()) else {
-        return;
-    };
-    for (name, value) in &all {
-        if value != usual {
-            tell(name, value, usual);
+    for keyword in keywords {
+        let values: Vec<String> = kinds.iter().map(|kind| values(kind, keyword)).collect();
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for (_, kind) in &all {
+            *counts.entry(&values[*kind]).or_default() += 1;
+        }
+        if counts.len() < 2 {
+            continue;
+        }
+        let Some((usual, _)) = counts.iter().find(|(_, count)| **count * 2 > all.len()) else {
+            continue;
+        };
+        for (name, kind) in &all {
+            let value = &values[*kind];
+            if value != usual {
+                tell(name, keyword, value, usual);
+            }
         }
     }
 }

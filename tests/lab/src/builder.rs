@@ -20,6 +20,7 @@ pub struct Builder {
     nodes: usize,
     kex: Kex,
     control_user: String,
+    pam: bool,
     dir: Option<PathBuf>,
     life: Life,
 }
@@ -30,6 +31,7 @@ impl Default for Builder {
             nodes: 3,
             kex: Kex::default(),
             control_user: "deploy".into(),
+            pam: true,
             dir: None,
             life: Life::WithOwner,
         }
@@ -55,6 +57,13 @@ impl Builder {
     #[must_use]
     pub fn control_user(mut self, user: &str) -> Self {
         user.clone_into(&mut self.control_user);
+        self
+    }
+
+    /// Whether the nodes' sshd uses PAM, as the distribution's does (yes unless told).
+    #[must_use]
+    pub fn pam(mut self, pam: bool) -> Self {
+        self.pam = pam;
         self
     }
 
@@ -103,6 +112,7 @@ fn start_in(dir: &Path, base: PathBuf, wanted: &Builder) -> Result<Lab> {
         wanted.nodes,
         wanted.kex,
         &wanted.control_user,
+        wanted.pam,
     )?;
     let (reports, theirs) = Reports::channel()?;
     let guard = Process::new(supervisor::start(&plan, wanted.life, theirs)?)?;

@@ -71,13 +71,18 @@ impl Plan {
         count: usize,
         kex: Kex,
         control_user: &str,
+        pam: bool,
     ) -> Result<Self> {
         let control_key = KeyPair::generate(KeyType::Ed25519, "clearway")?;
         let mut authorized_keys = String::new();
         let nodes = (1..=count)
             .map(|number| NodePlan::new(number, &mut authorized_keys))
             .collect::<Result<Vec<_>>>()?;
-        let common = common(&nodes, &authorized_keys, kex, &control_key.public)?;
+        let mut common = common(&nodes, &authorized_keys, kex, &control_key.public)?;
+        if !pam {
+            let file = "etc/ssh/sshd_config.d/50-pam.conf";
+            common.push(Entry::file(file, ROOT, 0o644, "UsePAM no\n"));
+        }
         let hub = vec![
             Entry::dir("root/.ssh", ROOT, 0o700),
             Entry::file(
@@ -290,6 +295,7 @@ mod tests {
             3,
             Kex::Fast,
             "deploy",
+            true,
         )
         .unwrap();
         let keys: std::collections::BTreeSet<_> = plan
