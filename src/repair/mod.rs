@@ -1,9 +1,15 @@
-//! What must change on which node so that broken legs work: a plan that leaves nothing to choose, and its review.
+//! What must change on which node so that broken legs work: a plan that leaves nothing to choose, its review, the programs
+//! that carry it out on the nodes, and how far a run of it has come.
 //!
 //! Planning, linting and showing a plan are pure. What carries a plan out is `run::repair`.
 
+mod effect;
 mod plan;
 
+pub use effect::{
+    Answer, AnswerError, Job, JobError, Lock, Obstacle, Operation, Program, Refusal, Said, Seen,
+    Standing, public_key,
+};
 pub use plan::{
     Answers, Attributes, Bytes, Edit, FileState, KeyId, Left, NewKey, NodePlan, PLAN_SCHEMA, Piece,
     Plan, Target, Text,
