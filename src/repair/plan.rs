@@ -322,7 +322,11 @@ impl PartialEq for Text {
             _ => false,
         };
         let is_same = self.0.len() == other.0.len()
-            && self.0.iter().zip(&other.0).all(|(one, two)| shared(one, two));
+            && self
+                .0
+                .iter()
+                .zip(&other.0)
+                .all(|(one, two)| shared(one, two));
         is_same || self.joined().0 == other.joined().0
     }
 }
