@@ -11,6 +11,6 @@ pub use effect::{
     Standing, public_key,
 };
 pub use plan::{
-    Answers, Attributes, Bytes, Edit, FileState, KeyId, Left, NewKey, NodePlan, PLAN_SCHEMA, Piece,
-    Plan, Target, Text,
+    AccountCommand, Answers, Attributes, Bytes, Edit, FileState, KeyCopy, KeyId, KeySource, Left,
+    NewKey, NodePlan, PLAN_SCHEMA, Piece, Plan, Target, Text,
 };
