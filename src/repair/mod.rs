@@ -7,8 +7,8 @@ mod effect;
 mod plan;
 
 pub use effect::{
-    Answer, AnswerError, Job, JobError, Lock, Obstacle, Operation, Program, Refusal, Said, Seen,
-    Standing, public_key,
+    Answer, AnswerError, Job, JobError, Lock, Obstacle, Operation, Private, Program, Refusal, Said,
+    Secrets, Seen, Standing, public_key,
 };
 pub use plan::{
     AccountCommand, Answers, Attributes, Bytes, Edit, FileState, KeyCopy, KeyId, KeySource, Left,

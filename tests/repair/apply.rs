@@ -1,11 +1,16 @@
 //! Edits on a node: made exactly, all or none, refused where they are not safe.
 
-use clearway::repair::{Edit, FileState, Operation, Said};
+use std::collections::BTreeSet;
+
+use clearway::repair::{
+    AccountCommand, Attributes, Edit, FileState, Job, KeyCopy, KeySource, Operation, Said, Secrets,
+    public_key,
+};
 use clearway_lab::Node;
 
 use crate::support::{
-    AUTHORIZED_KEYS, HOME, KNOWN_HOSTS, apply, edit, file, left_beside, new_key, nova, now,
-    one_node, picture, plan, refusals, run, sh,
+    AUTHORIZED_KEYS, HOME, KNOWN_HOSTS, RUN, apply, edit, file, left_beside, new_key, nonce, nova,
+    now, one_node, picture, plan, refusals, run, run_in, sh,
 };
 
 /// Bytes that shells and editors like to damage.
@@ -270,4 +275,142 @@ fn a_full_disk_of_inodes_is_refused() {
          && cp -a /tmp/ssh/. /var/lib/nova/.ssh/ && for i in 1 2 3 4 5 6 7 8; do touch /var/lib/nova/.ssh/fill$i; done 2>/dev/null; rm -rf /tmp/ssh; true",
         "file system that is full",
     );
+}
+
+#[test]
+fn a_file_whose_bytes_nobody_knows_gets_another_mode_and_owner() {
+    let Some(lab) = one_node() else { return };
+    let node = lab.node("node1");
+    sh(
+        node,
+        "cd /var/lib/nova/.ssh && printf 'pri\\0vate' >id_x && chmod 666 id_x && touch -d 2001-02-03 id_x",
+    );
+    let path = format!("{HOME}/.ssh/id_x");
+    let opaque = |attributes| FileState::Opaque { attributes };
+    let root = Attributes {
+        uid: 0,
+        gid: 0,
+        mode: 0o666,
+    };
+    let change = edit(&path, opaque(root), opaque(nova(node, 0o600)));
+    let plan = plan(node, vec![change], Vec::new());
+    let before = picture(node);
+    assert_eq!(apply(node, &plan).said, [Said::Wrote(0)]);
+    assert_eq!(now(node, &path), file(nova(node, 0o600), b"pri\0vate"));
+    assert_eq!(apply(node, &plan).said, [Said::Same(0)]);
+    // No copy of it is made, only a note of how it was.
+    let beside = sh(node, "cat /var/lib/nova/.ssh/*.clearway-*");
+    assert_eq!(beside, "81b6:0:0:any");
+    assert_eq!(
+        crate::support::undo(node, &plan).said,
+        [Said::Back(0, true)]
+    );
+    assert_eq!(picture(node), before);
+}
+
+#[test]
+fn commands_set_an_account_right_and_are_taken_back() {
+    let Some(lab) = one_node() else { return };
+    let node = lab.node("node1");
+    let shell = || sh(node, "getent passwd nova | cut -d: -f7");
+    let usual = shell();
+    let words = |shell: &str| ["usermod", "-s", shell, "nova"].map(str::to_owned).to_vec();
+    let mut plan = plan(node, both_files(node), Vec::new());
+    plan.commands.push(AccountCommand {
+        node: "node1".to_owned(),
+        context: Vec::new(),
+        words: words("/bin/dash"),
+        undo: words(&usual),
+        answers: Vec::new(),
+    });
+    let answer = apply(node, &plan);
+    assert_eq!(answer.said, [Said::Ran(0), Said::Wrote(0), Said::Wrote(1)]);
+    assert_eq!(shell(), "/bin/dash");
+    let undo = Operation::Undo {
+        wrote: BTreeSet::new(),
+        commands: true,
+    };
+    let answer = run(node, &plan, undo);
+    assert_eq!(
+        answer.said,
+        [Said::Back(1, true), Said::Back(0, true), Said::Unran(0)]
+    );
+    assert_eq!(shell(), usual);
+    // A command that fails leaves files alone.
+    plan.commands[0].words[3] = "nobody-here".to_owned();
+    let before = picture(node);
+    let answer = apply(node, &plan);
+    assert_eq!(answer.written().count(), 0);
+    assert!(refusals(&answer)[0].contains("usermod"), "{answer:?}");
+    assert_eq!(picture(node), before);
+    assert_eq!(shell(), usual);
+}
+
+#[test]
+fn a_key_is_brought_from_one_node_to_another_and_shown_to_nobody() {
+    if clearway_lab::LabSupport::skips_test() {
+        return;
+    }
+    let lab = clearway_lab::Lab::builder().nodes(2).start().unwrap();
+    let (one, two) = (lab.node("node1"), lab.node("node2"));
+    let path = format!("{HOME}/.ssh/id_shared");
+    let key = new_key(one, &path);
+    let copy = KeyCopy {
+        of: KeySource::New(key.id.clone()),
+        node: "node2".to_owned(),
+        target: key.target.clone(),
+        owner: nova(two, 0o600),
+        answers: Vec::new(),
+    };
+    let mut plan = plan(one, Vec::new(), vec![key.clone()]);
+    plan.copies.push(copy);
+    let answer = run(one, &plan, Operation::Keys);
+    let [Said::Key(0, public)] = &answer.said[..] else {
+        panic!("{answer:?}")
+    };
+    let public = public_key(public, "ed25519").unwrap();
+    let made = [(key.id.clone(), public.clone())].into_iter().collect();
+
+    let source = Job::source(&plan, &KeySource::New(key.id), &made).unwrap();
+    let fetch = source.program(Operation::Fetch, RUN, "", nonce());
+    let answer = fetch
+        .read(&run_in(one, &["/bin/sh"], &fetch).stdout)
+        .unwrap();
+    let private = std::fs::read(one.path(&path)).unwrap();
+    let shown = format!("{answer:?}");
+    let [Said::Secret(0, secret)] = &answer.said[..] else {
+        panic!("{answer:?}")
+    };
+    assert_eq!(secret.0, private);
+
+    let job = Job::new(&plan, "node2", &made).unwrap();
+    let mut secrets = Secrets::default();
+    secrets.insert(0, secret.0.clone());
+    let bring = job.program_with(Operation::Bring, RUN, "", nonce(), secrets);
+    let shown = format!("{shown}{bring:?}");
+    let answer = bring
+        .read(&run_in(two, &["/bin/sh"], &bring).stdout)
+        .unwrap();
+    assert!(matches!(answer.said[..], [Said::Key(0, _)]), "{answer:?}");
+    assert_eq!(now(two, &path), file(nova(two, 0o600), &private));
+    let halves = [&path, &format!("{path}.pub")]
+        .map(|it| sh(two, &format!("ssh-keygen -l -f {it} | cut -d' ' -f2")));
+    assert_eq!(halves[0], halves[1]);
+    let body = String::from_utf8_lossy(&private);
+    assert!(
+        body.lines().all(|line| !shown.contains(line)),
+        "a private key is shown"
+    );
+    // Another key than the one that is meant is not placed.
+    sh(two, &format!("rm {path} {path}.pub {path}.clearway-*"));
+    let mut secrets = Secrets::default();
+    sh(one, "ssh-keygen -q -t ed25519 -N '' -f /root/other");
+    secrets.insert(0, std::fs::read(one.path("/root/other")).unwrap());
+    let bring = job.program_with(Operation::Bring, RUN, "", nonce(), secrets);
+    let answer = bring
+        .read(&run_in(two, &["/bin/sh"], &bring).stdout)
+        .unwrap();
+    assert_eq!(answer.refusals().count(), 1, "{answer:?}");
+    assert_eq!(now(two, &path), FileState::Absent);
+    assert_eq!(crate::support::left_beside(two), [""; 0]);
 }

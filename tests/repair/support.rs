@@ -105,6 +105,8 @@ pub(crate) fn plan(node: &Node, edits: Vec<Edit>, keys: Vec<NewKey>) -> Plan {
         schema: PLAN_SCHEMA,
         inventory: "/etc/clearway.yaml".to_owned(),
         keys,
+        copies: Vec::new(),
+        commands: Vec::new(),
         nodes: vec![NodePlan {
             node: node.name().to_owned(),
             edits,
@@ -168,6 +170,7 @@ pub(crate) fn undo(node: &Node, plan: &Plan) -> Answer {
         plan,
         Operation::Undo {
             wrote: BTreeSet::new(),
+            commands: false,
         },
     )
 }

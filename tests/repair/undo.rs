@@ -123,7 +123,15 @@ fn without_its_backup_a_file_is_written_anew() {
     assert_eq!(undo(node, &plan).said, [Said::Back(0, false)]);
     let wrote = BTreeSet::from([0]);
     assert_eq!(
-        run(node, &plan, Operation::Undo { wrote }).said,
+        run(
+            node,
+            &plan,
+            Operation::Undo {
+                wrote,
+                commands: false
+            }
+        )
+        .said,
         [Said::Back(0, true)]
     );
     assert_eq!(now(node, KNOWN_HOSTS), before);
@@ -171,6 +179,7 @@ fn a_key_that_is_not_the_one_that_was_made_stays() {
     let job = clearway::repair::Job::new(&plan, "node1", &made).unwrap();
     let operation = Operation::Undo {
         wrote: BTreeSet::new(),
+        commands: false,
     };
     let program = job.program(operation, crate::support::RUN, "", crate::support::nonce());
     let output = crate::support::run_in(node, &["/bin/sh"], &program);

@@ -1,5 +1,7 @@
 //! What a program answers.
 
+use std::fmt;
+
 use thiserror::Error;
 
 use super::obstacle::{Obstacle, Refusal};
@@ -81,8 +83,24 @@ pub enum Said {
         /// The public half of what is there; empty if nothing or nothing readable is.
         public: Vec<u8>,
     },
+    /// The private half of a key that others are to have.
+    Secret(usize, Private),
+    /// A command was run.
+    Ran(usize),
+    /// The command that takes it back was run.
+    Unran(usize),
     /// A backup was removed.
     Forgot(usize),
+}
+
+/// A private key on its way. Not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Private(pub Vec<u8>);
+
+impl fmt::Debug for Private {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Private(..)")
+    }
 }
 
 /// What an edit was found as.
@@ -240,6 +258,13 @@ impl Program {
                 .filter(known)
                 .ok_or(AnswerError::Number(number))
         };
+        let command = |number: &[u8]| {
+            let number = text(number);
+            let commands = &self.parts[part].commands;
+            let known = |&it: &usize| commands.iter().any(|command| command.number == it);
+            let found = number.parse().ok().filter(known);
+            found.ok_or(AnswerError::Number(number))
+        };
         Ok(
             match (record.kind.as_str(), fields.as_slice(), record.span) {
                 ("wrote", [number], None) => Said::Wrote(edit(number)?),
@@ -272,35 +297,23 @@ impl Program {
                     ours: *mark == b"yes",
                     public: public.to_vec(),
                 },
+                ("secret", [number], Some(bytes)) if self.operation == Operation::Fetch => {
+                    Said::Secret(key(number)?, Private(bytes))
+                }
+                ("ran", [number], None) => Said::Ran(command(number)?),
+                ("unran", [number], None) => Said::Unran(command(number)?),
                 ("forgot", [number], None) => Said::Forgot(edit(number)?),
                 ("refused", [number, what, detail], None) => {
                     let obstacle = Obstacle::from_code(&text(what))
                         .ok_or_else(|| AnswerError::Unexpected(text(what)))?;
-                    let edits = self.parts[part]
-                        .edits
-                        .iter()
-                        .map(|it| (it.number, &it.target));
-                    let keys = self.parts[part]
-                        .keys
-                        .iter()
-                        .map(|it| (it.number, &it.target));
                     let wanted = text(number);
-                    // Keys and edits are numbered apart; a refusal says of which it is by its letter.
-                    let of_key = wanted.strip_prefix('k');
-                    let number: usize = of_key
-                        .unwrap_or(&wanted)
-                        .parse()
-                        .map_err(|_| AnswerError::Number(wanted.clone()))?;
-                    let found = if of_key.is_some() {
-                        keys.into_iter().find(|(it, _)| *it == number)
-                    } else {
-                        edits.into_iter().find(|(it, _)| *it == number)
-                    };
-                    let (number, target) = found.ok_or(AnswerError::Number(wanted))?;
+                    let (number, path) = self
+                        .refused(part, &wanted)
+                        .ok_or(AnswerError::Number(wanted))?;
                     Said::Refused(
                         number,
                         Refusal {
-                            path: target.path.clone(),
+                            path,
                             obstacle,
                             detail: text(detail),
                         },
@@ -309,6 +322,38 @@ impl Program {
                 _ => return Err(AnswerError::Unexpected(record.kind)),
             },
         )
+    }
+
+    /// What a refusal speaks of, and its number: keys, commands and edits are numbered apart, and it says by a letter of
+    /// which it is.
+    fn refused(&self, part: usize, wanted: &str) -> Option<(usize, String)> {
+        let part = &self.parts[part];
+        let letter = wanted.trim_end_matches(|c: char| c.is_ascii_digit());
+        let number: usize = wanted[letter.len()..].parse().ok()?;
+        let path = match letter {
+            "k" => part
+                .keys
+                .iter()
+                .find(|it| it.number == number)?
+                .target
+                .path
+                .clone(),
+            "c" => part
+                .commands
+                .iter()
+                .find(|it| it.number == number)?
+                .words
+                .join(" "),
+            "" => part
+                .edits
+                .iter()
+                .find(|it| it.number == number)?
+                .target
+                .path
+                .clone(),
+            _ => return None,
+        };
+        Some((number, path))
     }
 
     /// A context whose program did not answer: what its shell said says more than the form.

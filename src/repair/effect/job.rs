@@ -1,10 +1,11 @@
 //! The part of a plan that concerns one node, with every byte known.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use thiserror::Error;
 
-use super::super::plan::{Attributes, FileState, KeyId, Piece, Plan, Target, Text};
+use super::super::plan::{Attributes, FileState, KeyId, KeySource, Piece, Plan, Target, Text};
 use super::state::Place;
 
 /// Why a plan cannot be carried out on a node. No node is asked before.
@@ -42,6 +43,12 @@ pub enum JobError {
         /// The path.
         path: String,
     },
+    /// A key that is to be brought to other nodes, and that nobody has made.
+    #[error("{node}: there is no key there that others could be given")]
+    Source {
+        /// The node, or the key.
+        node: String,
+    },
     /// A type that `ssh-keygen -t` is not asked for, or a comment that is not one line of plain text.
     #[error("{node}: the key for `{}` has a type or comment that is not used here", path.escape_debug())]
     Key {
@@ -57,7 +64,18 @@ pub enum JobError {
 pub struct Job {
     pub(super) node: String,
     pub(super) edits: Vec<EditJob>,
+    /// Keys to make, then keys to bring there.
     pub(super) keys: Vec<KeyJob>,
+    pub(super) commands: Vec<CommandJob>,
+}
+
+/// One command that sets an account right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CommandJob {
+    pub(super) number: usize,
+    pub(super) context: Vec<String>,
+    pub(super) words: Vec<String>,
+    pub(super) undo: Vec<String>,
 }
 
 /// One edit.
@@ -74,13 +92,43 @@ pub(super) struct EditJob {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct KeyJob {
     pub(super) number: usize,
-    pub(super) id: KeyId,
     pub(super) target: Target,
     pub(super) owner: Attributes,
-    pub(super) key_type: String,
-    pub(super) comment: String,
+    pub(super) origin: Origin,
     /// Its public half, where it has been made.
     pub(super) public: Option<String>,
+}
+
+/// Where a key pair comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It is made on the node.
+    Made {
+        id: KeyId,
+        key_type: String,
+        comment: String,
+    },
+    /// It is brought there from another node.
+    Brought(KeySource),
+    /// It is there, and is brought to others.
+    There,
+}
+
+/// Private halves of keys on their way from one node to others: in memory, and shown to nobody.
+#[derive(Default)]
+pub struct Secrets(pub(super) BTreeMap<usize, Vec<u8>>);
+
+impl Secrets {
+    /// Takes the private half of a key of a job, by the number of the key there.
+    pub fn insert(&mut self, key: usize, private: Vec<u8>) {
+        self.0.insert(key, private);
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secrets({})", self.0.len())
+    }
 }
 
 impl Job {
@@ -110,7 +158,7 @@ impl Job {
             let after = place(&edit.after, made, Missing::LeftOut).ok_or_else(unknown)?;
             let possible = match (&before, &after) {
                 (Place::Directory(_) | Place::Absent, Place::Directory(_)) => true,
-                (Place::File(..), Place::Absent) => true,
+                (Place::File(..), Place::Absent) | (Place::Opaque(_), Place::Opaque(_)) => true,
                 (Place::File(..) | Place::Absent, Place::File(..)) => true,
                 _ => false,
             };
@@ -129,7 +177,7 @@ impl Job {
                 });
             }
         }
-        for (number, key) in plan.keys.iter().filter(|it| it.node == node).enumerate() {
+        for key in plan.keys.iter().filter(|it| it.node == node) {
             let path = plain_path(node, &key.target)?;
             let known = ["ed25519", "rsa", "ecdsa"].contains(&key.key_type.as_str());
             let plain = key.comment.len() <= 200
@@ -144,19 +192,87 @@ impl Job {
                 });
             }
             keys.push(KeyJob {
-                number,
-                id: key.id.clone(),
+                number: keys.len(),
                 target: key.target.clone(),
                 owner: key.owner,
-                key_type: key.key_type.clone(),
-                comment: key.comment.clone(),
+                origin: Origin::Made {
+                    id: key.id.clone(),
+                    key_type: key.key_type.clone(),
+                    comment: key.comment.clone(),
+                },
                 public: made.get(&key.id).cloned(),
             });
         }
+        for copy in plan.copies.iter().filter(|it| it.node == node) {
+            plain_path(node, &copy.target)?;
+            keys.push(KeyJob {
+                number: keys.len(),
+                target: copy.target.clone(),
+                owner: copy.owner,
+                origin: Origin::Brought(copy.of.clone()),
+                public: source_public(&copy.of, made),
+            });
+        }
+        let listed = plan.commands.iter().filter(|it| it.node == node);
+        let commands = listed
+            .enumerate()
+            .map(|(number, it)| CommandJob {
+                number,
+                context: it.context.clone(),
+                words: it.words.clone(),
+                undo: it.undo.clone(),
+            })
+            .collect();
         Ok(Self {
             node: node.to_owned(),
             edits,
             keys,
+            commands,
+        })
+    }
+
+    /// What is done where a key comes from that others are to have: it is read there.
+    ///
+    /// # Errors
+    /// The plan does not say where it is.
+    pub fn source(
+        plan: &Plan,
+        of: &KeySource,
+        made: &BTreeMap<KeyId, String>,
+    ) -> Result<Self, JobError> {
+        let unknown = |node: &str| JobError::Source {
+            node: node.to_owned(),
+        };
+        let (node, target, owner) = match of {
+            KeySource::Existing { node, target, .. } => (
+                node,
+                target,
+                Attributes {
+                    uid: 0,
+                    gid: 0,
+                    mode: 0,
+                },
+            ),
+            KeySource::New(id) => {
+                let key = plan.keys.iter().find(|it| it.id == *id);
+                let key = key.ok_or_else(|| unknown(&id.0))?;
+                (&key.node, &key.target, key.owner)
+            }
+        };
+        plain_path(node, target)?;
+        let public = source_public(of, made).ok_or_else(|| unknown(node))?;
+        let key = KeyJob {
+            number: 0,
+            target: target.clone(),
+            owner,
+            origin: Origin::There,
+            public: Some(public),
+        };
+        Ok(Self {
+            node: node.clone(),
+            edits: Vec::new(),
+            keys: vec![key],
+            commands: Vec::new(),
         })
     }
 
@@ -169,20 +285,33 @@ impl Job {
     /// Whether there are keys to make.
     #[must_use]
     pub fn makes_keys(&self) -> bool {
-        !self.keys.is_empty()
+        self.keys
+            .iter()
+            .any(|it| matches!(it.origin, Origin::Made { .. }))
     }
 
-    /// Whether there is something to edit.
+    /// The keys that are brought there: their numbers, and where they come from.
+    pub fn brought_keys(&self) -> impl Iterator<Item = (usize, &KeySource)> {
+        self.keys.iter().filter_map(|it| match &it.origin {
+            Origin::Brought(of) => Some((it.number, of)),
+            _ => None,
+        })
+    }
+
+    /// Whether there is something to edit, or a command to run.
     #[must_use]
     pub fn edits_files(&self) -> bool {
-        !self.edits.is_empty()
+        !self.edits.is_empty() || !self.commands.is_empty()
     }
 
-    /// The id and type of a key, by its number in an answer.
+    /// The id and type of a key that is made, by its number in an answer.
     #[must_use]
     pub fn key(&self, number: usize) -> Option<(&KeyId, &str)> {
         let key = self.keys.iter().find(|it| it.number == number)?;
-        Some((&key.id, key.key_type.as_str()))
+        match &key.origin {
+            Origin::Made { id, key_type, .. } => Some((id, key_type.as_str())),
+            _ => None,
+        }
     }
 
     /// The path of an edit, by its number in an answer.
@@ -203,18 +332,28 @@ impl Job {
     }
 
     /// The directories that keys need before they can be made, alone.
-    pub(super) fn for_keys(&self) -> Self {
+    pub(super) fn for_keys(&self, wanted: impl Fn(&KeyJob) -> bool) -> Self {
+        let keys: Vec<_> = self.keys.iter().filter(|it| wanted(it)).cloned().collect();
         let needed = |edit: &EditJob| {
             edit.after.is_directory()
-                && self.keys.iter().any(|key| {
+                && keys.iter().any(|key| {
                     key.target.context == edit.target.context
                         && is_below(&key.target.path, &edit.target.path)
                 })
         };
         Self {
+            node: self.node.clone(),
             edits: self.edits.iter().filter(|it| needed(it)).cloned().collect(),
-            ..self.clone()
+            keys,
+            commands: Vec::new(),
         }
+    }
+}
+
+fn source_public(of: &KeySource, made: &BTreeMap<KeyId, String>) -> Option<String> {
+    match of {
+        KeySource::New(id) => made.get(id).cloned(),
+        KeySource::Existing { public, .. } => Some(public.clone()),
     }
 }
 
@@ -253,6 +392,7 @@ fn place(state: &FileState, made: &BTreeMap<KeyId, String>, missing: Missing) ->
     Some(match state {
         FileState::Absent => Place::Absent,
         FileState::Directory { attributes } => Place::Directory(*attributes),
+        FileState::Opaque { attributes } => Place::Opaque(*attributes),
         FileState::File { attributes, text } => {
             let key = |id: &KeyId| made.get(id).map(String::as_bytes);
             let bytes = match (text.bytes(key), missing) {
@@ -270,7 +410,7 @@ fn without_missing(text: &Text, made: &BTreeMap<KeyId, String>) -> Vec<u8> {
     let mut lines: Vec<(Vec<u8>, bool)> = vec![(Vec::new(), true)];
     for piece in &text.0 {
         let bytes = match piece {
-            Piece::Bytes(bytes) => bytes.0.as_slice(),
+            Piece::Bytes(bytes) => &bytes.0[..],
             Piece::PublicKey(id) => match made.get(id) {
                 Some(key) => key.as_bytes(),
                 None => {
@@ -321,6 +461,8 @@ mod tests {
             schema: PLAN_SCHEMA,
             inventory: "/i".to_owned(),
             keys,
+            copies: Vec::new(),
+            commands: Vec::new(),
             nodes: vec![NodePlan {
                 node: "n".to_owned(),
                 edits,
@@ -354,7 +496,7 @@ mod tests {
     }
 
     fn waiting() -> Text {
-        let bytes = |text: &str| Piece::Bytes(Bytes(text.as_bytes().to_vec()));
+        let bytes = |text: &str| Piece::Bytes(Bytes::from(text.as_bytes()));
         let key = |id: &str| Piece::PublicKey(KeyId(id.to_owned()));
         Text(vec![
             bytes("kept\n"),
@@ -384,7 +526,7 @@ mod tests {
     #[test]
     fn an_edit_that_only_waited_for_such_a_key_is_none() {
         let text = Text(vec![Piece::PublicKey(KeyId("a".to_owned()))]);
-        let nothing = file(Text::known(""));
+        let nothing = file(Text::known(*b""));
         assert!(
             !job(edit("/f", nothing, file(text)), &[])
                 .unwrap()
@@ -405,7 +547,7 @@ mod tests {
             "/a\nb",
             "/a\u{1b}[2J",
         ] {
-            let refused = job(edit(path, FileState::Absent, file(Text::known(""))), &[]);
+            let refused = job(edit(path, FileState::Absent, file(Text::known(*b""))), &[]);
             assert!(matches!(refused, Err(JobError::Path { .. })), "{path:?}");
         }
     }
@@ -415,8 +557,8 @@ mod tests {
         let directory = || FileState::Directory { attributes: OWNER };
         for (before, after) in [
             (directory(), FileState::Absent),
-            (directory(), file(Text::known(""))),
-            (file(Text::known("")), directory()),
+            (directory(), file(Text::known(*b""))),
+            (file(Text::known(*b"")), directory()),
         ] {
             let refused = job(edit("/f", before, after), &[]);
             assert!(matches!(refused, Err(JobError::Kind { .. })));
@@ -425,7 +567,7 @@ mod tests {
 
     #[test]
     fn one_place_is_edited_once() {
-        let once = || edit("/f", FileState::Absent, file(Text::known("")));
+        let once = || edit("/f", FileState::Absent, file(Text::known(*b"")));
         let refused = Job::new(
             &plan(vec![once(), once()], Vec::new()),
             "n",

@@ -12,8 +12,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Answer, AnswerError, Lock, Said, Seen, Standing};
-pub use job::{Job, JobError};
+pub use answer::{Answer, AnswerError, Lock, Private, Said, Seen, Standing};
+pub use job::{Job, JobError, Secrets};
 pub use obstacle::{Obstacle, Refusal};
 pub use program::{Operation, Program};
 pub use state::public_key;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::job::{EditJob, Job, KeyJob};
+use super::job::{CommandJob, EditJob, Job, KeyJob, Origin, Secrets};
 use super::printf::printf_format;
 use crate::frame::{Nonce, prelude, sh_quote};
 
@@ -22,13 +22,18 @@ const SAME_FILES: [&str; 5] = ["runuser", "setpriv", "sudo", "su", "env"];
 pub enum Operation {
     /// Make the keys, and the directories that they need.
     Keys,
-    /// Make the edits, all of them or none.
+    /// Bring the keys there that come from other nodes, with the directories that they need.
+    Bring,
+    /// Read a key that other nodes are to have.
+    Fetch,
+    /// Run the commands and make the edits, all of them or none.
     Apply,
-    /// Put everything back as it was, keys too. Edits with these numbers were made by the run, whether or not their
-    /// backup is still there.
+    /// Put everything back as it was, keys too.
     Undo {
-        /// Numbers of edits that were written.
+        /// Numbers of edits that the run is known to have written, whether or not their backup is still there.
         wrote: BTreeSet<usize>,
+        /// Whether the commands may have been run.
+        commands: bool,
     },
     /// Look how far the run came.
     Observe,
@@ -39,7 +44,9 @@ pub enum Operation {
 impl Operation {
     pub(super) fn word(&self) -> &'static str {
         match self {
-            Self::Keys => "keys",
+            // Both leave a key pair where none was.
+            Self::Keys | Self::Bring => "keys",
+            Self::Fetch => "fetch",
             Self::Apply => "apply",
             Self::Undo { .. } => "undo",
             Self::Observe => "observe",
@@ -51,11 +58,12 @@ impl Operation {
 /// A program for one node: POSIX sh, to be run there as root.
 ///
 /// It takes the node's lock, enters each context once, and cannot be ended by a connection that breaks off.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Program {
     pub(super) operation: Operation,
     pub(super) nonce: Nonce,
     pub(super) parts: Vec<Part>,
+    secrets: Secrets,
     run: String,
     who: String,
 }
@@ -66,6 +74,7 @@ pub(super) struct Part {
     pub(super) words: Vec<String>,
     pub(super) edits: Vec<EditJob>,
     pub(super) keys: Vec<KeyJob>,
+    pub(super) commands: Vec<CommandJob>,
 }
 
 impl Job {
@@ -73,15 +82,36 @@ impl Job {
     /// locked; `nonce` must be new for each program.
     #[must_use]
     pub fn program(&self, operation: Operation, run: &str, who: &str, nonce: Nonce) -> Program {
+        self.program_with(operation, run, who, nonce, Secrets::default())
+    }
+
+    /// The same for [`Operation::Bring`], with the private halves of the keys to bring. A key without one is not brought.
+    #[must_use]
+    pub fn program_with(
+        &self,
+        operation: Operation,
+        run: &str,
+        who: &str,
+        nonce: Nonce,
+        secrets: Secrets,
+    ) -> Program {
         let work = match operation {
-            Operation::Keys => self.for_keys(),
+            Operation::Keys => self.for_keys(|key| matches!(key.origin, Origin::Made { .. })),
+            Operation::Bring => self.for_keys(|key| secrets.0.contains_key(&key.number)),
             Operation::Apply => Self {
                 keys: Vec::new(),
                 ..self.clone()
             },
-            _ => self.clone(),
+            Operation::Undo { commands: true, .. } => self.clone(),
+            _ => Self {
+                commands: Vec::new(),
+                ..self.clone()
+            },
         };
         let mut parts: Vec<Part> = Vec::new();
+        for command in work.commands {
+            part_of(&mut parts, &command.context).commands.push(command);
+        }
         for edit in work.edits {
             part_of(&mut parts, &edit.target.context).edits.push(edit);
         }
@@ -97,6 +127,7 @@ impl Job {
             operation,
             nonce,
             parts,
+            secrets,
             run,
             who: who.to_owned(),
         }
@@ -115,6 +146,7 @@ fn part_of<'a>(parts: &'a mut Vec<Part>, context: &[String]) -> &'a mut Part {
             words: words.to_vec(),
             edits: Vec::new(),
             keys: Vec::new(),
+            commands: Vec::new(),
         });
         parts.len() - 1
     });
@@ -186,7 +218,7 @@ impl Program {
             if let Some(bytes) = edit.before.bytes().filter(|_| taking_back) {
                 let _ = writeln!(texts, "b{number}() {{ printf {}; }}", printf_format(bytes));
             }
-            let writing = matches!(self.operation, Operation::Apply | Operation::Keys);
+            let writing = self.operation == Operation::Apply;
             if let Some(bytes) = edit.after.bytes().filter(|_| writing) {
                 let _ = writeln!(texts, "c{number}() {{ printf {}; }}", printf_format(bytes));
             }
@@ -195,6 +227,12 @@ impl Program {
         for key in &part.keys {
             let (directory, name) = split(&key.target.path);
             add(&mut directories, directory);
+            let (key_type, comment) = match &key.origin {
+                Origin::Made {
+                    key_type, comment, ..
+                } => (key_type.as_str(), comment.as_str()),
+                Origin::Brought(_) | Origin::There => ("copy", ""),
+            };
             let _ = writeln!(
                 text,
                 "K {} {} {} {}:{} {} {} {}",
@@ -203,10 +241,29 @@ impl Program {
                 sh_quote(name),
                 key.owner.uid,
                 key.owner.gid,
-                sh_quote(&key.key_type),
-                sh_quote(&key.comment),
+                sh_quote(key_type),
+                sh_quote(comment),
                 sh_quote(key.public.as_deref().unwrap_or_default()),
             );
+        }
+        text.push_str(":\n}\n");
+        for key in &part.keys {
+            if let Some(private) = self.secrets.0.get(&key.number) {
+                let format = printf_format(private);
+                let _ = writeln!(text, "k{}() {{ printf {format}; }}", key.number);
+            }
+        }
+        let line = |letter: &str, number: usize, words: &[String]| {
+            let words: Vec<_> = words.iter().map(|word| sh_quote(word)).collect();
+            format!("{letter} {number} {}\n", words.join(" "))
+        };
+        text.push_str("commands() {\n");
+        for it in &part.commands {
+            text.push_str(&line("X", it.number, &it.words));
+        }
+        text.push_str(":\n}\ncommands_back() {\n");
+        for it in part.commands.iter().rev() {
+            text.push_str(&line("U", it.number, &it.undo));
         }
         text.push_str(":\n}\n");
         let numbers: Vec<_> = (0..directories.len()).map(|it| it.to_string()).collect();
@@ -215,7 +272,7 @@ impl Program {
             put(&mut text, &format!("cw_dir_{number}"), directory);
         }
         let wrote = match &self.operation {
-            Operation::Undo { wrote } => wrote.iter().map(|it| format!(" {it}")).collect(),
+            Operation::Undo { wrote, .. } => wrote.iter().map(|it| format!(" {it}")).collect(),
             _ => String::new(),
         };
         put(&mut text, "cw_wrote", &format!("{wrote} "));

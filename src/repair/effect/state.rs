@@ -15,15 +15,21 @@ pub(super) enum Place {
     Absent,
     Directory(Attributes),
     File(Attributes, Vec<u8>),
+    /// A file whose bytes stay what they are.
+    Opaque(Attributes),
 }
 
 impl Place {
-    /// `RAW:UID:GID:SHA256`, `RAW:UID:GID:` or `-`; RAW is st_mode in hexadecimal, as `stat -c %f` prints it.
+    /// `RAW:UID:GID:SHA256`, `RAW:UID:GID:any`, `RAW:UID:GID:` or `-`; RAW is st_mode in hexadecimal, as `stat -c %f`
+    /// prints it.
     pub(super) fn word(&self) -> String {
         match self {
             Self::Absent => "-".to_owned(),
             Self::Directory(it) => {
                 format!("{:x}:{}:{}:", DIRECTORY | it.mode & 0o7777, it.uid, it.gid)
+            }
+            Self::Opaque(it) => {
+                format!("{:x}:{}:{}:any", FILE | it.mode & 0o7777, it.uid, it.gid)
             }
             Self::File(it, bytes) => {
                 let mode = FILE | it.mode & 0o7777;

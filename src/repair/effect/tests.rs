@@ -25,7 +25,7 @@ fn edit(context: &[&str], path: &str) -> Edit {
         before: FileState::Absent,
         after: FileState::File {
             attributes: OWNER,
-            text: Text::known("new\n"),
+            text: Text::known(*b"new\n"),
         },
         answers: Vec::new(),
     }
@@ -45,6 +45,8 @@ fn job() -> Job {
             comment: "nova@n".to_owned(),
             answers: Vec::new(),
         }],
+        copies: Vec::new(),
+        commands: Vec::new(),
         nodes: vec![NodePlan {
             node: "n".to_owned(),
             edits: vec![
@@ -230,6 +232,7 @@ fn a_locked_node_names_who_holds_it() {
 fn keys_and_edits_are_told_apart() {
     let program = program(Operation::Undo {
         wrote: [0].into_iter().collect(),
+        commands: true,
     });
     let said = answer(
         &program,

@@ -1,6 +1,6 @@
 # What is done in one context: checks, edits, takes back. See program.rs for what comes before this text: `cw_op`, `run`,
-# the functions `edits` and `keys`, which call `E` and `K` for each one, and `c0` … and `b0` …, which print the bytes of a
-# file after and before.
+# the functions `edits`, `keys`, `commands` and `commands_back`, which call `E`, `K`, `X` and `U` for each one, and `c0` … and
+# `b0` …, which print the bytes of a file after and before.
 #
 # A state is `RAW:UID:GID:SHA256` of a file, `RAW:UID:GID:` of a directory, `-` of nothing; RAW is st_mode in hexadecimal.
 # `any` in place of a hash is any content.
@@ -76,8 +76,8 @@ look() {
 	case $lenient$making in
 	1* | *"$nl$dir$nl"*) ;;
 	*)
-		owner=$(stat -c %u .)
-		case " 0 $me ${before#*:} ${after#*:}" in *" $owner "* | *" $owner:"*) ;; *) refuse foreign "$owner $dir"; return 1 ;; esac
+		whose=$(stat -c %u .)
+		case " 0 $me ${before#*:} ${after#*:}" in *" $whose "* | *" $whose:"*) ;; *) refuse foreign "$whose $dir"; return 1 ;; esac
 		;;
 	esac
 	wanted=$before
@@ -288,6 +288,7 @@ tidy() {
 sweep() {
 	for d in $dirs; do
 		eval "dir=\$cw_dir_$d"
+		enter "$dir" && [ -d "./$B" ] || continue
 		tidy "$dir"
 		enter "$dir" && sync . 2>/dev/null
 	done
@@ -417,7 +418,25 @@ forget() {
 	cw forgot "$i"
 }
 
-# K NUMBER DIRECTORY NAME UID:GID TYPE COMMENT PUBLIC: a key pair; PUBLIC is what it was made as, if that is known.
+# X NUMBER WORD...: a command that sets an account right. U is the same for the one that takes it back.
+command_run() {
+	[ -z "$failed" ] || return
+	kind=c i=$1
+	shift
+	if said=$("$@" 2>&1); then cw ran "$i"; else refuse failed "$said"; fi
+	ran=1
+	kind=
+}
+
+command_undone() {
+	i=$1 kind=c
+	shift
+	if said=$("$@" 2>&1); then cw unran "$i"; else refuse failed "$said"; all=1; fi
+	kind=
+}
+
+# K NUMBER DIRECTORY NAME UID:GID TYPE COMMENT PUBLIC: a key pair; PUBLIC is what it was made as, if that is known. Of type
+# `copy` it is one that another node has made, and `k`NUMBER prints its private half.
 # The private half is made where only this program can look, and gets its place when it is whole.
 make_key() {
 	i=$1 dir=$2 name=$3 owner=$4 before=0:$4: after=0:$4:
@@ -441,7 +460,13 @@ make_key() {
 	fi
 	stage || return
 	rm -f "./k$i" "./k$i.pub"
-	said=$(ssh-keygen -q -t "$5" -N '' -C "$6" -f "./k$i" </dev/null 2>&1) || { complain "$said"; return; }
+	if [ "$5" = copy ]; then
+		"k$i" >"./k$i"
+		said=$(ssh-keygen -y -P '' -f "./k$i" </dev/null 2>&1) && same "$said" "$7" || { complain "$said"; return; }
+		printf '%s\n' "$said" >"./k$i.pub"
+	else
+		said=$(ssh-keygen -q -t "$5" -N '' -C "$6" -f "./k$i" </dev/null 2>&1) || { complain "$said"; return; }
+	fi
 	[ "$owner" = "$me:$mygid" ] || said=$(chown "$owner" "./k$i" "./k$i.pub" 2>&1) || { complain "$said"; return; }
 	chmod 600 "./k$i"
 	chmod 644 "./k$i.pub"
@@ -504,6 +529,21 @@ see_key() {
 	cw key-seen "$i" "$mark" "$now" "$said"
 }
 
+# The private half of a key that other nodes are to have, too.
+fetch_key() {
+	i=$1 dir=$2 name=$3 owner=$4 before=0:$4: after=0:$4:
+	look && stage || { all=1; return; }
+	if said=$(ln "../$name" "./f$i" 2>&1) && [ -f "./f$i" ] && ! [ -L "./f$i" ] &&
+		said=$(ssh-keygen -y -P '' -f "./f$i" </dev/null 2>&1) && same "$said" "$7"; then
+		cw_open secret "$i"
+		cat "./f$i"
+		cw_close
+	else
+		complain "$said"
+		all=1
+	fi
+}
+
 forget_key() {
 	i=$1 dir=$2 name=$3
 	enter "$dir" || return 0
@@ -514,7 +554,9 @@ forget_key() {
 apply() {
 	E() { check "$@"; }
 	edits
-	[ -z "$failed" ] && [ "$todo" != ' ' ] || return 0
+	[ -z "$failed" ] || return 0
+	X() { command_run "$@"; }
+	commands
 	E() { prepare "$@"; }
 	edits
 	flush
@@ -525,7 +567,12 @@ apply() {
 	[ -n "$failed" ] || return 0
 	cw taking-back
 	lenient=1
+	all=
 	reversed
+	if [ -n "$ran" ]; then
+		U() { command_undone "$@"; }
+		commands_back
+	fi
 	failed=1
 }
 
@@ -537,7 +584,7 @@ context() {
 	set -f
 	nl='
 '
-	kind= failed= all= todo=' ' mounts=' ' lenient= making=$nl
+	kind= failed= all= ran= todo=' ' mounts=' ' lenient= making=$nl
 	me=$(id -u) mygid=$(id -g)
 	case $cw_op in
 	keys)
@@ -561,6 +608,16 @@ context() {
 		keys
 		kind=
 		reversed
+		U() { command_undone "$@"; }
+		commands_back
+		failed=$all
+		sweep
+		;;
+	fetch)
+		kind=k
+		K() { fetch_key "$@"; }
+		keys
+		failed=$all
 		sweep
 		;;
 	observe)
