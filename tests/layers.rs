@@ -24,7 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("system", &["domain"]),
     ("files", &["domain", "inventory"]),
     ("remote", &["domain", "openssh"]),
-    ("ledger", &["domain", "report", "system"]),
+    ("ledger", &["domain", "repair", "report", "system"]),
     // 3: use cases. They emit events and never print.
     (
         "run",

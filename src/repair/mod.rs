@@ -5,6 +5,7 @@
 
 mod effect;
 mod plan;
+mod progress;
 
 pub use effect::{
     Answer, AnswerError, Job, JobError, Lock, Obstacle, Operation, Private, Program, Refusal, Said,
@@ -14,3 +15,4 @@ pub use plan::{
     AccountCommand, Answers, Attributes, Bytes, Edit, FileState, KeyCopy, KeyId, KeySource, Left,
     NewKey, NodePlan, PLAN_SCHEMA, Piece, Plan, Target, Text,
 };
+pub use progress::{End, IllegalRecord, NodeProgress, Progress, Record, Stage};
