@@ -2,9 +2,12 @@
 //!
 //! Planning, linting and showing a plan are pure. What carries a plan out is `run::repair`.
 
+mod edit;
 mod plan;
+mod planner;
 
 pub use plan::{
     AccountCommand, Answers, Attributes, Bytes, Edit, FileState, KeyCopy, KeyId, KeySource, Left,
     NewKey, NodePlan, PLAN_SCHEMA, Piece, Plan, Target, Text,
 };
+pub use planner::{Policy, Seen, Situation, plan};
