@@ -3,16 +3,19 @@
 //!
 //! Planning, linting and showing a plan are pure. What carries a plan out is `run::repair`.
 
+mod edit;
 mod effect;
 mod plan;
+mod planner;
 mod progress;
 
 pub use effect::{
     Answer, AnswerError, Job, JobError, Lock, Obstacle, Operation, Private, Program, Refusal, Said,
-    Secrets, Seen, Standing, public_key,
+    Secrets, Sighting, Standing, public_key,
 };
 pub use plan::{
     AccountCommand, Answers, Attributes, Bytes, Edit, FileState, KeyCopy, KeyId, KeySource, Left,
     NewKey, NodePlan, PLAN_SCHEMA, Piece, Plan, Target, Text,
 };
+pub use planner::{Policy, Seen, Situation, plan};
 pub use progress::{End, IllegalRecord, NodeProgress, Progress, Record, Stage};

@@ -3,6 +3,7 @@
 mod assemble;
 mod check;
 mod error;
+mod examine;
 mod host_keys;
 mod inquire;
 mod journal;

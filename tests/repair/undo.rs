@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use clearway::repair::{FileState, Operation, Said, Seen, Standing};
+use clearway::repair::{FileState, Operation, Said, Sighting, Standing};
 
 use crate::support::{
     AUTHORIZED_KEYS, HOME, KNOWN_HOSTS, apply, edit, file, left_beside, new_key, nova, now,
@@ -201,7 +201,7 @@ fn what_is_seen_tells_how_far_a_run_came() {
         file(nova(node, 0o644), b"ours\n"),
     );
     let plan = plan(node, vec![known], Vec::new());
-    let seen = |standing, marked| vec![Said::Seen(0, Seen { standing, marked })];
+    let seen = |standing, marked| vec![Said::Seen(0, Sighting { standing, marked })];
     assert_eq!(
         run(node, &plan, Operation::Observe).said,
         seen(Standing::Before, false)

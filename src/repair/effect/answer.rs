@@ -73,7 +73,7 @@ pub enum Said {
     /// The key was removed, or was not made by this run (`false`).
     Unmade(usize, bool),
     /// What an edit was found as.
-    Seen(usize, Seen),
+    Seen(usize, Sighting),
     /// What a key was found as: whether this run has made it, and its public half.
     KeySeen {
         /// Its number.
@@ -105,7 +105,7 @@ impl fmt::Debug for Private {
 
 /// What an edit was found as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
+pub struct Sighting {
     /// Which state it is in.
     pub standing: Standing,
     /// Whether there is a backup or mark of this run.
@@ -286,7 +286,7 @@ impl Program {
                     };
                     Said::Seen(
                         edit(number)?,
-                        Seen {
+                        Sighting {
                             standing,
                             marked: *mark == b"yes",
                         },

@@ -12,7 +12,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Answer, AnswerError, Lock, Private, Said, Seen, Standing};
+pub use answer::{Answer, AnswerError, Lock, Private, Said, Sighting, Standing};
 pub use job::{Job, JobError, Secrets};
 pub use obstacle::{Obstacle, Refusal};
 pub use program::{Operation, Program};
