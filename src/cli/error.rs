@@ -124,6 +124,12 @@ impl From<RunError> for CliError {
                 ledger_hints(error)
             }
             RunError::NothingToCompare(_) => &["check without `--pairs changed` once"],
+            RunError::Plan(_) => &["make a new one: `clearway repair --out plan.json`"],
+            RunError::Changed(_) => {
+                &["look at it again, and make a new plan: `clearway repair --out plan.json`"]
+            }
+            RunError::Journal(_) => &["use the clearway that began that repair"],
+            RunError::NoRepair(_) => &["`clearway runs` lists what was done"],
         };
         hints
             .iter()

@@ -9,10 +9,14 @@ mod inquire;
 mod journal;
 mod pairs;
 mod prove;
+mod repair;
 mod request;
 mod survey;
 
 pub use check::check;
 pub use error::RunError;
 pub use host_keys::{record_host_keys, unknown_host_keys};
+pub use repair::{
+    Prepared, RepairRequest, Undoing, Undone, UndoneNode, prepare, prepare_undo, resume,
+};
 pub use request::{Cancel, Canceller, PairsMode, Request, Surroundings};

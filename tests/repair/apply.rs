@@ -57,7 +57,7 @@ fn a_second_time_nothing_is_written() {
     apply(node, &plan);
     let before = picture(node);
     let answer = apply(node, &plan);
-    assert_eq!(answer.said, [Said::Same(0), Said::Same(1)]);
+    assert_eq!(answer.said, [Said::Same(0, true), Said::Same(1, true)]);
     assert_eq!(picture(node), before);
 }
 
@@ -114,7 +114,10 @@ fn directories_and_files_in_them_are_made() {
     let [Said::Wrote(0), Said::Key(0, public)] = &answer.said[..] else {
         panic!("{answer:?}");
     };
-    assert_eq!(apply(node, &plan).said, [Said::Same(0), Said::Wrote(1)]);
+    assert_eq!(
+        apply(node, &plan).said,
+        [Said::Same(0, true), Said::Wrote(1)]
+    );
     assert_eq!(now(node, &ssh), directory);
     // The key is one, is the account's alone, and the account can use it.
     let usable = node
@@ -297,7 +300,7 @@ fn a_file_whose_bytes_nobody_knows_gets_another_mode_and_owner() {
     let before = picture(node);
     assert_eq!(apply(node, &plan).said, [Said::Wrote(0)]);
     assert_eq!(now(node, &path), file(nova(node, 0o600), b"pri\0vate"));
-    assert_eq!(apply(node, &plan).said, [Said::Same(0)]);
+    assert_eq!(apply(node, &plan).said, [Said::Same(0, true)]);
     // No copy of it is made, only a note of how it was.
     let beside = sh(node, "cat /var/lib/nova/.ssh/*.clearway-*");
     assert_eq!(beside, "81b6:0:0:any");

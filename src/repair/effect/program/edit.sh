@@ -132,7 +132,10 @@ check() {
 	look || return
 	case $now in
 	"$before") todo="$todo$i " ;;
-	"$after") cw same "$i"; return ;;
+	"$after")
+		if [ -e "./$name$B" ] || [ -e "./$name$B.absent" ]; then cw same "$i" ours; else cw same "$i" theirs; fi
+		return
+		;;
 	a???:*) refuse link "${dir%/}/$name"; return ;;
 	*) refuse changed "$now"; return ;;
 	esac
