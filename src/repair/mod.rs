@@ -5,6 +5,8 @@
 mod edit;
 mod plan;
 mod planner;
+#[doc(hidden)]
+pub mod simulate;
 
 pub use plan::{
     AccountCommand, Answers, Attributes, Bytes, Edit, FileState, KeyCopy, KeyId, KeySource, Left,
