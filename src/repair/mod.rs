@@ -3,11 +3,13 @@
 //! Planning, linting and showing a plan are pure. What carries a plan out is `run::repair`.
 
 mod edit;
+mod lint;
 mod plan;
 mod planner;
 #[doc(hidden)]
 pub mod simulate;
 
+pub use lint::{Complaint, ControlAccount, Rule, lint};
 pub use plan::{
     AccountCommand, Answers, Attributes, Bytes, Edit, FileState, KeyCopy, KeyId, KeySource, Left,
     NewKey, NodePlan, PLAN_SCHEMA, Piece, Plan, Target, Text,

@@ -2,4 +2,4 @@
 
 mod faults;
 mod hostile;
-mod world;
+pub(in crate::repair) mod world;

@@ -157,6 +157,15 @@ fn a_shared_line_keeps_its_other_names() {
     );
 }
 
+/// The client's view of a directory that the server side tells of, too.
+fn set_client_directory(facts: &mut NodeFacts, at: usize, new: crate::survey::Meta) {
+    facts.clients[0].directories[at].state = FileState::Present {
+        meta: new,
+        readable: true,
+        content: None,
+    };
+}
+
 type Fault = (&'static str, &'static str, fn(&mut NodeFacts, &mut Hidden));
 
 /// Faults of one node of a healthy fleet: name, reason, how it is planted.
@@ -313,6 +322,8 @@ const FAULTS: &[Fault] = &[
         |facts, _| {
             let above = &mut facts.server.accounts[0].authorized_keys[0].above;
             (above[1].1.uid, above[1].1.mode) = (1000, 0o755);
+            let home = above[1].1;
+            set_client_directory(facts, 1, home);
         },
     ),
     (
@@ -322,6 +333,8 @@ const FAULTS: &[Fault] = &[
             for checked in &mut facts.server.accounts[0].authorized_keys {
                 checked.above[0].1.mode = 0o777;
             }
+            let directory = facts.server.accounts[0].authorized_keys[0].above[0].1;
+            set_client_directory(facts, 0, directory);
         },
     ),
     (
@@ -371,27 +384,28 @@ fn every_fault_of_files_is_cured_in_one_go() {
 }
 
 #[test]
-fn all_faults_at_once_take_a_few_rounds_and_end() {
+fn faults_that_hide_each_other_are_cured_one_after_the_other() {
     let mut world = world(3);
     let mut hidden = Hidden::new();
-    for (_, _, plant) in FAULTS {
-        // Those that need the file that another has taken away are left out.
-        let mut tried = world.clone();
-        let planted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            plant(node(&mut tried, 1), &mut hidden);
-            tried
-        }));
-        if let Ok(tried) = planted {
-            world = tried;
+    let together = [
+        "a private key that others may read",
+        "no known_hosts",
+        "keys that have expired",
+        "a home of another account",
+        "a .ssh that everybody may write",
+        "authorized_keys of root",
+    ];
+    for (name, _, plant) in FAULTS {
+        if together.contains(name) {
+            plant(node(&mut world, 1), &mut hidden);
         }
     }
-    for _ in 0..4 {
-        if broken(&world).is_empty() {
-            break;
-        }
+    let mut rounds = 0;
+    while !broken(&world).is_empty() && rounds < 4 {
         world = applied(&world, &plan_of(&world), &hidden);
+        rounds += 1;
     }
-    assert_eq!(broken(&world), []);
+    assert_eq!((broken(&world), rounds), (vec![], 2));
     assert!(is_empty(&plan_of(&world)));
 }
 

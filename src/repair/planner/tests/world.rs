@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::{Lane, LegId, NodeId, Pair, Predicted, Verdict};
+use crate::repair::lint::{ControlAccount, lint};
 use crate::repair::plan::Plan;
 use crate::repair::planner::{Policy, Seen, Situation, plan};
 use crate::repair::simulate::{Hidden, apply};
@@ -12,11 +13,11 @@ use crate::survey::{Account, Content, FileState, NodeFacts};
 use crate::trust::simulate::{Simulation, World};
 use crate::trust::{Legs, PairScope, Prediction};
 
-pub(super) fn world(nodes: usize) -> World {
+pub(in crate::repair) fn world(nodes: usize) -> World {
     Simulation::of(nodes).world()
 }
 
-pub(super) fn content(text: impl AsRef<[u8]>) -> Content {
+pub(in crate::repair) fn content(text: impl AsRef<[u8]>) -> Content {
     let bytes = text.as_ref();
     Content {
         sha256: Sha256::digest(bytes).into(),
@@ -24,24 +25,24 @@ pub(super) fn content(text: impl AsRef<[u8]>) -> Content {
     }
 }
 
-pub(super) fn policy() -> Policy {
+pub(in crate::repair) fn policy() -> Policy {
     Policy::new([7; 32])
 }
 
 /// The facts of a node.
-pub(super) fn node(world: &mut World, number: usize) -> &mut NodeFacts {
+pub(in crate::repair) fn node(world: &mut World, number: usize) -> &mut NodeFacts {
     world.facts[number].as_mut().expect("surveyed")
 }
 
 /// Replaces the bytes of a file.
-pub(super) fn write(state: &mut FileState, text: impl AsRef<[u8]>) {
+pub(in crate::repair) fn write(state: &mut FileState, text: impl AsRef<[u8]>) {
     match state {
         FileState::Present { content: old, .. } => *old = Some(content(text)),
         _ => panic!("no such file"),
     }
 }
 
-pub(super) fn text(state: &FileState) -> String {
+pub(in crate::repair) fn text(state: &FileState) -> String {
     match state {
         FileState::Present {
             content: Some(content),
@@ -52,7 +53,7 @@ pub(super) fn text(state: &FileState) -> String {
 }
 
 /// Lets live migrations go over ssh, from root to root.
-pub(super) fn with_live_lane(world: &mut World) {
+pub(in crate::repair) fn with_live_lane(world: &mut World) {
     for facts in world.facts.iter_mut().flatten() {
         facts.nova.live_migration_uri = Some("qemu+ssh://%s/system".into());
         let mut client = facts.clients[0].clone();
@@ -98,7 +99,7 @@ pub(super) fn with_live_lane(world: &mut World) {
 }
 
 /// What the files imply for every pair.
-pub(super) fn predict(world: &World) -> Vec<(LegId, Predicted)> {
+pub(in crate::repair) fn predict(world: &World) -> Vec<(LegId, Predicted)> {
     let legs = Legs::new(&world.fleet, &world.facts);
     let scope = PairScope::all(&world.fleet);
     let prediction = Prediction::new(&world.fleet, &world.facts, &legs, &scope);
@@ -120,7 +121,7 @@ pub(super) fn predict(world: &World) -> Vec<(LegId, Predicted)> {
 }
 
 /// Legs that do not work, by reason.
-pub(super) fn broken(world: &World) -> Vec<(LegId, &'static str)> {
+pub(in crate::repair) fn broken(world: &World) -> Vec<(LegId, &'static str)> {
     let broken = predict(world).into_iter().filter_map(|(id, it)| match it {
         Predicted::Breaks(reason) => Some((id, reason.code())),
         Predicted::Unknown(why) => Some((id, why.code())),
@@ -129,7 +130,11 @@ pub(super) fn broken(world: &World) -> Vec<(LegId, &'static str)> {
     broken.collect()
 }
 
-pub(super) fn plan_for(world: &World, policy: &Policy, seen: &HashMap<LegId, Seen>) -> Plan {
+pub(in crate::repair) fn plan_for(
+    world: &World,
+    policy: &Policy,
+    seen: &HashMap<LegId, Seen>,
+) -> Plan {
     let legs = Legs::new(&world.fleet, &world.facts);
     let scope = PairScope::all(&world.fleet);
     let prediction = Prediction::new(&world.fleet, &world.facts, &legs, &scope);
@@ -142,22 +147,26 @@ pub(super) fn plan_for(world: &World, policy: &Policy, seen: &HashMap<LegId, See
         seen,
         inventory: "/clouds/test.yaml",
     };
-    plan(&situation, policy)
+    let plan = plan(&situation, policy);
+    let control = ControlAccount::of(&world.fleet);
+    let complaints = lint(&plan, &world.facts, &world.fleet, &scope, &control);
+    assert_eq!(complaints, [], "of {plan:#?}");
+    plan
 }
 
 /// Plans without any proof.
-pub(super) fn plan_of(world: &World) -> Plan {
+pub(in crate::repair) fn plan_of(world: &World) -> Plan {
     plan_for(world, &policy(), &HashMap::new())
 }
 
-pub(super) fn is_empty(plan: &Plan) -> bool {
+pub(in crate::repair) fn is_empty(plan: &Plan) -> bool {
     plan.nodes.is_empty()
         && plan.keys.is_empty()
         && plan.copies.is_empty()
         && plan.commands.is_empty()
 }
 
-pub(super) fn applied(world: &World, plan: &Plan, hidden: &Hidden) -> World {
+pub(in crate::repair) fn applied(world: &World, plan: &Plan, hidden: &Hidden) -> World {
     World {
         fleet: world.fleet.clone(),
         facts: apply(plan, &world.fleet, &world.facts, hidden),
@@ -165,7 +174,7 @@ pub(super) fn applied(world: &World, plan: &Plan, hidden: &Hidden) -> World {
 }
 
 /// Repairs, and holds what every repair must hold: all works afterwards, and nothing is left to do.
-pub(super) fn repair(world: &World, hidden: &Hidden) -> (Plan, World) {
+pub(in crate::repair) fn repair(world: &World, hidden: &Hidden) -> (Plan, World) {
     let plan = plan_of(world);
     assert!(!is_empty(&plan), "nothing planned for {:?}", broken(world));
     let after = applied(world, &plan, hidden);
@@ -177,7 +186,12 @@ pub(super) fn repair(world: &World, hidden: &Hidden) -> (Plan, World) {
 }
 
 /// A verdict seen on a leg.
-pub(super) fn seen(lane: Lane, client: u32, server: u32, verdict: Verdict) -> (LegId, Seen) {
+pub(in crate::repair) fn seen(
+    lane: Lane,
+    client: u32,
+    server: u32,
+    verdict: Verdict,
+) -> (LegId, Seen) {
     let id = LegId {
         lane,
         client: NodeId(client),
