@@ -21,6 +21,9 @@ pub enum RunError {
     /// A plan that this version would not make, or not for this inventory.
     #[error("the plan cannot be carried out: {0}")]
     Plan(String),
+    /// The plan that clearway made breaks one of its own rules.
+    #[error("this is an error in clearway, and nothing was changed: its plan breaks a rule: {}", .0.join("; "))]
+    Complaints(Vec<String>),
     /// A plan that was reviewed does not fit the nodes any more.
     #[error("nothing was changed: {} since the plan was made", changed(.0))]
     Changed(Vec<String>),

@@ -11,7 +11,8 @@ use crate::domain::{Event, Verdict};
 use crate::ledger::{Ledger, WorkedLegs};
 use crate::remote::Connector;
 use crate::repair::{
-    self, Job, Operation, PLAN_SCHEMA, Plan, Policy, Progress, Said, Situation, Standing,
+    self, ControlAccount, Job, Operation, PLAN_SCHEMA, Plan, Policy, Progress, Said, Situation,
+    Standing,
 };
 use crate::report::Report;
 use crate::run::RunError;
@@ -83,9 +84,11 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
     let beginning = Beginning { started, settings };
     let policy = &asked.policy;
     let given = asked.plan;
+    let was_given = given.is_some();
     let then = |situation: &Situation<'_>| {
         let plan = given.unwrap_or_else(|| repair::plan(situation, policy));
-        (plan, worked(situation))
+        let complaints = review(&plan, situation);
+        (plan, worked(situation), complaints)
     };
     let examined = examine(
         &request, &around, &surveyed, &events, &beginning, None, then,
@@ -97,7 +100,16 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
             return Err(error);
         }
     };
-    let (plan, worked) = examined.made;
+    let (plan, worked, complaints) = examined.made;
+    if !complaints.is_empty() {
+        let error = if was_given {
+            RunError::Plan(complaints.join("; "))
+        } else {
+            RunError::Complaints(complaints)
+        };
+        events.fail(&error).await;
+        return Err(error);
+    }
     events.event(&Event::RepairPlanned {
         nodes: Progress::new(&plan).nodes().count() as u64,
         edits: plan.nodes.iter().map(|it| it.edits.len() as u64).sum(),
@@ -154,6 +166,19 @@ fn fits(plan: &Plan, request: &Request) -> Result<(), RunError> {
             .map_err(|error| RunError::Plan(error.to_string()))?;
     }
     Ok(())
+}
+
+/// What an independent review of the plan complains of. A plan that it complains of is not carried out, whoever made it.
+fn review(plan: &Plan, situation: &Situation<'_>) -> Vec<String> {
+    let control = ControlAccount::of(situation.fleet);
+    let complaints = repair::lint(
+        plan,
+        situation.facts,
+        situation.fleet,
+        situation.scope,
+        &control,
+    );
+    complaints.iter().map(ToString::to_string).collect()
 }
 
 /// The legs that were verified.

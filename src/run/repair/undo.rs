@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::carry::Carrier;
 use super::hands::Hands;
 use super::journal::RepairJournal;
@@ -28,7 +30,7 @@ pub struct Undoing {
 }
 
 /// What came of an undo.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Undone {
     /// The run that was undone.
     pub run: String,
@@ -37,7 +39,7 @@ pub struct Undone {
 }
 
 /// What came of an undo on one node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UndoneNode {
     /// Inventory name.
     pub name: String,
