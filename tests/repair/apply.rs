@@ -142,6 +142,41 @@ fn directories_and_files_in_them_are_made() {
 }
 
 #[test]
+fn a_key_makes_the_directory_that_it_needs_and_undo_removes_it() {
+    let Some(lab) = one_node() else { return };
+    let node = lab.node("node1");
+    sh(node, "rm -rf /var/lib/nova/.ssh");
+    let before = picture(node);
+    let key = new_key(node, &format!("{HOME}/.ssh/id_ed25519"));
+    let known = edit(
+        KNOWN_HOSTS,
+        FileState::Absent,
+        file(nova(node, 0o600), b"line\n"),
+    );
+    let plan = plan(node, vec![known], vec![key]);
+    let answer = run(node, &plan, Operation::Keys);
+    assert!(matches!(answer.said[..], [Said::Key(0, _)]), "{answer:?}");
+    let ssh = format!("{HOME}/.ssh");
+    let directory = FileState::Directory {
+        attributes: nova(node, 0o700),
+    };
+    assert_eq!(now(node, &ssh), directory);
+    assert_eq!(apply(node, &plan).said, [Said::Wrote(0)]);
+    crate::support::undo(node, &plan);
+    assert_eq!(picture(node), before);
+    // One that is there is left as it is, also by undo.
+    sh(
+        node,
+        "mkdir -m 755 /var/lib/nova/.ssh; chown nova /var/lib/nova/.ssh",
+    );
+    let before = picture(node);
+    run(node, &plan, Operation::Keys);
+    assert_eq!(apply(node, &plan).said, [Said::Wrote(0)]);
+    crate::support::undo(node, &plan);
+    assert_eq!(picture(node), before);
+}
+
+#[test]
 fn modes_and_owners_are_set_right() {
     let Some(lab) = one_node() else { return };
     let node = lab.node("node1");

@@ -16,7 +16,10 @@ pub(crate) fn bare(nodes: usize) -> Option<Lab> {
     }
     let lab = Lab::builder().nodes(nodes).start().unwrap();
     for node in lab.nodes() {
-        sh(node, "rm -rf /var/lib/nova/.ssh; rm -f /etc/ssh/ssh_known_hosts");
+        sh(
+            node,
+            "rm -rf /var/lib/nova/.ssh; rm -f /etc/ssh/ssh_known_hosts",
+        );
     }
     Some(lab)
 }
@@ -31,21 +34,30 @@ fn nodes_without_keys_become_a_verified_mesh_and_undo_gives_everything_back() {
     assert_eq!(pictures(&lab), before);
     let asked = clearway(&lab, &["repair"]);
     assert_eq!(asked.code(), 1, "{asked:?}");
-    assert!(asked.err.contains("there is no terminal to ask on"), "{asked:?}");
+    assert!(
+        asked.err.contains("there is no terminal to ask on"),
+        "{asked:?}"
+    );
     assert_eq!(pictures(&lab), before);
 
     let repaired = clearway(&lab, &["repair", "--yes", "--format", "json"]);
     let report = repaired.report();
-    assert_eq!(repaired.code(), 0, "{repaired:?}");
+    assert_eq!(repaired.code(), 0, "{:#?}\n{}", report.repair, repaired.err);
     assert_eq!(report.summary.pairs.verified, 6);
     let repair = report.repair.as_ref().unwrap();
     assert!(repair.complete && repair.applied);
-    assert!(repair.nodes.iter().all(|node| node.outcome == "kept"), "{repair:#?}");
+    assert!(
+        repair.nodes.iter().all(|node| node.outcome == "kept"),
+        "{repair:#?}"
+    );
 
     let after = pictures(&lab);
     let again = clearway(&lab, &["repair", "--yes"]);
     assert_eq!(again.code(), 0, "{again:?}");
-    assert!(again.err.contains("nothing to repair: 0 files written"), "{again:?}");
+    assert!(
+        again.err.contains("nothing to repair: 0 files written"),
+        "{again:?}"
+    );
     assert_eq!(pictures(&lab), after);
 
     let undone = clearway(&lab, &["repair", "undo", &report.run, "--yes"]);

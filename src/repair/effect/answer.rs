@@ -242,7 +242,12 @@ impl Program {
         let fields: Vec<&[u8]> = record.fields.iter().map(Vec::as_slice).collect();
         let edit = |number: &[u8]| {
             let number = text(number);
-            let known = |&it: &usize| self.parts[part].edits.iter().any(|edit| edit.number == it);
+            let known = |&it: &usize| {
+                self.parts[part]
+                    .edits
+                    .iter()
+                    .any(|edit| !edit.implied && edit.number == it)
+            };
             number
                 .parse()
                 .ok()
@@ -344,13 +349,12 @@ impl Program {
                 .find(|it| it.number == number)?
                 .words
                 .join(" "),
-            "" => part
-                .edits
-                .iter()
-                .find(|it| it.number == number)?
-                .target
-                .path
-                .clone(),
+            "" | "i" => {
+                let implied = letter == "i";
+                let mut edits = part.edits.iter();
+                let edit = edits.find(|it| it.implied == implied && it.number == number)?;
+                edit.target.path.clone()
+            }
             _ => return None,
         };
         Some((number, path))
