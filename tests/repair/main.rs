@@ -2,6 +2,8 @@
 
 mod apply;
 mod binary;
+mod kills;
 mod support;
 mod undo;
 mod whole;
+mod wrapped;

@@ -94,6 +94,14 @@ look() {
 
 # The private directory in `dir`, as the current one.
 stage() {
+	case "$staged" in
+	*"$nl$dir$nl"*) ;;
+	*)
+		# What a program that was killed left there.
+		tidy "$dir"
+		staged=$staged$dir$nl
+		;;
+	esac
 	enter "$dir" || { refuse link "$dir"; return 1; }
 	if ! [ -d "./$B" ] || [ -L "./$B" ]; then
 		said=$(mkdir -m 700 "./$B" 2>&1) || { complain "$said"; return 1; }
@@ -104,6 +112,8 @@ stage() {
 
 # Moves a file whatever stands at the new name, but for a directory.
 move() {
+	# Two names of one file, of which mv makes an error.
+	[ "$1" -ef "$2" ] && { rm -f "$1"; return; }
 	said=$(mv -fT -- "$1" "$2" 2>&1) && return
 	# Not every mv knows -T.
 	[ -d "$2" ] || said=$(mv -f -- "$1" "$2" 2>&1)
@@ -601,7 +611,7 @@ context() {
 	set -f
 	nl='
 '
-	kind= failed= all= ran= todo=' ' mounts=' ' lenient= making=$nl
+	kind= failed= all= ran= todo=' ' mounts=' ' lenient= making=$nl staged=$nl
 	me=$(id -u) mygid=$(id -g)
 	case $cw_op in
 	keys)
