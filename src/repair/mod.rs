@@ -2,6 +2,7 @@
 //!
 //! Planning, linting and showing a plan are pure. What carries a plan out is `run::repair`.
 
+mod diff;
 mod edit;
 mod lint;
 mod plan;
@@ -9,6 +10,7 @@ mod planner;
 #[doc(hidden)]
 pub mod simulate;
 
+pub use diff::{Change, Folded, Hunk, HunkLine, Tag, diff};
 pub use lint::{Complaint, ControlAccount, Rule, lint};
 pub use plan::{
     AccountCommand, Answers, Attributes, Bytes, Edit, FileState, KeyCopy, KeyId, KeySource, Left,
