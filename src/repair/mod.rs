@@ -3,6 +3,7 @@
 //!
 //! Planning, linting and showing a plan are pure. What carries a plan out is `run::repair`.
 
+mod diff;
 mod edit;
 mod effect;
 mod lint;
@@ -12,6 +13,7 @@ mod progress;
 #[doc(hidden)]
 pub mod simulate;
 
+pub use diff::{Change, Folded, Hunk, HunkLine, Tag, diff};
 pub use effect::{
     Answer, AnswerError, Job, JobError, Lock, Obstacle, Operation, Private, Program, Refusal, Said,
     Secrets, Sighting, Standing, public_key,

@@ -381,11 +381,9 @@ impl Planner<'_> {
         }
         for directory in missing {
             let place = target(context, directory);
-            if !self.made_directories.contains(&(server, place.clone())) {
-                let new = places::new_directory(directory, account);
-                self.draft
-                    .make_directory((server, &place), new, because.iter().copied());
-            }
+            let new = places::new_directory(directory, account);
+            self.draft
+                .make_directory((server, &place), new, because.iter().copied());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Making a plan.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::cure::{Cure, cure};
 use super::draft::Draft;
@@ -12,9 +12,7 @@ use super::problems::{Problem, problems};
 use super::record::Recorder;
 use super::sources::Sources;
 use crate::domain::{LegId, NodeId};
-use crate::repair::plan::{
-    AccountCommand, KeyCopy, KeySource, NewKey, PLAN_SCHEMA, Piece, Plan, Target,
-};
+use crate::repair::plan::{AccountCommand, KeyCopy, KeySource, NewKey, PLAN_SCHEMA, Piece, Plan};
 use crate::trust::Way;
 
 /// A plan in the making.
@@ -30,8 +28,6 @@ pub(super) struct Planner<'a> {
     pub(super) copies: Vec<KeyCopy>,
     pub(super) commands: Vec<AccountCommand>,
     pub(super) made: Made,
-    /// Directories that come to be with a new key in them.
-    pub(super) made_directories: HashSet<(NodeId, Target)>,
     /// The key that all accounts of a name share.
     pub(super) shared: HashMap<String, (KeySource, KeyRef)>,
     pub(super) lines: HashMap<(NodeId, KeyRef, bool), Vec<Piece>>,
@@ -56,7 +52,6 @@ pub fn plan(situation: &Situation<'_>, policy: &Policy) -> Plan {
         copies: Vec::new(),
         commands: Vec::new(),
         made: Made::new(),
-        made_directories: HashSet::new(),
         shared: HashMap::new(),
         lines: HashMap::new(),
     };

@@ -173,7 +173,11 @@ impl Planner<'_> {
             let Some(fact) = facts.find(|fact| fact.path == *path) else {
                 continue;
             };
-            if !modes::is_unreadable(fact) || !may_hold_host_keys(path, account) {
+            // What a directory hides, the directory shows again.
+            let is_hidden = matches!(fact.state, Found::Unreadable(_))
+                && way.facts.directories.iter().any(modes::is_unreadable);
+            let is_its = modes::is_unreadable(fact) || is_hidden;
+            if !is_its || !may_hold_host_keys(path, account) {
                 continue;
             }
             let place = (id.client, &*context);

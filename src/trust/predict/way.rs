@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::domain::{LegId, NodeId, Predicted};
 use crate::openssh::Release;
 use crate::openssh::authorized_keys::LoginContext;
-use crate::openssh::key::PublicKey;
+use crate::openssh::key::{KeyKind, PublicKey};
 use crate::openssh::known_hosts::{HostName, StrictHostKeyChecking};
 use crate::survey::{Account, CheckedFile, ClientFacts, IdentityState};
 
@@ -72,6 +72,9 @@ pub struct KeysPlace<'a> {
     /// `StrictModes`.
     pub strict_modes: bool,
 }
+
+/// `PubkeyAcceptedAlgorithms` and `RequiredRSASize` of one end.
+type Algorithms<'a> = (Option<&'a str>, u32);
 
 impl<'a> Prediction<'a> {
     /// How a leg's client gets to its server; `None` where its configuration is not known or nothing says what it dials.
@@ -260,6 +263,28 @@ impl<'a> Prediction<'a> {
     /// Whether client and server of a leg agree on a signature algorithm for a key, and both find it long enough.
     #[must_use]
     pub fn agree_on(&self, id: LegId, key: &PublicKey) -> bool {
+        self.algorithms(id, |client, server| {
+            algorithm_refused(key, client, server).is_none()
+        })
+    }
+
+    /// Whether client and server of a leg agree on a signature algorithm for plain keys of a kind.
+    #[must_use]
+    pub fn agree_on_kind(&self, id: LegId, kind: KeyKind) -> bool {
+        let listed = |list: Option<&str>, algorithm: &str| {
+            list.is_none_or(|list| list.split(',').any(|it| it == algorithm))
+        };
+        self.algorithms(id, |client, server| {
+            let mut algorithms = kind.host_key_algorithms(false).iter();
+            algorithms.any(|it| listed(client.0, it) && listed(server.0, it))
+        })
+    }
+
+    fn algorithms(
+        &self,
+        id: LegId,
+        judge: impl Fn(Algorithms<'_>, Algorithms<'_>) -> bool,
+    ) -> bool {
         let Some(dialling) = self.dialling(id) else {
             return true;
         };
@@ -271,7 +296,7 @@ impl<'a> Prediction<'a> {
         };
         let client = (config.algorithms.as_deref(), config.rsa_bits);
         let server = (view.policy.algorithms.as_deref(), view.policy.rsa_bits);
-        algorithm_refused(key, client, server).is_none()
+        judge(client, server)
     }
 
     fn dialling(&self, id: LegId) -> Option<&Dialling<'a>> {
