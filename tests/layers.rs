@@ -22,9 +22,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("report", &["domain", "inventory", "trust"]),
     // 2: adapters. The only I/O.
     ("system", &["domain"]),
-    ("files", &["domain", "inventory"]),
+    ("files", &["domain", "inventory", "repair"]),
     ("remote", &["domain", "openssh"]),
-    ("ledger", &["domain", "report", "system"]),
+    ("ledger", &["domain", "repair", "report", "system"]),
     // 3: use cases. They emit events and never print.
     (
         "run",

@@ -1,7 +1,9 @@
 //! The operator's files: read whole, within bounds, with errors that name the path.
 
 mod inventory;
+mod plan;
 mod read;
 
 pub use inventory::{LoadError, load_inventory};
+pub use plan::{PlanFileError, read_plan, write_new};
 pub use read::{FileError, read_text};

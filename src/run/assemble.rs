@@ -1,12 +1,13 @@
 //! From what was surveyed, predicted, proven and asked to the report.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::examine::Tried;
 use super::request::Request;
 use super::survey::Surveyed;
 use crate::domain::{
-    Evidence, Finding, Fleet, Lane, LegId, NodeId, Pair, Placeholders, Predicted, Proof, Proven,
-    Reason, Verdict, Why, fold,
+    Evidence, Finding, Fleet, Lane, LegId, NodeId, Pair, Placeholders, Predicted, Proven, Reason,
+    Verdict, Why, fold,
 };
 use crate::report::{
     Counts, FindingReport, FoldedLegs, LegReport, NodeReport, Report, SCHEMA_VERSION, Settings,
@@ -31,21 +32,19 @@ pub(super) struct Outcome<'a> {
     pub(super) prediction: &'a Prediction<'a>,
     pub(super) scope: &'a PairScope,
     pub(super) rounds: &'a Rounds,
-    pub(super) proofs: HashMap<LegId, Proof>,
-    /// Why legs that should have been proven were not, by client.
-    pub(super) unproven: HashMap<NodeId, Why>,
-    pub(super) answers: HashMap<LegId, Answered>,
+    pub(super) tried: &'a Tried,
     pub(super) findings: Vec<Finding>,
     pub(super) interrupted: bool,
 }
 
 impl Outcome<'_> {
-    /// The report.
+    /// The report. `each` is shown every leg that gets a row in it.
     pub(super) fn report(
         mut self,
         settings: Settings,
         started: String,
         finished: String,
+        mut each: impl FnMut(&LegResult),
     ) -> Report {
         let mut summary = Summary {
             nodes: self.request.selected.len() as u64,
@@ -85,6 +84,7 @@ impl Outcome<'_> {
                     let addresses = facts.map_or(&[][..], |facts| &facts.addresses);
                     self.findings
                         .extend(result.findings(&self.request.fleet, addresses));
+                    each(&result);
                     rows.push(self.row(&result));
                 }
                 for &verdict in &verdicts {
@@ -118,6 +118,7 @@ impl Outcome<'_> {
             legs: rows,
             predicted_only: folded.finish(&self.request.fleet),
             findings: merge(findings),
+            repair: None,
         }
     }
 
@@ -128,7 +129,7 @@ impl Outcome<'_> {
     }
 
     fn judge(&self, id: LegId, predicted: Predicted) -> LegResult {
-        let proof = self.proofs.get(&id);
+        let proof = self.tried.proofs.get(&id);
         // Of a leg that works and should, nothing is told: most legs of a large fleet need no explanation.
         let as_it_should = predicted == Predicted::Works
             && proof.is_some_and(|proof| {
@@ -147,7 +148,7 @@ impl Outcome<'_> {
         } else {
             self.prediction.host_keys(id.server)
         };
-        let answer = self.answers.get(&id);
+        let answer = self.tried.answers.get(&id);
         let observed = Observed {
             lane: id.lane,
             predicted,
@@ -185,7 +186,7 @@ impl Outcome<'_> {
         if let (Predicted::Unknown(why), None) = (predicted, self.legs.leg(id)) {
             return why;
         }
-        if let Some(&why) = self.unproven.get(&id.client) {
+        if let Some(&why) = self.tried.unproven.get(&id.client) {
             return why;
         }
         if self.surveyed.failures.contains_key(&id.server) {

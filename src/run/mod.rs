@@ -3,11 +3,13 @@
 mod assemble;
 mod check;
 mod error;
+mod examine;
 mod host_keys;
 mod inquire;
 mod journal;
 mod pairs;
 mod prove;
+mod repair;
 mod request;
 mod sample;
 mod survey;
@@ -15,4 +17,7 @@ mod survey;
 pub use check::check;
 pub use error::RunError;
 pub use host_keys::{record_host_keys, unknown_host_keys};
+pub use repair::{
+    Prepared, RepairRequest, Undoing, Undone, UndoneNode, prepare, prepare_undo, resume,
+};
 pub use request::{Cancel, Canceller, PairsMode, Request, Surroundings};

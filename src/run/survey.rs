@@ -1,16 +1,19 @@
 //! The first phase: every selected node is asked once, and its connection is kept for what follows.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use super::journal::Journal;
 use super::request::{Request, Surroundings};
 use super::sample::Samples;
-use crate::domain::{Event, NodeId, Phase, Why};
+use crate::domain::{Event, NodeId, Phase, Profile, Why};
 use crate::frame::Nonce;
-use crate::remote::{Connection, Connector, ControlError, Limits, run_on_all};
-use crate::survey::{ContentPool, NodeFacts, SurveyRequest, parse};
+use crate::remote::{Connection, Connector, ControlError, Limits, ProgramOutput, run_on_all};
+use crate::survey::{ContentPool, KnownAnswer, NodeFacts, Survey, SurveyRequest, parse};
 use crate::system;
 use crate::trust::identity::{Misled, VerifiedKeys, misled};
 
@@ -63,12 +66,7 @@ pub(super) async fn survey(
         host_keys: VerifiedKeys::new(),
         connections: HashMap::new(),
     };
-    let limits = Limits {
-        deadline: request.survey_timeout,
-        idle: request.survey_timeout,
-        first: request.survey_timeout,
-        ..Limits::default()
-    };
+    let limits = limits(request);
     let pool = ContentPool::new();
     let mut waiting: BTreeSet<NodeId> = request.selected.iter().copied().collect();
     let total = waiting.len();
@@ -84,16 +82,8 @@ pub(super) async fn survey(
             let (fleet, waiter) = (fleet.clone(), waiter.clone());
             async move {
                 let known = waiter.known(id).await;
-                let watch = system::Stopwatch::start();
-                let asked = system::now().as_second();
-                let nonce = Nonce::new(system::random_bytes());
-                let mut question = SurveyRequest::new(&fleet.node(id).profile, &[], nonce);
-                question.known = known;
-                let output = connection
-                    .run_program(question.program().as_bytes(), &limits)
-                    .await?;
-                let middle = asked + (system::now().as_second() - asked) / 2;
-                Ok((connection, question, output, middle, watch.millis()))
+                let answer = ask(&connection, &fleet.node(id).profile, known, &limits).await?;
+                Ok((connection, answer))
             }
         },
     );
@@ -115,18 +105,13 @@ pub(super) async fn survey(
         let Some((id, result)) = next else { break };
         waiting.remove(&id);
         let name = request.fleet.node(id).name.to_string();
-        let read = result.map_err(Failure::from).and_then(
-            |(connection, question, output, middle, millis)| {
-                let read = parse(&question, &output.stdout, &pool);
-                let survey = read.map_err(|error| Failure {
-                    why: Why::ControlGarbage,
-                    detail: format!("survey of {name}: {} ({})", chain(&error), output.exit),
-                })?;
-                let mut facts = survey.facts;
-                facts.clock_skew = Some(middle - facts.clock);
-                Ok((connection, facts, survey.learnt, millis))
-            },
-        );
+        let read = result
+            .map_err(Failure::from)
+            .and_then(|(connection, answer)| {
+                let millis = answer.millis;
+                let survey = answer.read(&name, &pool)?;
+                Ok((connection, survey.facts, survey.learnt, millis))
+            });
         match read {
             Ok((connection, facts, learnt, millis)) => {
                 samples.learn(id, Some(learnt));
@@ -187,6 +172,110 @@ fn refuse_misled(request: &Request, surveyed: &mut Surveyed, journal: &Journal) 
         surveyed.facts[node.index()] = None;
         surveyed.connections.remove(&node);
         surveyed.failures.insert(node, failure);
+    }
+}
+
+/// Surveys nodes again, over the connections that are there; a node that cannot be, is not surveyed any more.
+pub(super) async fn survey_again(
+    request: &Request,
+    surveyed: &mut Surveyed,
+    nodes: &HashSet<NodeId>,
+    journal: &Journal,
+) {
+    let limits = limits(request);
+    let pool = ContentPool::new();
+    let permits = Arc::new(Semaphore::new(request.concurrency.max(1)));
+    let mut asked = JoinSet::new();
+    for &id in nodes {
+        let Some(connection) = surveyed.connections.get(&id).cloned() else {
+            continue;
+        };
+        let (fleet, permits) = (request.fleet.clone(), permits.clone());
+        asked.spawn(async move {
+            let _permit = permits.acquire_owned().await;
+            let profile = &fleet.node(id).profile;
+            // What other nodes answered before is not asked for again: files have changed.
+            (id, ask(&connection, profile, Vec::new(), &limits).await)
+        });
+    }
+    let total = asked.len();
+    while let Some(next) = asked.join_next().await {
+        journal.progress(Phase::Survey, total - asked.len(), total, Vec::new());
+        let Ok((id, result)) = next else { continue };
+        let name = request.fleet.node(id).name.to_string();
+        let read = result.map_err(Failure::from).and_then(|answer| {
+            let millis = answer.millis;
+            Ok((answer.read(&name, &pool)?.facts, millis))
+        });
+        match read {
+            Ok((facts, millis)) => {
+                journal.event(&Event::NodeSurveyed { node: name, millis });
+                surveyed.facts[id.index()] = Some(facts);
+                surveyed.failures.remove(&id);
+            }
+            Err(failure) => {
+                journal.event(&Event::NodeFailed {
+                    node: name,
+                    why: failure.why.code().to_owned(),
+                    detail: failure.detail.clone(),
+                });
+                surveyed.facts[id.index()] = None;
+                surveyed.failures.insert(id, failure);
+            }
+        }
+    }
+    refuse_misled(request, surveyed, journal);
+}
+
+fn limits(request: &Request) -> Limits {
+    Limits {
+        deadline: request.survey_timeout,
+        idle: request.survey_timeout,
+        first: request.survey_timeout,
+        ..Limits::default()
+    }
+}
+
+/// What a node answered to its survey.
+struct SurveyAnswer {
+    question: SurveyRequest,
+    output: ProgramOutput,
+    /// The controller's clock in the middle of the round trip.
+    middle: i64,
+    millis: u64,
+}
+
+async fn ask(
+    connection: &Connection,
+    profile: &Profile,
+    known: Vec<KnownAnswer>,
+    limits: &Limits,
+) -> Result<SurveyAnswer, ControlError> {
+    let watch = system::Stopwatch::start();
+    let asked = system::now().as_second();
+    let nonce = Nonce::new(system::random_bytes());
+    let mut question = SurveyRequest::new(profile, &[], nonce);
+    question.known = known;
+    let output = connection
+        .run_program(question.program().as_bytes(), limits)
+        .await?;
+    Ok(SurveyAnswer {
+        question,
+        output,
+        middle: asked + (system::now().as_second() - asked) / 2,
+        millis: watch.millis(),
+    })
+}
+
+impl SurveyAnswer {
+    fn read(&self, name: &str, pool: &ContentPool) -> Result<Survey, Failure> {
+        let read = parse(&self.question, &self.output.stdout, pool);
+        let mut survey = read.map_err(|error| Failure {
+            why: Why::ControlGarbage,
+            detail: format!("survey of {name}: {} ({})", chain(&error), self.output.exit),
+        })?;
+        survey.facts.clock_skew = Some(self.middle - survey.facts.clock);
+        Ok(survey)
     }
 }
 

@@ -198,7 +198,7 @@ fn run(session: &Session, request: Request, proving: &Proving) -> Result<Report,
 }
 
 /// Who tells what happens: JSON lines on stdout if they are asked for, and one for the operator on stderr.
-fn tellers(session: &Session, format: Format) -> Vec<Box<dyn Teller>> {
+pub(super) fn tellers(session: &Session, format: Format) -> Vec<Box<dyn Teller>> {
     let console = &session.console;
     let mut tellers: Vec<Box<dyn Teller>> = Vec::new();
     if format == Format::Jsonl {

@@ -5,6 +5,7 @@ mod generate;
 mod host_keys;
 mod inventory;
 mod reasons;
+mod repair;
 mod runs;
 mod session;
 
@@ -12,5 +13,6 @@ pub(super) use check::{check, trace};
 pub(super) use generate::{completions, man};
 pub(super) use inventory::inventory;
 pub(super) use reasons::reasons;
+pub(super) use repair::repair;
 pub(super) use runs::{runs, show};
 pub(super) use session::Session;

@@ -62,7 +62,17 @@ pub(super) fn client(
         config_files,
         identities,
         key_copies,
+        public_halves: part
+            .text
+            .role("half")
+            .map(|(_, path)| path.to_owned())
+            .collect(),
         known_hosts,
+        directories: part
+            .text
+            .role("directory")
+            .map(|(_, path)| part.paths.directory(path, reader))
+            .collect(),
         hosts: own("/etc/hosts"),
         programs: side.programs.clone(),
     };
@@ -83,7 +93,9 @@ fn without(context: &ContextRequest, why: &str) -> ClientFacts {
         config_files: Vec::new(),
         identities: Vec::new(),
         key_copies: Vec::new(),
+        public_halves: Vec::new(),
         known_hosts: Vec::new(),
+        directories: Vec::new(),
         hosts: FileFact {
             path: "/etc/hosts".to_owned(),
             state: FileState::Unreadable("the context was not entered".to_owned()),

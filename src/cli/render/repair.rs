@@ -1,0 +1,291 @@
+//! Plans and what became of them, as text for people.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+
+use super::view::View;
+use crate::cli::paint::Label;
+use crate::cli::text::{count, shell_word};
+use crate::domain::fold;
+use crate::repair::{Attributes, Change, Folded, Plan, Progress, Tag, diff};
+use crate::report::{LeftReport, Report, escape};
+use crate::run::Undone;
+
+/// Writes what a plan would do: keys, commands, the difference of every file, and what is left to a person.
+pub(in crate::cli) fn write_plan(out: &mut dyn Write, plan: &Plan, view: View) -> io::Result<()> {
+    let nodes = Progress::new(plan).nodes().count() as u64;
+    let edits: u64 = plan.nodes.iter().map(|it| it.edits.len() as u64).sum();
+    let keys = (plan.keys.len() + plan.copies.len()) as u64;
+    let heading = |out: &mut dyn Write, text: &str| {
+        writeln!(out, "{}", view.paint.text(Label::Heading, text))
+    };
+    if nodes > 0 {
+        let what = format!(
+            "planned: {}, {} on {}",
+            count(edits, "edit"),
+            count(keys, "key"),
+            count(nodes, "node")
+        );
+        heading(out, &what)?;
+        writeln!(out)?;
+    }
+    for folded in diff(plan) {
+        difference(out, &folded, view)?;
+    }
+    let left: Vec<LeftReport> = plan
+        .left
+        .iter()
+        .map(|left| LeftReport {
+            code: left.reason.clone(),
+            legs: left.legs.len() as u64,
+            why: left.why.clone(),
+            remedy: left.remedy.clone(),
+        })
+        .collect();
+    write_left(out, &left, view)
+}
+
+/// Things that nodes have in common, told once.
+fn folded(out: &mut dyn Write, things: &BTreeMap<String, Vec<&str>>) -> io::Result<()> {
+    for (thing, nodes) in things {
+        let nodes = fold(nodes.iter().copied());
+        writeln!(out, "  {}: {}", escape::line(&nodes), escape::line(thing))?;
+    }
+    writeln!(out)
+}
+
+/// What a repair leaves to a person.
+pub(in crate::cli) fn write_left(
+    out: &mut dyn Write,
+    left: &[LeftReport],
+    view: View,
+) -> io::Result<()> {
+    if left.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "{}", view.paint.text(Label::Doubtful, "left to you"))?;
+    for left in left {
+        writeln!(
+            out,
+            "  {}: {}: {}",
+            view.paint.text(Label::Code, escape::line(&left.code)),
+            count(left.legs, "leg"),
+            escape::line(&left.why)
+        )?;
+        for line in escape::lines(&left.remedy) {
+            writeln!(out, "    {line}")?;
+        }
+    }
+    writeln!(out)
+}
+
+/// What became of each node of a repair, for the report.
+pub(super) fn write_nodes(out: &mut dyn Write, report: &Report, view: View) -> io::Result<()> {
+    let Some(repair) = report.repair.as_ref().filter(|it| it.applied) else {
+        return Ok(());
+    };
+    let mut outcomes: BTreeMap<(&str, Option<&str>), Vec<&str>> = BTreeMap::new();
+    for node in &repair.nodes {
+        let key = (node.outcome.as_str(), node.detail.as_deref());
+        outcomes.entry(key).or_default().push(&node.name);
+    }
+    for ((outcome, detail), nodes) in outcomes {
+        let label = match outcome {
+            "kept" => Label::Good,
+            "undone" | "refused" | "unknown" => Label::Doubtful,
+            _ => Label::Bad,
+        };
+        let nodes = fold(nodes.iter().copied());
+        let outcome = view.paint.text(label, words(outcome));
+        writeln!(out, "{outcome}: {}", escape::line(&nodes))?;
+        for line in detail.iter().flat_map(|it| escape::lines(it)) {
+            writeln!(out, "    {line}")?;
+        }
+    }
+    writeln!(out)?;
+    write_left(out, &repair.left, view)
+}
+
+/// An outcome as a person would say it.
+fn words(outcome: &str) -> &str {
+    match outcome {
+        "kept" => "repaired",
+        "undone" => "put back",
+        "refused" => "refused, nothing changed",
+        "stuck" => "could not be put back",
+        "unknown" => "did not answer to the end",
+        other => other,
+    }
+}
+
+/// What to type next, after a repair.
+pub(in crate::cli) fn write_notes(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    let Some(repair) = &report.repair else {
+        return Ok(());
+    };
+    let run = escape::line(&report.run);
+    if repair.complete {
+        writeln!(
+            out,
+            "hint: `clearway repair undo {run}` puts everything back"
+        )
+    } else {
+        writeln!(
+            out,
+            "hint: not everything has its end: `clearway repair resume {run}` goes on, `clearway repair undo {run}` puts \
+             everything back"
+        )
+    }
+}
+
+/// What an undo would put back.
+pub(in crate::cli) fn write_undo_paths(
+    out: &mut dyn Write,
+    nodes: &BTreeMap<String, Vec<String>>,
+    view: View,
+) -> io::Result<()> {
+    let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (node, paths) in nodes {
+        alike.entry(paths.join(" ")).or_default().push(node);
+    }
+    writeln!(out, "{}", view.paint.text(Label::Heading, "to put back"))?;
+    folded(out, &alike)
+}
+
+/// What became of an undo.
+pub(in crate::cli) fn write_undo(
+    out: &mut dyn Write,
+    undone: &Undone,
+    view: View,
+) -> io::Result<()> {
+    let mut outcomes: BTreeMap<(&str, Option<&str>), Vec<&str>> = BTreeMap::new();
+    for node in &undone.nodes {
+        let key = (node.outcome, node.detail.as_deref());
+        outcomes.entry(key).or_default().push(&node.name);
+    }
+    for ((outcome, detail), nodes) in outcomes {
+        let label = match outcome {
+            "undone" => Label::Good,
+            "unknown" => Label::Doubtful,
+            _ => Label::Bad,
+        };
+        let nodes = fold(nodes.iter().copied());
+        let outcome = view.paint.text(label, words(outcome));
+        writeln!(out, "{outcome}: {}", escape::line(&nodes))?;
+        for line in detail.iter().flat_map(|it| escape::lines(it)) {
+            writeln!(out, "    {line}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Lines of one change that are shown; `-v` shows all.
+const LINES: usize = 60;
+
+/// One change, as a unified diff with a heading for the nodes that share it.
+fn difference(out: &mut dyn Write, folded: &Folded, view: View) -> io::Result<()> {
+    let nodes = escape::line(&folded.nodes);
+    let reasons: BTreeSet<&str> = folded.answers.iter().map(|it| it.reason.as_str()).collect();
+    let reasons: Vec<&str> = reasons.into_iter().collect();
+    let context: Vec<_> = folded
+        .target
+        .context
+        .iter()
+        .map(|it| shell_word(it))
+        .collect();
+    let place = match context.as_slice() {
+        [] => folded.target.path.clone(),
+        words => format!("{} (in `{}`)", folded.target.path, words.join(" ")),
+    };
+    let what = match &folded.change {
+        Change::NewDirectory { attributes } => {
+            format!("new directory {place}, {}", owned(attributes))
+        }
+        Change::Attributes { before, after } => {
+            format!("{place}: {} becomes {}", owned(before), owned(after))
+        }
+        Change::Text {
+            before: None,
+            after,
+            ..
+        } => format!("new file {place}, {}", owned(after)),
+        Change::Text {
+            before: Some(before),
+            after,
+            ..
+        } if before != after => {
+            format!("{place}: {} becomes {}", owned(before), owned(after))
+        }
+        Change::Text { .. } => place,
+        Change::NewKey { key_type, .. } => format!("new {key_type} key {place}, made there"),
+        Change::CopiedKey { from, .. } => format!("key {place}, brought from {from}"),
+        Change::Command { words } => {
+            let words = context
+                .iter()
+                .cloned()
+                .chain(words.iter().map(|it| shell_word(it)));
+            format!("command: {}", words.collect::<Vec<_>>().join(" "))
+        }
+    };
+    let heading = format!("{nodes}: {}", escape::line(&what));
+    write!(out, "{}", view.paint.text(Label::Heading, heading))?;
+    match reasons.as_slice() {
+        [] => writeln!(out)?,
+        reasons => {
+            let reasons = escape::line(&reasons.join(", ")).into_owned();
+            writeln!(out, "  {}", view.paint.text(Label::Faint, reasons))?;
+        }
+    }
+    if folded.without_own {
+        writeln!(
+            out,
+            "  {}",
+            view.paint
+                .text(Label::Faint, "each without the lines of its own node")
+        )?;
+    }
+    let Change::Text { hunks, .. } = &folded.change else {
+        return Ok(());
+    };
+    let most = if view.verbose { usize::MAX } else { LINES };
+    let total: usize = hunks.iter().map(|hunk| hunk.lines.len()).sum();
+    let mut shown = 0;
+    for hunk in hunks {
+        if shown >= most {
+            break;
+        }
+        let head = format!(
+            "@@ -{},{} +{},{} @@",
+            hunk.old_start, hunk.old_lines, hunk.new_start, hunk.new_lines
+        );
+        writeln!(out, "  {}", view.paint.text(Label::Code, head))?;
+        for line in hunk.lines.iter().take(most - shown) {
+            shown += 1;
+            let text = format!("{}{}", line.tag.sign(), escape::line(&line.text));
+            match line.tag {
+                Tag::Added => writeln!(out, "  {}", view.paint.text(Label::Good, text))?,
+                Tag::Removed => writeln!(out, "  {}", view.paint.text(Label::Bad, text))?,
+                Tag::Context => writeln!(out, "  {text}")?,
+            }
+            if line.without_end {
+                writeln!(out, "  \\ No newline at end of file")?;
+            }
+        }
+    }
+    if total > shown {
+        writeln!(
+            out,
+            "  … {} more, shown by `--verbose`",
+            count((total - shown) as u64, "line")
+        )?;
+    }
+    writeln!(out)
+}
+
+/// `0600 of 42436:42436`.
+fn owned(attributes: &Attributes) -> String {
+    format!(
+        "{:04o} of {}:{}",
+        attributes.mode, attributes.uid, attributes.gid
+    )
+}
