@@ -22,9 +22,10 @@ test: setup lint ## Everything: formatting, lints, units, real OpenSSH, the lab 
 	@$(MAKE) --no-print-directory lab-base
 	$(CARGO) test --workspace --no-fail-fast
 
-test-fleet: setup ## Only the tests of whole fleets: a mesh of 40, hostile nodes, killed checks
+test-fleet: setup ## Only the tests of whole fleets: a mesh of 40, hostile nodes, killed checks, 200 killed repairs
 	@$(MAKE) --no-print-directory lab-base
 	$(CARGO) test --test fleet
+	$(CARGO) test --test repair -- --include-ignored
 
 lint: ## Formatting and lints
 	$(CARGO) fmt --all --check

@@ -385,6 +385,9 @@ fn every_command_has_a_man_page() {
     clearway-inventory.1
     clearway-man.1
     clearway-reasons.1
+    clearway-repair-resume.1
+    clearway-repair-undo.1
+    clearway-repair.1
     clearway-runs.1
     clearway-show.1
     clearway-trace.1

@@ -2,6 +2,7 @@
 
 mod apply;
 mod binary;
+mod broken_off;
 mod kills;
 mod support;
 mod undo;

@@ -22,8 +22,8 @@ pub(super) enum KeyRef {
     New(KeyId),
 }
 
-/// Clients whose keys are one: a node, its context, the configuration of its logins.
-pub(super) type Ring = (NodeId, Vec<String>, u32);
+/// Clients whose keys are one: a node, the place of its client side among its facts, the configuration of its logins.
+pub(super) type Ring = (NodeId, usize, u32);
 
 /// The keys that clients will offer besides those that they can use now.
 pub(super) type Given = HashMap<Ring, Vec<KeyRef>>;
@@ -35,13 +35,9 @@ impl Planner<'_> {
         for problem in problems {
             for &reason in &problem.reasons {
                 if cure(reason) == Cure::Identity
-                    && let Some(way) = self.situation.prediction.way(problem.id)
+                    && let Some((desk, _)) = self.desk(problem.id)
                 {
-                    let ring = (
-                        problem.id.client,
-                        way.facts.context.clone(),
-                        way.configuration.1,
-                    );
+                    let ring = self.ring(problem.id, &desk.way);
                     rings.entry(ring).or_default().push((reason, problem.id));
                 }
             }
@@ -49,13 +45,21 @@ impl Planner<'_> {
         let mut given = Given::new();
         for (ring, because) in rings {
             if let Some(&(_, id)) = because.first()
-                && let Some(way) = self.situation.prediction.way(id)
+                && let Some((desk, _)) = self.desk(id)
             {
-                let keys = self.identity(&way, id, &because);
+                let keys = self.identity(&desk.way, id, &because);
                 given.insert(ring, keys);
             }
         }
         given
+    }
+
+    /// Whose keys a way offers.
+    pub(super) fn ring(&self, id: LegId, way: &Way<'_>) -> Ring {
+        let facts = self.situation.facts[id.client.index()].iter();
+        let mut clients = facts.flat_map(|facts| &facts.clients);
+        let place = clients.position(|client| std::ptr::eq(client, way.facts));
+        (id.client, place.unwrap_or(0), way.configuration.1)
     }
 
     fn identity(&mut self, way: &Way<'_>, id: LegId, because: &[Because]) -> Vec<KeyRef> {

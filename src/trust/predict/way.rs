@@ -23,8 +23,6 @@ use super::tail;
 pub struct Way<'a> {
     /// What the survey found where ssh runs.
     pub facts: &'a ClientFacts,
-    /// The name or address that is dialled, behind `HostName`.
-    pub host: Arc<str>,
     /// `Port`.
     pub port: u16,
     /// `UserKnownHostsFile`, expanded.
@@ -81,7 +79,7 @@ impl<'a> Prediction<'a> {
     #[must_use]
     pub fn way(&self, id: LegId) -> Option<Way<'_>> {
         let dialling = self.dialling(id)?;
-        let (host, path) = self.dialled(dialling, id)?;
+        let (_, path) = self.dialled(dialling, id)?;
         let login = login_of(&dialling.plan, id.server);
         let (path_config, login_config) = (
             self.configurations.paths.get(path),
@@ -94,7 +92,6 @@ impl<'a> Prediction<'a> {
         Some(Way {
             facts: dialling.facts,
             port: path_config.port,
-            host,
             user_files,
             global_files,
             strict: path_config.strict,

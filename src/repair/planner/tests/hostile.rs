@@ -97,7 +97,12 @@ fn a_name_that_only_the_node_itself_claims_is_not_recorded() {
         }
         // The others are not kept from trusting each other.
         assert!(all.contains("clearway:cmp00002"), "{claimed}");
-        assert!(all.contains("10.0.0.3,cmp00002 ssh-"), "{claimed}: {all}");
+        // An address that two announce is dialled by nobody before that is settled.
+        let expected = match claimed {
+            "10.0.0.3" => "cmp00002 ssh-",
+            _ => "10.0.0.3,cmp00002 ssh-",
+        };
+        assert!(all.contains(expected), "{claimed}: {all}");
     }
 }
 

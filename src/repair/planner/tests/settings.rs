@@ -306,3 +306,44 @@ fn containers_are_entered_as_root_for_their_files() {
         "docker exec -i -u root nova_compute"
     );
 }
+
+#[test]
+fn host_keys_are_checked_only_when_asked_for_and_only_once_all_are_in_place() {
+    let mut world = world(3);
+    forget_hosts(&mut world);
+    client_setting(&mut world, "stricthostkeychecking", "false");
+    client_setting(&mut world, "userknownhostsfile", "/dev/null");
+    let config = "Host old\n    User x\r\nHost *\n    StrictHostKeyChecking no\r\n    UserKnownHostsFile /dev/null\n    Port 22";
+    for facts in world.facts.iter_mut().flatten() {
+        let mut own = facts.clients[0].config_files[0].clone();
+        own.path = "/var/lib/nova/.ssh/config".into();
+        write(&mut own.state, config);
+        facts.clients[0].config_files.insert(0, own);
+    }
+    assert_eq!(broken(&world), []);
+    assert!(is_empty(&plan_of(&world)), "it works, and nobody asked");
+
+    let policy = Policy {
+        strict_host_keys: true,
+        ..policy()
+    };
+    let first = plan_for(&world, &policy, &HashMap::new());
+    let paths: BTreeSet<&str> = first
+        .nodes
+        .iter()
+        .flat_map(|it| &it.edits)
+        .map(|it| it.target.path.as_str())
+        .collect();
+    assert_eq!(paths, BTreeSet::from(["/var/lib/nova/.ssh/known_hosts"]));
+
+    let world = applied(&world, &first, &Hidden::new());
+    let second = plan_for(&world, &policy, &HashMap::new());
+    assert_eq!(second.nodes.len(), 3);
+    assert_eq!(
+        second.nodes[0].edits[0].answers[0].reason,
+        "host-keys-not-checked"
+    );
+    let changed = text_on(&second, 0, "/var/lib/nova/.ssh/config");
+    let expected = "Host old\n    User x\r\nHost *\n#clearway:     StrictHostKeyChecking no\r\n#clearway:     UserKnownHostsFile /dev/null\n    Port 22";
+    assert_eq!(changed, expected);
+}
