@@ -2,9 +2,11 @@
 //!
 //! Planning, linting and showing a plan are pure. What carries a plan out is `run::repair`.
 
+pub mod certificates;
 mod plan;
+pub mod reload;
 
 pub use plan::{
     Answers, Attributes, Bytes, Edit, FileState, KeyId, Left, NewKey, NodePlan, PLAN_SCHEMA, Piece,
-    Plan, Target, Text,
+    Plan, SshdChange, Target, Text,
 };

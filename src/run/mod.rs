@@ -9,9 +9,11 @@ mod journal;
 mod pairs;
 mod prove;
 mod request;
+mod sshd;
 mod survey;
 
 pub use check::check;
 pub use error::RunError;
 pub use host_keys::{record_host_keys, unknown_host_keys};
 pub use request::{Cancel, Canceller, PairsMode, Request, Surroundings};
+pub use sshd::{PATIENCE, SshdOutcome, change_sshd};
