@@ -24,6 +24,7 @@ fn profile() -> Profile {
     };
     Profile {
         name: "nova".to_owned(),
+        repair: Default::default(),
         nova_conf: vec![
             "/etc/nova/nova.conf".to_owned(),
             "/etc/nova/nova.conf.d".to_owned(),

@@ -19,6 +19,7 @@ fn profile(context: &[&str]) -> Profile {
     };
     Profile {
         name: "local".to_owned(),
+        repair: Default::default(),
         nova_conf: vec![
             "/etc/nova/nova.conf".to_owned(),
             "/etc/nova/nova.conf.d".to_owned(),

@@ -12,6 +12,9 @@ pub use event::{Event, Observer, Phase, Progress};
 pub use fold::fold;
 pub use lane::{Depth, Lane, Leg, LegId, Pair, Step, Transport};
 pub use node::{Control, Fleet, GroupRule, HostKeyTrust, JumpHost, Node, NodeId, NodeName, Scope};
-pub use profile::{Dial, LaneProfile, LaneUse, Profile, SshdProfile};
+pub use profile::{
+    Dial, KeySharing, KnownHostsPlace, LaneProfile, LaneUse, NewKeyType, Profile, RepairProfile,
+    SshdProfile, TrustBy,
+};
 pub use reason::{FindingCode, NotNeeded, Placeholders, Reason, Severity, Why};
 pub use verdict::{Evidence, Finding, KeySeen, Predicted, Proof, Proven, Verdict};

@@ -7,7 +7,10 @@ use super::layer::Key;
 use super::problem::{Fault, Faults, Mark};
 use super::values::{self, command_word, node_path, port};
 use super::yaml::{At, Clearable, Entries, Text};
-use crate::domain::{Dial, Lane, LaneProfile, LaneUse, Profile, SshdProfile};
+use crate::domain::{
+    Dial, KeySharing, KnownHostsPlace, Lane, LaneProfile, LaneUse, NewKeyType, Profile,
+    RepairProfile, SshdProfile, TrustBy,
+};
 
 /// A profile of which some properties may still be missing.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +22,11 @@ pub(super) struct Draft {
     sshd_config: Option<String>,
     sshd_port: Option<u16>,
     lanes: [LaneDraft; Lane::ALL.len()],
+    trust: Option<TrustBy>,
+    keys: Option<KeySharing>,
+    key_type: Option<NewKeyType>,
+    known_hosts: Option<KnownHostsPlace>,
+    nova_root: Option<Vec<String>>,
 }
 
 /// One lane of a draft. The inner option of the last three is the value: `None` leaves it to the client.
@@ -63,6 +71,26 @@ impl Apply<'_> {
         }
         if let Some(lanes) = layer.lanes {
             self.lanes(lanes);
+        }
+        self.trust(layer);
+    }
+
+    fn trust(&mut self, layer: Deployment<'_>) {
+        if let Some(trust) = self.value(("", "trust"), layer.trust, values::trust) {
+            self.draft.trust = Some(trust);
+        }
+        if let Some(keys) = self.value(("", "keys"), layer.keys, values::keys) {
+            self.draft.keys = Some(keys);
+        }
+        if let Some(kind) = self.value(("", "key_type"), layer.key_type, values::key_type) {
+            self.draft.key_type = Some(kind);
+        }
+        if let Some(place) = self.value(("", "known_hosts"), layer.known_hosts, values::known_hosts)
+        {
+            self.draft.known_hosts = Some(place);
+        }
+        if let Some(words) = layer.nova_root {
+            self.draft.nova_root = self.list(("", "nova_root"), words, command_word);
         }
     }
 
@@ -212,6 +240,13 @@ impl Draft {
                 binary,
                 config,
                 port,
+            },
+            repair: RepairProfile {
+                trust: self.trust.unwrap_or_default(),
+                keys: self.keys.unwrap_or_default(),
+                key_type: self.key_type.unwrap_or_default(),
+                known_hosts: self.known_hosts.unwrap_or_default(),
+                nova_root: self.nova_root,
             },
         })
     }

@@ -49,6 +49,11 @@ macro_rules! with_properties {
                 nova_context: Vec<Text>,
                 sshd: Box<Sshd>,
                 lanes: Entries<Lane>,
+                trust: String,
+                keys: String,
+                key_type: String,
+                known_hosts: String,
+                nova_root: Vec<Text>,
                 $($key: $type,)*
             }
         }
@@ -68,6 +73,11 @@ macro_rules! with_properties {
                         nova_context: self.nova_context.as_ref(),
                         sshd: self.sshd.as_ref().map(|sshd| &*sshd.value),
                         lanes: self.lanes.as_ref().map(|lanes| &lanes.value),
+                        trust: self.trust.as_ref(),
+                        keys: self.keys.as_ref(),
+                        key_type: self.key_type.as_ref(),
+                        known_hosts: self.known_hosts.as_ref(),
+                        nova_root: self.nova_root.as_ref(),
                     },
                 }
             }
@@ -108,6 +118,11 @@ pub(super) struct Deployment<'d> {
     pub(super) nova_context: Option<&'d At<Vec<Text>>>,
     pub(super) sshd: Option<&'d Sshd>,
     pub(super) lanes: Option<&'d Entries<Lane>>,
+    pub(super) trust: Option<&'d Text>,
+    pub(super) keys: Option<&'d Text>,
+    pub(super) key_type: Option<&'d Text>,
+    pub(super) known_hosts: Option<&'d Text>,
+    pub(super) nova_root: Option<&'d At<Vec<Text>>>,
 }
 
 impl Deployment<'_> {
@@ -117,6 +132,11 @@ impl Deployment<'_> {
             && self.nova_context.is_none()
             && self.sshd.is_none()
             && self.lanes.is_none()
+            && self.trust.is_none()
+            && self.keys.is_none()
+            && self.key_type.is_none()
+            && self.known_hosts.is_none()
+            && self.nova_root.is_none()
     }
 }
 
@@ -186,6 +206,11 @@ keys! {
         nova_context: Vec<Text>,
         sshd: Box<Sshd>,
         lanes: Entries<Lane>,
+        trust: String,
+        keys: String,
+        key_type: String,
+        known_hosts: String,
+        nova_root: Vec<Text>,
     }
 }
 
@@ -196,6 +221,11 @@ impl Profile {
             nova_context: self.nova_context.as_ref(),
             sshd: self.sshd.as_ref().map(|sshd| &*sshd.value),
             lanes: self.lanes.as_ref().map(|lanes| &lanes.value),
+            trust: self.trust.as_ref(),
+            keys: self.keys.as_ref(),
+            key_type: self.key_type.as_ref(),
+            known_hosts: self.known_hosts.as_ref(),
+            nova_root: self.nova_root.as_ref(),
         }
     }
 }

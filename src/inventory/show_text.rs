@@ -204,6 +204,18 @@ fn rows(resolved: &ResolvedNode) -> Vec<Row> {
             (format!("lanes.{name}.identity"), lane.identity.clone()),
         ]);
     }
+    let repair = &profile.repair;
+    let word = |text: &str| Some(text.to_owned());
+    values.extend([
+        ("trust".to_owned(), word(repair.trust.as_str())),
+        ("keys".to_owned(), word(repair.keys.as_str())),
+        ("key_type".to_owned(), word(repair.key_type.as_str())),
+        ("known_hosts".to_owned(), word(repair.known_hosts.as_str())),
+        (
+            "nova_root".to_owned(),
+            Some(command(&profile.files_context(&profile.nova_context))),
+        ),
+    ]);
     values
         .into_iter()
         .map(|(path, value)| {

@@ -8,7 +8,9 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use super::problem::{Fault, Mark};
 use super::suggest::nearest;
-use crate::domain::{Dial, Lane, LaneUse, NodeName};
+use crate::domain::{
+    Dial, KeySharing, KnownHostsPlace, Lane, LaneUse, NewKeyType, NodeName, TrustBy,
+};
 
 /// What the inventory does not say itself.
 #[derive(Debug, Clone, Default)]
@@ -220,6 +222,39 @@ pub(super) fn dial(mark: Mark, text: &str) -> Result<Dial, Fault> {
             ("live-address", Dial::LiveAddress),
         ],
     )
+}
+
+/// `trust:`
+pub(super) fn trust(mark: Mark, text: &str) -> Result<TrustBy, Fault> {
+    let choices = [
+        ("keys", TrustBy::Keys),
+        ("certificates", TrustBy::Certificates),
+    ];
+    choice(mark, text, "choice", choices)
+}
+
+/// `keys:`
+pub(super) fn keys(mark: Mark, text: &str) -> Result<KeySharing, Fault> {
+    let choices = [
+        ("per-node", KeySharing::PerNode),
+        ("shared", KeySharing::Shared),
+    ];
+    choice(mark, text, "choice", choices)
+}
+
+/// `key_type:`
+pub(super) fn key_type(mark: Mark, text: &str) -> Result<NewKeyType, Fault> {
+    let kinds = [NewKeyType::Ed25519, NewKeyType::Ecdsa, NewKeyType::Rsa];
+    choice(mark, text, "key type", kinds.map(|it| (it.as_str(), it)))
+}
+
+/// `known_hosts:` of a node, which is no path: the node's own configuration names the files.
+pub(super) fn known_hosts(mark: Mark, text: &str) -> Result<KnownHostsPlace, Fault> {
+    let choices = [
+        ("user", KnownHostsPlace::User),
+        ("global", KnownHostsPlace::Global),
+    ];
+    choice(mark, text, "choice", choices)
 }
 
 fn choice<T, const N: usize>(

@@ -7,6 +7,6 @@ mod plan;
 pub mod reload;
 
 pub use plan::{
-    Answers, Attributes, Bytes, Edit, FileState, KeyId, Left, NewKey, NodePlan, PLAN_SCHEMA, Piece,
-    Plan, SshdChange, Target, Text,
+    AccountCommand, Answers, Attributes, Bytes, Edit, FileState, KeyCopy, KeyId, KeySource, Left,
+    NewKey, NodePlan, PLAN_SCHEMA, Piece, Plan, SshdChange, Target, Text,
 };

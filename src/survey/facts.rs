@@ -174,6 +174,9 @@ pub struct ClientFacts {
     /// The known_hosts files that the base configuration names, user's then global, and any other that a
     /// configuration file names.
     pub known_hosts: Vec<FileFact>,
+    /// The account's `.ssh` directory and its home, as this context sees them; `readable` tells whether the account
+    /// may search them.
+    pub directories: Vec<FileFact>,
     /// `/etc/hosts` as this context sees it.
     pub hosts: FileFact,
     /// Programs found on the context's PATH, of `ssh`, `scp`, `rsync`, `nc`, `timeout`.

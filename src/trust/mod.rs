@@ -12,7 +12,7 @@ pub mod verdict;
 
 pub use digest::facts_digest;
 pub use legs::Legs;
-pub use predict::{Explanation, Prediction};
+pub use predict::{Explanation, KeysPlace, Prediction, Rungs, Way};
 pub use rounds::{Rounds, Selection};
 pub use scope::PairScope;
 pub use verdict::{Inquiry, LegResult, PairResult, judge};

@@ -377,6 +377,7 @@ fn profile() -> Profile {
     };
     Profile {
         name: "none".to_owned(),
+        repair: Default::default(),
         nova_conf: Vec::new(),
         nova_context: Vec::new(),
         sshd: SshdProfile {

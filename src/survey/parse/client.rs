@@ -63,6 +63,11 @@ pub(super) fn client(
         identities,
         key_copies,
         known_hosts,
+        directories: part
+            .text
+            .role("directory")
+            .map(|(_, path)| part.paths.directory(path, reader))
+            .collect(),
         hosts: own("/etc/hosts"),
         programs: side.programs.clone(),
     };
@@ -84,6 +89,7 @@ fn without(context: &ContextRequest, why: &str) -> ClientFacts {
         identities: Vec::new(),
         key_copies: Vec::new(),
         known_hosts: Vec::new(),
+        directories: Vec::new(),
         hosts: FileFact {
             path: "/etc/hosts".to_owned(),
             state: FileState::Unreadable("the context was not entered".to_owned()),

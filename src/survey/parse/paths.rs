@@ -180,6 +180,18 @@ impl Paths {
         })
     }
 
+    /// What is at the path of a directory, and whether `reader` can search it.
+    pub(super) fn directory(&self, path: &str, reader: Reader<'_>) -> FileFact {
+        self.fact(path, |known| {
+            let above = |path: &str| {
+                above(path)
+                    .filter_map(|dir| self.meta(dir))
+                    .all(|meta| reader.allowed(meta, 1))
+            };
+            reader.allowed(known.meta, 1) && above(path)
+        })
+    }
+
     fn fact(&self, path: &str, readable: impl FnOnce(&Known) -> bool) -> FileFact {
         let state = match self.known.get(path) {
             Some(known) => {

@@ -256,6 +256,8 @@ function client(   n, i, list, path) {
 	client_path("known", "~/.ssh/known_hosts2", "c")
 	client_path("known", "/etc/ssh/ssh_known_hosts", "c")
 	client_path("known", "/etc/ssh/ssh_known_hosts2", "c")
+	role("directory", "", home "/.ssh", "m")
+	role("directory", "", home, "m")
 	role("hosts", "", "/etc/hosts", "c")
 	if (ENVIRON["CW_SSH"] != "") role("ssh", "", ENVIRON["CW_SSH"], "m")
 	for (i in roles) {

@@ -23,6 +23,7 @@ pub(crate) fn fleet_of(nodes: usize) -> Fleet {
     let nova = ["runuser", "-u", "nova", "--"];
     let profile = Arc::new(Profile {
         name: "nova".into(),
+        repair: Default::default(),
         nova_conf: vec!["/etc/nova/nova.conf".into()],
         nova_context: nova.map(str::to_owned).into(),
         sshd: SshdProfile {

@@ -81,6 +81,7 @@ pub(super) fn effective(
     };
     let user_files = files("userknownhostsfile");
     let can_record = !user_files.is_empty();
+    let user_count = user_files.len();
     let mut known_hosts = user_files;
     known_hosts.extend(files("globalknownhostsfile"));
     let strict = line
@@ -109,6 +110,7 @@ pub(super) fn effective(
         strict: strictness(strict),
         check_address: settings.is_on("checkhostip"),
         known_hosts,
+        user_files: user_count,
         can_record,
         revoked: settings.set("revokedhostkeys").map(&expand),
         asks_command: settings.set("knownhostscommand").is_some(),

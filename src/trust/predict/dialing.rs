@@ -23,6 +23,8 @@ pub(super) struct PathConfig {
     pub(super) check_address: bool,
     /// `UserKnownHostsFile`, then `GlobalKnownHostsFile`, expanded.
     pub(super) known_hosts: Vec<String>,
+    /// How many of `known_hosts` are of `UserKnownHostsFile`.
+    pub(super) user_files: usize,
     /// Whether there is a user file to record new keys in.
     pub(super) can_record: bool,
     /// `RevokedHostKeys`.

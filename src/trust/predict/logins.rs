@@ -51,6 +51,13 @@ struct OneDoor<'a> {
     matched: Option<ServerConfig>,
 }
 
+/// A door as one visitor meets it.
+pub(super) struct DoorView<'a> {
+    pub(super) policy: Cow<'a, Policy>,
+    pub(super) source: Option<IpAddr>,
+    pub(super) library: &'a Library,
+}
+
 /// Who asks at a door.
 #[derive(Clone, Copy)]
 pub(super) struct Visit<'a> {
@@ -150,6 +157,29 @@ impl<'a> Logins<'a> {
             return self.judge(door, ring, visit, source, ("", ""), &mut Silent);
         }
         predicted
+    }
+
+    /// What a server would ask about keys of this visitor: its settings, its facts, and where the visitor comes from.
+    /// `None` where that is not known.
+    pub(super) fn door(&self, visit: Visit<'_>) -> Option<DoorView<'_>> {
+        let class = self.classes[visit.id.server.index()]?;
+        let door = &self.doors[class as usize];
+        let ring = &self.offers.rings[visit.ring as usize];
+        let config = visit.configs.get(ring.config);
+        let source = match &config.bind {
+            None => self.offers.offer(ring, visit.id.lane, visit.id.server).1,
+            Some(bound) => parse_address(bound),
+        };
+        Some(DoorView {
+            policy: door.policy(&config.user, source).ok()?,
+            source,
+            library: &self.library,
+        })
+    }
+
+    /// Keys that a ring offers.
+    pub(super) fn ring(&self, number: u32) -> &Ring<'a> {
+        &self.offers.rings[number as usize]
     }
 
     pub(super) fn explain(

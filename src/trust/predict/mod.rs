@@ -28,5 +28,7 @@ mod settings;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod way;
 
 pub use prediction::{Explanation, Prediction};
+pub use way::{KeysPlace, Rungs, Way};

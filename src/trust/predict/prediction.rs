@@ -30,24 +30,24 @@ use super::tail::{self, Baggage};
 /// different clients times the number of servers, a byte each; nothing is held per pair of nodes that are like others.
 #[derive(Debug)]
 pub struct Prediction<'a> {
-    fleet: &'a Fleet,
-    facts: &'a [Option<NodeFacts>],
-    legs: &'a Legs,
+    pub(super) fleet: &'a Fleet,
+    pub(super) facts: &'a [Option<NodeFacts>],
+    pub(super) legs: &'a Legs,
     everyone: PairScope,
-    owners: Owners,
-    servers: Vec<Option<ServerSide<'a>>>,
-    configurations: Configurations,
-    hosts: HostsFiles,
-    paths: PathTable,
-    logins: Logins<'a>,
+    pub(super) owners: Owners,
+    pub(super) servers: Vec<Option<ServerSide<'a>>>,
+    pub(super) configurations: Configurations,
+    pub(super) hosts: HostsFiles,
+    pub(super) paths: PathTable,
+    pub(super) logins: Logins<'a>,
     /// For each lane, the client side of each node.
-    sides: [Vec<Side<'a>>; Lane::ALL.len()],
+    pub(super) sides: [Vec<Side<'a>>; Lane::ALL.len()],
     library: Library,
 }
 
 /// The client side of one node in one lane.
 #[derive(Debug)]
-enum Side<'a> {
+pub(super) enum Side<'a> {
     /// Nothing of it was surveyed.
     NotSurveyed,
     /// No leg of the lane gets further than this.
@@ -57,12 +57,12 @@ enum Side<'a> {
 }
 
 #[derive(Debug)]
-struct Dialling<'a> {
-    facts: &'a ClientFacts,
-    plan: Plan,
-    class: u32,
-    rings: Rings,
-    baggage: Baggage,
+pub(super) struct Dialling<'a> {
+    pub(super) facts: &'a ClientFacts,
+    pub(super) plan: Plan,
+    pub(super) class: u32,
+    pub(super) rings: Rings,
+    pub(super) baggage: Baggage,
 }
 
 /// Why a prediction is what it is.
@@ -308,7 +308,7 @@ impl<'a> Prediction<'a> {
         tail
     }
 
-    fn visit(&self, dialling: &Dialling<'_>, ring: u32, id: LegId) -> Visit<'_> {
+    pub(super) fn visit(&self, dialling: &Dialling<'_>, ring: u32, id: LegId) -> Visit<'_> {
         Visit {
             ring,
             configs: &self.configurations.logins,
@@ -317,7 +317,7 @@ impl<'a> Prediction<'a> {
         }
     }
 
-    fn dialled(&self, dialling: &Dialling<'_>, id: LegId) -> Option<(Arc<str>, u32)> {
+    pub(super) fn dialled(&self, dialling: &Dialling<'_>, id: LegId) -> Option<(Arc<str>, u32)> {
         match &dialling.plan {
             Plan::Same(dialled) => Some((self.legs.dialled(id)?, dialled.path)),
             Plan::ByServer(rows) => rows
@@ -390,7 +390,7 @@ fn place_of(facts: Option<&NodeFacts>, side: &ClientFacts) -> usize {
         .unwrap_or(0)
 }
 
-fn login_of(plan: &Plan, server: NodeId) -> u32 {
+pub(super) fn login_of(plan: &Plan, server: NodeId) -> u32 {
     match plan {
         Plan::Same(dialled) => dialled.login,
         Plan::ByServer(rows) => rows

@@ -334,6 +334,16 @@ fn client(common: &Common, known_hosts: FileState, login_key: String, node: usiz
             file("/etc/ssh/ssh_known_hosts", FileState::Absent),
             file("/etc/ssh/ssh_known_hosts2", FileState::Absent),
         ],
+        directories: ["/var/lib/nova/.ssh", "/var/lib/nova"]
+            .map(|path| {
+                let state = FileState::Present {
+                    meta: meta(FileKind::Directory, 0o700, NOVA_ID),
+                    readable: true,
+                    content: None,
+                };
+                file(path, state)
+            })
+            .into(),
         // As installers write it: every node has a file of its own.
         hosts: file(
             "/etc/hosts",
@@ -412,6 +422,7 @@ fn fleet(nodes: usize) -> Fleet {
     };
     let profile = Arc::new(Profile {
         name: NOVA.into(),
+        repair: Default::default(),
         nova_conf: vec!["/etc/nova/nova.conf".into()],
         nova_context: CONTEXT.map(str::to_owned).into(),
         sshd: SshdProfile {
