@@ -146,6 +146,6 @@ pub(super) fn parts(state: &FileState, otherwise: Attributes) -> (Vec<u8>, Attri
         FileState::File { attributes, text } => {
             (text.bytes(|_| None).unwrap_or_default(), *attributes)
         }
-        FileState::Absent | FileState::Directory { .. } => (Vec::new(), otherwise),
+        _ => (Vec::new(), otherwise),
     }
 }

@@ -1,6 +1,6 @@
 //! What a plan leads to, by the prediction that also explains a check.
 
-use crate::domain::{Fleet, Lane, LegId, Pair, Predicted};
+use crate::domain::{Fleet, Lane, LegId, Pair, Predicted, Profile};
 use crate::repair::plan::{Edit, FileState, Plan, SshdChange, Target};
 use crate::survey::{self, Answer, Content, FileFact, FileKind, Meta, NodeFacts};
 use crate::trust::legs::Legs;
@@ -68,15 +68,21 @@ pub fn afterwards(
     let mut facts = facts.to_vec();
     for of_node in &plan.nodes {
         let id = fleet.find(&of_node.node);
-        if let Some(facts) = id.and_then(|id| facts[id.index()].as_mut()) {
-            of_node.edits.iter().for_each(|edit| apply(facts, edit));
+        let Some(id) = id else { continue };
+        if let Some(facts) = &mut facts[id.index()] {
+            let profile = &fleet.node(id).profile;
+            of_node
+                .edits
+                .iter()
+                .for_each(|edit| apply(facts, profile, edit));
         }
     }
     for change in &plan.sshd {
         let id = fleet.find(&change.node);
-        if let Some(facts) = id.and_then(|id| facts[id.index()].as_mut()) {
+        let Some(id) = id else { continue };
+        if let Some(facts) = &mut facts[id.index()] {
             for edit in &change.edits {
-                apply(facts, edit);
+                apply(facts, &fleet.node(id).profile, edit);
                 apply_to_sshd(facts, edit);
             }
             look_at_lists(facts, change);
@@ -105,13 +111,13 @@ fn look_at_lists(facts: &mut NodeFacts, change: &SshdChange) {
     }
 }
 
-fn apply(facts: &mut NodeFacts, edit: &Edit) {
+fn apply(facts: &mut NodeFacts, profile: &Profile, edit: &Edit) {
     let Some(state) = state_after(edit) else {
         return;
     };
     let Target { context, path } = &edit.target;
     for client in &mut facts.clients {
-        if client.context != *context {
+        if profile.files_context(&client.context) != *context {
             continue;
         }
         set(client.known_hosts.iter_mut(), path, &state);
@@ -193,7 +199,7 @@ fn fact(path: &str, state: &survey::FileState) -> Option<FileFact> {
 fn state_after(edit: &Edit) -> Option<survey::FileState> {
     match &edit.after {
         FileState::Absent => Some(survey::FileState::Absent),
-        FileState::Directory { .. } => None,
+        FileState::Directory { .. } | FileState::Opaque { .. } => None,
         FileState::File { attributes, text } => {
             let bytes = text.bytes(|_| None)?;
             Some(survey::FileState::Present {

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::domain::{Fleet, Lane, NodeId, Reason};
+use crate::domain::{Fleet, KnownHostsPlace, Lane, NodeId, Reason};
 use crate::openssh::key::{CertRole, PublicKey};
 use crate::openssh::server_config::ServerSettings;
 use crate::repair::plan::{
     Answers, Attributes, Edit, FileState, Left, NodePlan, PLAN_SCHEMA, Plan, SshdChange, Target,
     Text,
 };
-use crate::survey::{Account, Answer, CheckedFile, FileFact, NodeFacts, ServerFacts};
+use crate::survey::{Answer, CheckedFile, FileFact, NodeFacts, ServerFacts};
 use crate::trust::PairScope;
 use crate::trust::legs::Legs;
 
@@ -53,7 +53,8 @@ pub fn plan(
     let mut sshd = Vec::new();
     for site in &sites {
         let node = fleet.node(site.node).name.as_str();
-        if let Err(problem) = client(&mut drafts, node, site, policy) {
+        let place = fleet.node(site.node).profile.repair.known_hosts;
+        if let Err(problem) = client(&mut drafts, node, site, place, policy) {
             left.push(problem);
         }
     }
@@ -85,6 +86,8 @@ pub fn plan(
             schema: PLAN_SCHEMA,
             inventory: inventory.to_owned(),
             keys: Vec::new(),
+            copies: Vec::new(),
+            commands: Vec::new(),
             nodes,
             sshd,
             left,
@@ -137,9 +140,10 @@ fn client(
     drafts: &mut Drafts<'_>,
     node: &str,
     site: &ClientSite<'_>,
+    place: KnownHostsPlace,
     policy: &Policy,
 ) -> Result<(), Left> {
-    let context = &site.facts.context;
+    let context = &site.files;
     let answers = |reason: Reason| -> Vec<Answers> {
         let answers = site.lanes.iter().map(|&lane| Answers {
             reason: reason.code().to_owned(),
@@ -170,7 +174,7 @@ fn client(
     let Some(account) = &site.facts.account else {
         return Ok(());
     };
-    let Some(file) = known_hosts_file(site) else {
+    let Some(file) = known_hosts_file(site, place) else {
         let why = "its ssh reads no known_hosts file".to_owned();
         return Err(left(Reason::HostKeyUnknown, node, why));
     };
@@ -190,7 +194,7 @@ fn client(
         return Ok(());
     }
     if old == FileState::Absent
-        && let Some(directory) = missing_directory(&file.path, account, site)
+        && let Some(directory) = missing_directory(&file.path, site)
     {
         drafts.add(
             node,
@@ -225,34 +229,28 @@ fn client(
     Ok(())
 }
 
-/// The first file that exists, else the first that would be read: the account's own comes before the system's.
-fn known_hosts_file<'a>(site: &ClientSite<'a>) -> Option<&'a FileFact> {
+/// The first file of the account, or of the machine, as the deployment has it.
+fn known_hosts_file<'a>(site: &ClientSite<'a>, place: KnownHostsPlace) -> Option<&'a FileFact> {
     let files = &site.facts.known_hosts;
-    let usable = |file: &&FileFact| matches!(before(file), Ok(FileState::File { .. }));
-    files.iter().find(usable).or_else(|| files.first())
+    let named = match (place, site.settings()) {
+        (KnownHostsPlace::Global, Some(settings)) => settings.global_known_hosts.first().cloned(),
+        (KnownHostsPlace::User, Some(settings)) => settings.user_known_hosts.first().cloned(),
+        (_, None) => None,
+    };
+    match named {
+        Some(path) => files.iter().find(|file| file.path == path),
+        None => files.first(),
+    }
 }
 
-/// `~/.ssh`, where nothing that was surveyed shows that it exists.
-fn missing_directory(path: &str, account: &Account, site: &ClientSite<'_>) -> Option<String> {
+/// `~/.ssh`, where it is not there.
+fn missing_directory(path: &str, site: &ClientSite<'_>) -> Option<String> {
     let (directory, _) = path.rsplit_once('/')?;
-    if directory != format!("{}/.ssh", account.home.trim_end_matches('/')) {
-        return None;
-    }
-    let inside = |path: &str| path.rsplit_once('/').is_some_and(|(it, _)| it == directory);
-    let has_key = |it: &crate::survey::Identity| it.meta.is_some() && inside(&it.path);
-    let exists = |file: &FileFact| file.state != crate::survey::FileState::Absent;
-    let seen = site.facts.identities.iter().any(has_key)
-        || site
-            .facts
-            .config_files
-            .iter()
-            .any(|it| inside(&it.path) && exists(it))
-        || site
-            .facts
-            .known_hosts
-            .iter()
-            .any(|it| inside(&it.path) && exists(it));
-    (!seen).then(|| directory.to_owned())
+    let mut known = site.facts.directories.iter();
+    let is_missing = |it: &FileFact| it.state == crate::survey::FileState::Absent;
+    known
+        .any(|it| it.path == directory && is_missing(it))
+        .then(|| directory.to_owned())
 }
 
 /// A certificate in its place.

@@ -41,7 +41,7 @@ pub fn retire(
             let of_node = edits.entry(site.node).or_default();
             of_node.extend(edit.map(|(old, after)| Edit {
                 target: Target {
-                    context: site.facts.context.clone(),
+                    context: site.files.clone(),
                     path: file.path.clone(),
                 },
                 before: old,
@@ -82,6 +82,8 @@ pub fn retire(
         schema: PLAN_SCHEMA,
         inventory: inventory.to_owned(),
         keys: Vec::new(),
+        copies: Vec::new(),
+        commands: Vec::new(),
         nodes: nodes.collect(),
         sshd: Vec::new(),
         left: Vec::new(),

@@ -276,6 +276,8 @@ pub fn revoke(
         schema: PLAN_SCHEMA,
         inventory: inventory.to_owned(),
         keys: Vec::new(),
+        copies: Vec::new(),
+        commands: Vec::new(),
         nodes: Vec::new(),
         sshd: Vec::new(),
         left: Vec::new(),
@@ -294,10 +296,12 @@ pub fn revoke(
     }
     for (id, node, facts) in surveyed(fleet, facts, &others) {
         let mut edits: Vec<Edit> = Vec::new();
+        let profile = &fleet.node(id).profile;
         for client in &facts.clients {
             let names = names.get(&std::ptr::from_ref(client)).copied();
             for file in &client.known_hosts {
-                match distrust(file, &client.context, names, revocation, policy) {
+                let files = profile.files_context(&client.context);
+                match distrust(file, &files, names, revocation, policy) {
                     Ok(edit) => edits.extend(edit),
                     Err(why) => plan.left.push(left(node, why)),
                 }

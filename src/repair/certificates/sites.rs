@@ -18,6 +18,8 @@ use super::names::OwnedNames;
 pub(super) struct ClientSite<'a> {
     pub(super) node: NodeId,
     pub(super) facts: &'a ClientFacts,
+    /// Words that enter the place of its files as root.
+    pub(super) files: Vec<String>,
     pub(super) lanes: Vec<Lane>,
     /// The accounts that it logs in to, by the private key file with which it does so.
     pub(super) logins: BTreeMap<&'a str, BTreeSet<String>>,
@@ -26,6 +28,13 @@ pub(super) struct ClientSite<'a> {
     ports: BTreeSet<u16>,
     /// The names that known_hosts is searched for, of the nodes in scope and its own, in inventory order.
     pub(super) names: Arc<[String]>,
+}
+
+impl ClientSite<'_> {
+    /// What its ssh would do for a name that no `Host` pattern is made for.
+    pub(super) fn settings(&self) -> Option<ClientSettings> {
+        settings(self.facts)
+    }
 }
 
 /// Every context of every node in scope that dials.
@@ -45,7 +54,8 @@ pub(super) fn client_sites<'a>(
             let Some(id) = any_leg(scope, legs, node, lane) else {
                 continue;
             };
-            let context = &fleet.node(node).profile.lane(lane).context;
+            let profile = &fleet.node(node).profile;
+            let context = &profile.lane(lane).context;
             let side = facts.clients.iter().find(|it| it.context == *context);
             let (Some(side), Some(leg)) = (side, legs.leg(id)) else {
                 continue;
@@ -60,6 +70,7 @@ pub(super) fn client_sites<'a>(
                     sites.push(ClientSite {
                         node,
                         facts: side,
+                        files: profile.files_context(context),
                         lanes: Vec::new(),
                         logins: BTreeMap::new(),
                         keyless: Vec::new(),

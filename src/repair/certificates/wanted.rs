@@ -214,7 +214,7 @@ fn user(
         node: node.to_owned(),
         role: CertRole::User,
         target: Target {
-            context: site.facts.context.clone(),
+            context: site.files.clone(),
             path: certificate_path(path),
         },
         attributes: Attributes {

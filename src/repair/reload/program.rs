@@ -78,7 +78,9 @@ pub fn change(
                     STANDARD.encode(bytes),
                 )
             }
-            FileState::Directory { .. } => return Err(fail("becomes a directory")),
+            FileState::Directory { .. } | FileState::Opaque { .. } => {
+                return Err(fail("becomes something else than a file"));
+            }
         };
         let number = number.to_string();
         let words = [&number, path, &before, &owner, &mode, &after];
@@ -144,8 +146,5 @@ fn common(token: &Nonce, change: &SshdChange, wait: Duration) -> String {
 }
 
 fn bytes(state: &FileState) -> Option<Vec<u8>> {
-    match state {
-        FileState::File { text, .. } => text.bytes(|_| None),
-        FileState::Absent | FileState::Directory { .. } => None,
-    }
+    state.text()?.bytes(|_| None)
 }
