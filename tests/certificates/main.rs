@@ -1,0 +1,9 @@
+//! Certificates in the lab: real keys, real sshd, the real ssh-keygen, and every leg verified by the real clearway.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test waits for the processes that it starts"
+)]
+
+mod fleet;
+mod legs;
+mod reload;
