@@ -25,9 +25,10 @@ back() {
 if ! mkdir "$d" 2>/dev/null; then
 	guard=
 	read -r guard 2>/dev/null <"$d/pid"
-	if [ -n "$guard" ] && kill -0 "$guard" 2>/dev/null; then
-		answer busy "process $guard waits for the end of another change"
-	fi
+	# By its words: another process may have its number by now.
+	case $([ -z "$guard" ] || tr '\0' ' ' 2>/dev/null <"/proc/$guard/cmdline") in
+	*"$d/guard"*) answer busy "process $guard waits for the end of another change" ;;
+	esac
 	if [ -n "$guard" ]; then undo; else rm -rf -- "$d"; fi
 	mkdir "$d" || answer refused lock "$d cannot be made"
 fi
