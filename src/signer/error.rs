@@ -90,6 +90,7 @@ impl SignerFault {
             ("agent refused operation", SignerFault::AgentRefused),
             ("incorrect passphrase", SignerFault::PassphraseNeeded),
             ("PIN", SignerFault::PassphraseNeeded),
+            ("login failed", SignerFault::PassphraseNeeded),
             ("C_Login failed", SignerFault::PassphraseNeeded),
             ("login required", SignerFault::PassphraseNeeded),
             ("too open", SignerFault::KeyFileTooOpen),

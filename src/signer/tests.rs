@@ -146,6 +146,10 @@ impl Agent {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
+        Self::ready(socket, child)
+    }
+
+    fn ready(socket: PathBuf, child: std::process::Child) -> Self {
         for _ in 0..500 {
             if socket.exists() {
                 break;
@@ -198,6 +202,128 @@ async fn an_agent_signs_with_the_key_that_it_has_and_with_no_other() {
     // The file is not needed any more.
     std::fs::remove_file(&authority).unwrap();
     assert_eq!(signer.sign(&by_agent, asked()).await.unwrap().len(), 1);
+}
+
+/// A software token with the RSA key `ca`, which no other test sees.
+fn token(dir: &Path) -> Option<PathBuf> {
+    const LIBRARIES: [&str; 3] = [
+        "/usr/lib/softhsm/libsofthsm2.so",
+        "/usr/lib64/pkcs11/libsofthsm2.so",
+        "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+    ];
+    let library = LIBRARIES.iter().map(Path::new).find(|it| it.exists())?;
+    let store = dir.join("tokens");
+    std::fs::create_dir(&store).unwrap();
+    let conf = format!(
+        "directories.tokendir = {}\nobjectstore.backend = file\n",
+        store.display()
+    );
+    std::fs::write(dir.join("softhsm2.conf"), conf).unwrap();
+    keygen(
+        &[
+            "-q", "-t", "rsa", "-b", "2048", "-m", "PKCS8", "-N", "", "-f", "ca",
+        ],
+        dir,
+    );
+    for words in [
+        "--init-token --free --label t --pin 1234 --so-pin 1234",
+        "--import ca --token t --label ca --id 01 --pin 1234",
+    ] {
+        let mut command = Command::new("softhsm2-util");
+        command.args(words.split(' ')).current_dir(dir);
+        command
+            .env("SOFTHSM2_CONF", dir.join("softhsm2.conf"))
+            .stdout(Stdio::null());
+        assert!(command.status().ok()?.success(), "{words}");
+    }
+    // From here on the key is only on the token.
+    std::fs::remove_file(dir.join("ca")).unwrap();
+    Some(library.to_owned())
+}
+
+#[tokio::test]
+async fn a_token_signs_through_the_agent_and_by_itself_asks_for_its_pin() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path();
+    let Some(library) = token(path) else {
+        println!("SKIPPED: softhsm2 is not installed");
+        return;
+    };
+    let subject = public(&key(path, "subject", ""));
+    let asked = || vec![request(subject.clone(), CertRole::Host)];
+    // ssh-keygen loads the library, which finds its token by this variable.
+    let wrapper = path.join("keygen");
+    let conf = path.join("softhsm2.conf");
+    let text = format!(
+        "#!/bin/sh\nSOFTHSM2_CONF={} exec ssh-keygen \"$@\"\n",
+        conf.display()
+    );
+    std::fs::write(&wrapper, text).unwrap();
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).unwrap();
+
+    let mut signer = signer(path);
+    signer.program = wrapper;
+    let by_itself = signer
+        .authority(KeySource::Token {
+            public: path.join("ca.pub"),
+            library: library.clone(),
+        })
+        .unwrap();
+    let error = signer.sign(&by_itself, asked()).await.unwrap_err();
+    let SignerError::Refused { fault, said, .. } = &error else {
+        panic!("{error}");
+    };
+    assert_eq!(*fault, SignerFault::PassphraseNeeded, "{said}");
+    let other = signer
+        .authority(KeySource::Token {
+            public: path.join("subject.pub"),
+            library: library.clone(),
+        })
+        .unwrap();
+    let error = signer.sign(&other, asked()).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            SignerError::Refused {
+                fault: SignerFault::Token,
+                ..
+            }
+        ),
+        "{error}"
+    );
+
+    // As the hint says: the agent knows the PIN.
+    let socket = path.join("token-agent");
+    let child = Command::new("ssh-agent")
+        .args(["-D", "-a"])
+        .arg(&socket)
+        .env("SOFTHSM2_CONF", &conf)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let agent = Agent::ready(socket, child);
+    let ask = path.join("ask");
+    std::fs::write(&ask, "#!/bin/sh\necho 1234\n").unwrap();
+    std::fs::set_permissions(&ask, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut add = Command::new("ssh-add");
+    add.arg("-s")
+        .arg(&library)
+        .env("SSH_AUTH_SOCK", &agent.socket);
+    add.env("SSH_ASKPASS", &ask)
+        .env("SSH_ASKPASS_REQUIRE", "force")
+        .stdin(Stdio::null());
+    assert!(add.status().unwrap().success());
+    signer.agent_socket = Some(agent.socket.clone());
+    let by_agent = signer
+        .authority(KeySource::Agent(path.join("ca.pub")))
+        .unwrap();
+    let signed = signer.sign(&by_agent, asked()).await.unwrap();
+    let (made, _) = PublicKey::read_file(signed[0].line.as_bytes()).unwrap();
+    assert_eq!(
+        made.certificate().unwrap().signature_algorithm,
+        "rsa-sha2-512"
+    );
 }
 
 #[tokio::test]

@@ -5,9 +5,11 @@
 //! it is the inventory's name with another domain; a hostile node could otherwise ask for another's name, or for one of
 //! a machine that is none of the fleet's.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 
 use crate::domain::{Dial, Fleet, Node, NodeId};
+use crate::survey::NodeFacts;
 use crate::trust::legs::{Address, Legs, Origin};
 
 /// The names of a node, and those that are not its own.
@@ -37,10 +39,21 @@ pub(super) const DIALS: [(Dial, &str); 3] = [
     (Dial::LiveAddress, "live_address"),
 ];
 
-/// The names of every node of a fleet.
+/// The names of every node of a fleet. With `reported`, also addresses that only the node itself says are its own, where
+/// they are on its interfaces and no other node has them.
 #[must_use]
-pub fn owned_names(fleet: &Fleet, legs: &Legs) -> Vec<OwnedNames> {
+pub fn owned_names(
+    fleet: &Fleet,
+    facts: &[Option<NodeFacts>],
+    legs: &Legs,
+    reported: bool,
+) -> Vec<OwnedNames> {
     let stated = stated(fleet);
+    let interfaces = if reported {
+        interfaces(fleet, facts, legs)
+    } else {
+        HashMap::new()
+    };
     let names = fleet.ids().map(|id| {
         let mut owned = OwnedNames::default();
         for (dial, property) in &DIALS {
@@ -53,7 +66,14 @@ pub fn owned_names(fleet: &Fleet, legs: &Legs) -> Vec<OwnedNames> {
             }
             let others: Vec<NodeId> = stated.get(&name).cloned().unwrap_or_default();
             let other = others.iter().find(|&&other| other != id);
-            let is_own = *origin == Origin::Inventory || is_by_inventory(fleet.node(id), &name);
+            let is_alone = || {
+                let address = name.parse().ok();
+                let nodes = address.and_then(|it: IpAddr| interfaces.get(&it.to_canonical()));
+                nodes.is_some_and(|it| *it == BTreeSet::from([id]))
+            };
+            let is_own = *origin == Origin::Inventory
+                || is_by_inventory(fleet.node(id), &name)
+                || is_alone();
             if is_own && other.is_none() {
                 owned.names.push(name);
             } else {
@@ -95,12 +115,38 @@ fn stated(fleet: &Fleet) -> HashMap<String, Vec<NodeId>> {
     stated
 }
 
+/// Every address that nodes say is theirs, on an interface or in nova.conf, with the nodes that say so. Those that are on
+/// no interface of theirs count against others and not for them.
+fn interfaces(
+    fleet: &Fleet,
+    facts: &[Option<NodeFacts>],
+    legs: &Legs,
+) -> HashMap<IpAddr, BTreeSet<NodeId>> {
+    let mut found: HashMap<IpAddr, BTreeSet<NodeId>> = HashMap::new();
+    for (id, facts) in fleet.ids().zip(facts) {
+        let on_interfaces = facts.iter().flat_map(|facts| &facts.addresses);
+        for address in on_interfaces.filter(|it| !it.is_loopback()) {
+            found.entry(address.to_canonical()).or_default().insert(id);
+        }
+    }
+    for id in fleet.ids() {
+        for (dial, _) in &DIALS {
+            let dialled = legs.address(id, dial).name();
+            let dialled: Option<IpAddr> = dialled.and_then(|it| it.parse().ok());
+            if let Some(nodes) = dialled.and_then(|it| found.get_mut(&it.to_canonical())) {
+                nodes.insert(id);
+            }
+        }
+    }
+    found
+}
+
 /// Whether a name that the node itself reports is the inventory's for it: the same name, the same with another domain or
 /// none, or the address at which clearway reaches it.
 fn is_by_inventory(node: &Node, reported: &str) -> bool {
     let inventory = node.name.as_str().to_ascii_lowercase();
     let first = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
-    let is_address = |name: &str| name.parse::<std::net::IpAddr>().is_ok();
+    let is_address = |name: &str| name.parse::<IpAddr>().is_ok();
     let control = node.control.address.to_ascii_lowercase();
     if reported == inventory || (reported == control && !is_loopback(reported)) {
         return true;
@@ -112,6 +158,6 @@ fn is_by_inventory(node: &Node, reported: &str) -> bool {
 fn is_loopback(name: &str) -> bool {
     name.eq_ignore_ascii_case("localhost")
         || name
-            .parse::<std::net::IpAddr>()
+            .parse::<IpAddr>()
             .is_ok_and(|address| address.is_loopback())
 }

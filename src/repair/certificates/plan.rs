@@ -46,7 +46,7 @@ pub fn plan(
     signed: &[Signed],
     inventory: &str,
 ) -> CertificatePlan {
-    let owned = owned_names(fleet, legs);
+    let owned = owned_names(fleet, facts, legs, policy.reported_addresses);
     let sites = client_sites(fleet, facts, legs, scope, &owned);
     let mut drafts = Drafts::new(signed);
     let mut left = Vec::new();

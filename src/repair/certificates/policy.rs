@@ -37,6 +37,9 @@ pub struct Policy {
     /// Networks that the authority's line admits logins from (`from=`); empty for any. Networks and not addresses: a
     /// list of all nodes would have to be changed on every node whenever one is added.
     pub networks: Vec<IpNet>,
+    /// Whether nodes are certified for addresses that the inventory does not know, where they are on the node's own
+    /// interfaces and no other node's ([`super::owned_names`]). A hostile node then chooses an address.
+    pub reported_addresses: bool,
     /// What was revoked: such a certificate counts as none, and its key id is never given again.
     pub revoked: RevocationList,
     /// The controller's clock, seconds since the epoch.
@@ -55,6 +58,7 @@ impl Policy {
             renew_before: 30 * DAY,
             source_address: true,
             networks: Vec::new(),
+            reported_addresses: false,
             revoked: RevocationList::default(),
             now,
         }

@@ -30,7 +30,7 @@ pub fn retire(
     inventory: &str,
 ) -> Plan {
     let legs = Legs::new(fleet, facts);
-    let owned = owned_names(fleet, &legs);
+    let owned = owned_names(fleet, facts, &legs, policy.reported_addresses);
     let sites = client_sites(fleet, facts, &legs, scope, &owned);
     let certified = Certified::of(fleet, facts, scope, policy);
     let mut edits: BTreeMap<NodeId, Vec<Edit>> = BTreeMap::new();

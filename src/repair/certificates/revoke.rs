@@ -193,7 +193,10 @@ impl Revocation {
             Some(facts) => (user_keys(facts), host_keys(facts)),
             None => (
                 Vec::new(),
-                recorded(&others, &owned_names(fleet, legs)[node.index()].names),
+                recorded(
+                    &others,
+                    &owned_names(fleet, facts, legs, false)[node.index()].names,
+                ),
             ),
         };
         for (own, theirs, into) in [
@@ -267,7 +270,13 @@ pub fn revoke(
         .filter(|&id| fleet.node(id).name.as_str() != revocation.node)
         .collect();
     let others = PairScope::among(fleet, others);
-    let sites = client_sites(fleet, facts, &legs, &others, &owned_names(fleet, &legs));
+    let sites = client_sites(
+        fleet,
+        facts,
+        &legs,
+        &others,
+        &owned_names(fleet, facts, &legs, policy.reported_addresses),
+    );
     let names: BTreeMap<*const _, &[String]> = sites
         .iter()
         .map(|site| (std::ptr::from_ref(site.facts), &*site.names))

@@ -275,7 +275,7 @@ fn a_node_cannot_have_itself_certified_for_another_nor_for_a_stranger() {
     facts.nova.live_migration_inbound_addr = Some(victim.to_uppercase());
     let legs = Legs::new(&world.fleet, &world.facts);
     let scope = PairScope::all(&world.fleet);
-    let owned = owned_names(&world.fleet, &legs);
+    let owned = owned_names(&world.fleet, &world.facts, &legs, false);
     assert_eq!(owned[0].names, [""; 0]);
     let disowned: Vec<_> = owned[0]
         .disowned
@@ -335,13 +335,36 @@ fn another_domain_is_the_nodes_own_name_and_another_address_is_not() {
     facts.nova.host = Some(format!("{name}.cloud.example"));
     facts.nova.my_ip = Some("192.0.2.7".into());
     let legs = Legs::new(&world.fleet, &world.facts);
-    let owned = owned_names(&world.fleet, &legs);
+    let owned = owned_names(&world.fleet, &world.facts, &legs, false);
     assert_eq!(owned[0].names, [format!("{name}.cloud.example")]);
     assert_eq!(owned[0].disowned[0].name, "192.0.2.7");
     assert_eq!(owned[0].disowned[0].property, "migration_address");
+    // On its own word only where it is asked for, on an interface, and nobody else's.
+    let own = |world: &World| {
+        let legs = Legs::new(&world.fleet, &world.facts);
+        owned_names(&world.fleet, &world.facts, &legs, true)[0]
+            .disowned
+            .is_empty()
+    };
+    assert!(!own(&world), "on no interface");
+    world.facts[0]
+        .as_mut()
+        .unwrap()
+        .addresses
+        .push("192.0.2.7".parse().unwrap());
+    assert!(own(&world));
+    world.facts[1]
+        .as_mut()
+        .unwrap()
+        .addresses
+        .push("192.0.2.7".parse().unwrap());
+    assert!(!own(&world), "another node has it, too");
     world.fleet.nodes[0].migration_address = Some("192.0.2.7".into());
     let legs = Legs::new(&world.fleet, &world.facts);
-    assert_eq!(owned_names(&world.fleet, &legs)[0].disowned, []);
+    assert_eq!(
+        owned_names(&world.fleet, &world.facts, &legs, false)[0].disowned,
+        []
+    );
 }
 
 #[test]

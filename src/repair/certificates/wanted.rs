@@ -36,7 +36,7 @@ pub fn wanted(
     policy: &Policy,
     mut serial: impl FnMut() -> u64,
 ) -> Wanted {
-    let owned = owned_names(fleet, legs);
+    let owned = owned_names(fleet, facts, legs, policy.reported_addresses);
     let sites = client_sites(fleet, facts, legs, scope, &owned);
     let mut wanted = Wanted::default();
     for &id in scope.nodes() {
