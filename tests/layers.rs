@@ -26,7 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("remote", &["domain", "openssh"]),
     // OpenSSH's own ssh-keygen, which alone touches the authority's private key.
     ("signer", &["domain", "openssh", "repair", "system"]),
-    ("ledger", &["domain", "report", "system"]),
+    ("ledger", &["domain", "repair", "report", "system"]),
     // 3: use cases. They emit events and never print.
     (
         "run",

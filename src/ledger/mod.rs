@@ -8,6 +8,7 @@ mod events;
 mod open;
 mod proofs;
 mod recorder;
+mod repairs;
 mod runs;
 
 pub use error::LedgerError;
@@ -15,6 +16,7 @@ pub use events::StoredEvent;
 pub use open::Ledger;
 pub use proofs::ProvenLeg;
 pub use recorder::Recorder;
+pub use repairs::{StoredRepair, WorkedLegs};
 pub use runs::{RunRecord, RunStart, RunState};
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::system::ProcessId;
 pub struct RunStart {
     /// Its id.
     pub id: String,
-    /// `check` or `trace`.
+    /// `check`, `trace` or `repair`.
     pub command: String,
     /// Version of clearway.
     pub clearway: String,
@@ -133,7 +133,7 @@ impl Ledger {
         .execute(&mut *transaction)
         .await
         .map_err(failed)?;
-        sqlx::query("INSERT INTO reports (run, report) VALUES (?, ?)")
+        sqlx::query("INSERT OR REPLACE INTO reports (run, report) VALUES (?, ?)")
             .bind(&report.run)
             .bind(blob)
             .execute(&mut *transaction)
@@ -234,7 +234,8 @@ impl Ledger {
         .transpose()
     }
 
-    /// Forgets all but the latest `keep` runs and gives the space back. Runs that go on are kept, and so are proofs.
+    /// Forgets all but the latest `keep` runs and gives the space back. Runs that go on are kept, repairs that have not come
+    /// to their end, and proofs.
     /// Returns how many were forgotten.
     ///
     /// # Errors
@@ -250,12 +251,15 @@ impl Ledger {
             if run.state == RunState::Running {
                 continue;
             }
-            sqlx::query("DELETE FROM runs WHERE id = ?")
-                .bind(&run.start.id)
-                .execute(&self.pool)
-                .await
-                .map_err(failed)?;
-            forgotten += 1;
+            let gone = sqlx::query(
+                "DELETE FROM runs WHERE id = ?1 \
+                 AND NOT EXISTS (SELECT 1 FROM repairs WHERE run = ?1 AND closed = 0)",
+            )
+            .bind(&run.start.id)
+            .execute(&self.pool)
+            .await
+            .map_err(failed)?;
+            forgotten += gone.rows_affected();
         }
         sqlx::query("PRAGMA incremental_vacuum")
             .fetch_all(&self.pool)
@@ -334,7 +338,7 @@ pub(super) fn time(path: &Path, run: &str, text: &str) -> Result<Timestamp, Ledg
         .map_err(|source: jiff::Error| payload(path, run, source))
 }
 
-fn payload(
+pub(super) fn payload(
     path: &Path,
     run: &str,
     source: impl std::error::Error + Send + Sync + 'static,

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::domain::{Depth, Event, Lane, Reason};
+use crate::repair::{Plan, Record};
 use crate::report::{Report, sample};
 use crate::system::ProcessId;
 
@@ -290,6 +291,69 @@ async fn a_shallow_proof_does_not_replace_a_deep_one_of_the_same_facts() {
 }
 
 #[tokio::test]
+async fn a_ledger_of_the_first_version_is_brought_up_to_date() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger.sqlite");
+    make_database(&path, include_str!("schema/1.sql")).await;
+    let ledger = Ledger::open(&path).await.unwrap();
+    run(&ledger, &report("a", 2), moment()).await;
+    assert_eq!(ledger.repair("a").await.unwrap(), None);
+}
+
+fn plan() -> Plan {
+    serde_json::from_str(
+        r#"{"schema": 1, "inventory": "/i", "keys": [], "left": [],
+            "nodes": [{"node": "cmp001", "edits": []}]}"#,
+    )
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_repair_comes_back_with_all_its_records_in_order() {
+    let (_directory, ledger) = scratch().await;
+    ledger.begin(&start("a", moment())).await.unwrap();
+    let worked = vec![(
+        Lane::ColdPush,
+        "cmp001".to_owned(),
+        vec!["cmp002".to_owned()],
+    )];
+    ledger.begin_repair("a", &plan(), &worked).await.unwrap();
+    let records = [Record::Proving, Record::Closed];
+    for (seq, record) in (1..).zip(&records) {
+        ledger
+            .record_repair("a", seq, moment(), record)
+            .await
+            .unwrap();
+    }
+    let stored = ledger.repair("a").await.unwrap().unwrap();
+    assert_eq!((stored.plan, stored.worked), (plan(), worked));
+    assert_eq!(stored.records, records);
+    // Two processes cannot write one journal.
+    let twice = ledger
+        .record_repair("a", 2, moment(), &Record::Proving)
+        .await;
+    assert!(twice.is_err());
+}
+
+#[tokio::test]
+async fn a_repair_without_an_end_is_not_forgotten() {
+    let (_directory, ledger) = scratch().await;
+    ledger.begin(&start("a", moment())).await.unwrap();
+    ledger
+        .begin_repair("a", &plan(), &Vec::new())
+        .await
+        .unwrap();
+    assert_eq!(ledger.prune(0).await.unwrap(), 0);
+    assert!(ledger.repair("a").await.unwrap().is_some());
+    ledger
+        .record_repair("a", 1, moment(), &Record::Closed)
+        .await
+        .unwrap();
+    assert_eq!(ledger.prune(0).await.unwrap(), 1);
+    assert_eq!(ledger.repair("a").await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_file_that_is_no_ledger_is_refused_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("notes.txt");
@@ -322,7 +386,7 @@ async fn a_ledger_of_a_later_version_is_refused() {
             error,
             LedgerError::Newer {
                 found: 99,
-                known: 1,
+                known: 2,
                 ..
             }
         ),

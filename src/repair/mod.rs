@@ -1,12 +1,23 @@
-//! What must change on which node so that broken legs work: a plan that leaves nothing to choose, and its review.
+//! What must change on which node so that broken legs work: a plan that leaves nothing to choose, its review, the programs
+//! that carry it out on the nodes, and how far a run of it has come.
 //!
 //! Planning, linting and showing a plan are pure. What carries a plan out is `run::repair`.
 
 pub mod certificates;
+mod edit;
+mod effect;
 mod plan;
+mod planner;
+mod progress;
 pub mod reload;
 
+pub use effect::{
+    Answer, AnswerError, Job, JobError, Lock, Obstacle, Operation, Private, Program, Refusal, Said,
+    Secrets, Sighting, Standing, public_key,
+};
 pub use plan::{
     AccountCommand, Answers, Attributes, Bytes, Edit, FileState, KeyCopy, KeyId, KeySource, Left,
     NewKey, NodePlan, PLAN_SCHEMA, Piece, Plan, SshdChange, Target, Text,
 };
+pub use planner::{Policy, Seen, Situation, plan};
+pub use progress::{End, IllegalRecord, NodeProgress, Progress, Record, Stage};

@@ -1,12 +1,13 @@
 //! From what was surveyed, predicted, proven and asked to the report.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::examine::Tried;
 use super::request::Request;
 use super::survey::Surveyed;
 use crate::domain::{
-    Evidence, Finding, Fleet, Lane, LegId, NodeId, Pair, Placeholders, Predicted, Proof, Proven,
-    Reason, Verdict, Why, fold,
+    Evidence, Finding, Fleet, Lane, LegId, NodeId, Pair, Placeholders, Predicted, Proven, Reason,
+    Verdict, Why, fold,
 };
 use crate::report::{
     Counts, FindingReport, FoldedLegs, LegReport, NodeReport, Report, SCHEMA_VERSION, Settings,
@@ -31,21 +32,19 @@ pub(super) struct Outcome<'a> {
     pub(super) prediction: &'a Prediction<'a>,
     pub(super) scope: &'a PairScope,
     pub(super) rounds: &'a Rounds,
-    pub(super) proofs: HashMap<LegId, Proof>,
-    /// Why legs that should have been proven were not, by client.
-    pub(super) unproven: HashMap<NodeId, Why>,
-    pub(super) answers: HashMap<LegId, Answered>,
+    pub(super) tried: &'a Tried,
     pub(super) findings: Vec<Finding>,
     pub(super) interrupted: bool,
 }
 
 impl Outcome<'_> {
-    /// The report.
+    /// The report. `each` is shown every leg that gets a row in it.
     pub(super) fn report(
         mut self,
         settings: Settings,
         started: String,
         finished: String,
+        mut each: impl FnMut(&LegResult),
     ) -> Report {
         let mut summary = Summary {
             nodes: self.request.selected.len() as u64,
@@ -82,6 +81,7 @@ impl Outcome<'_> {
                     let result = self.judge(id, predicted);
                     verdicts.push(result.verdict);
                     self.findings.extend(result.finding(&self.request.fleet));
+                    each(&result);
                     rows.push(self.row(&result));
                 }
                 for &verdict in &verdicts {
@@ -132,11 +132,11 @@ impl Outcome<'_> {
             (explained.evidence, explained.values)
         };
         let on_disk = self.prediction.host_keys(id.server);
-        let answer = self.answers.get(&id);
+        let answer = self.tried.answers.get(&id);
         let observed = Observed {
             lane: id.lane,
             predicted,
-            proof: self.proofs.get(&id),
+            proof: self.tried.proofs.get(&id),
             not_proven: self.not_proven(id, predicted),
             inquiry: answer.map(|it| Inquiry {
                 reason: it.reason,
@@ -166,7 +166,7 @@ impl Outcome<'_> {
         if let (Predicted::Unknown(why), None) = (predicted, self.legs.leg(id)) {
             return why;
         }
-        if let Some(&why) = self.unproven.get(&id.client) {
+        if let Some(&why) = self.tried.unproven.get(&id.client) {
             return why;
         }
         if self.surveyed.failures.contains_key(&id.server) {

@@ -1,22 +1,17 @@
 //! Survey, predict, prove, ask, judge.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::assemble::Outcome;
 use super::error::RunError;
-use super::inquire::inquire;
+use super::examine::{Beginning, examine};
 use super::journal::Journal;
-use super::pairs::selection;
-use super::prove::prove;
 use super::request::{PairsMode, Request, Surroundings};
 use super::survey::survey;
-use crate::domain::{Event, Lane, LegId, Pair, Phase, Predicted};
+use crate::domain::{Event, Pair};
 use crate::remote::Connector;
 use crate::report::{Report, Settings};
 use crate::system;
-use crate::trust::legs::Legs;
-use crate::trust::{PairScope, Prediction, Rounds, findings};
+use crate::trust::PairScope;
 
 /// Checks what is asked for, records it, and reports. A trace is a check of one pair.
 ///
@@ -44,66 +39,23 @@ pub async fn check(request: Request, around: Surroundings) -> Result<Report, Run
     ));
     let surveyed = survey(&request, &around, &connector, &journal).await;
 
-    journal.progress(Phase::Predict, 0, 1, Vec::new());
-    let legs = Legs::new(&fleet, &surveyed.facts);
-    let prediction = Prediction::new(&fleet, &surveyed.facts, &legs, &scope);
-    let selection = match selection(&request, &around, &surveyed, &legs).await {
-        Ok(selection) => selection,
+    let beginning = Beginning { started, settings };
+    let examined = examine(
+        &request,
+        &around,
+        &surveyed,
+        &journal,
+        &beginning,
+        None,
+        |_| (),
+    );
+    let report = match examined.await {
+        Ok(examined) => examined.report,
         Err(error) => {
             journal.fail(&error).await;
             return Err(error);
         }
     };
-    let lanes: Vec<Lane> = request.lanes.iter().copied().collect();
-    let rounds = Rounds::new(scope.clone(), selection, &lanes);
-    let predicted = |id| legs.obstacle(id).unwrap_or_else(|| prediction.verdict(id));
-    journal.event(&count_predictions(&request, &scope, &rounds, &predicted));
-
-    let mut proofs = HashMap::new();
-    let mut unproven = HashMap::new();
-    let mut answers = HashMap::new();
-    if request.prove && !around.cancel.is_cancelled() {
-        let since = system::Stopwatch::start();
-        let proven = prove(
-            &request, &around, &surveyed, &legs, &rounds, &predicted, &journal,
-        )
-        .await;
-        proofs = proven.proofs;
-        unproven = proven.failed;
-        if !around.cancel.is_cancelled() {
-            answers = inquire(
-                &request,
-                &around,
-                &surveyed,
-                &legs,
-                &mut proofs,
-                &since,
-                &journal,
-            )
-            .await;
-        }
-    }
-
-    let found = findings::find(&fleet, &surveyed.facts, &legs, &scope, started.as_second());
-    let interrupted = around.cancel.is_cancelled();
-    if interrupted {
-        journal.event(&Event::Interrupted);
-    }
-    let finished = system::now();
-    let report = Outcome {
-        request: &request,
-        surveyed: &surveyed,
-        legs: &legs,
-        prediction: &prediction,
-        scope: &scope,
-        rounds: &rounds,
-        proofs,
-        unproven,
-        answers,
-        findings: found,
-        interrupted,
-    }
-    .report(settings, rfc3339(started), rfc3339(finished));
     journal.event(&Event::RunFinished {
         run: report.run.clone(),
         broken: report.summary.legs.broken,
@@ -115,7 +67,7 @@ pub async fn check(request: Request, around: Surroundings) -> Result<Report, Run
             tokio::spawn(connection.close());
         }
     }
-    match journal.finish(&report, finished).await {
+    match journal.finish(&report, system::now()).await {
         Ok(()) => Ok(report),
         Err(source) => Err(RunError::Unrecorded {
             report: Box::new(report),
@@ -124,54 +76,8 @@ pub async fn check(request: Request, around: Surroundings) -> Result<Report, Run
     }
 }
 
-fn count_predictions(
-    request: &Request,
-    scope: &PairScope,
-    rounds: &Rounds,
-    predicted: &dyn Fn(LegId) -> Predicted,
-) -> Event {
-    let (mut works, mut breaks, mut unknown, mut not_needed, mut to_prove) = (0, 0, 0, 0, 0);
-    for &source in scope.nodes() {
-        for destination in scope.destinations(source) {
-            let pair = Pair {
-                source,
-                destination,
-            };
-            if !request.looks_at(pair) {
-                continue;
-            }
-            for &lane in &request.lanes {
-                let id = pair.leg(lane);
-                match predicted(id) {
-                    Predicted::Works => works += 1,
-                    Predicted::Breaks(_) => breaks += 1,
-                    Predicted::Unknown(_) => unknown += 1,
-                    Predicted::NotNeeded(_) => {
-                        not_needed += 1;
-                        continue;
-                    }
-                }
-                if request.prove && rounds.contains(id) {
-                    to_prove += 1;
-                }
-            }
-        }
-    }
-    Event::Predicted {
-        works,
-        breaks,
-        unknown,
-        not_needed,
-        to_prove,
-    }
-}
-
-fn rfc3339(at: jiff::Timestamp) -> String {
-    format!("{at:.3}")
-}
-
 impl Request {
-    fn settings(&self) -> Settings {
+    pub(super) fn settings(&self) -> Settings {
         Settings {
             limit: self.limit.clone(),
             depth: self.depth,
@@ -188,7 +94,7 @@ impl Request {
         }
     }
 
-    fn pairs_in(&self, scope: &PairScope) -> u64 {
+    pub(super) fn pairs_in(&self, scope: &PairScope) -> u64 {
         match self.pairs {
             PairsMode::Only(_) => 1,
             _ => scope.len(),

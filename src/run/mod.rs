@@ -1,8 +1,10 @@
 //! The use cases: async, over the adapters, telling an observer what happens and the ledger what happened.
 
 mod assemble;
+mod certificates;
 mod check;
 mod error;
+mod examine;
 mod host_keys;
 mod inquire;
 mod journal;
@@ -12,6 +14,10 @@ mod request;
 mod sshd;
 mod survey;
 
+pub use certificates::{
+    CertificatesError, CertificatesRequest, CertificatesTask, NodeOutcome, Prepared,
+    prepare_certificates,
+};
 pub use check::check;
 pub use error::RunError;
 pub use host_keys::{record_host_keys, unknown_host_keys};

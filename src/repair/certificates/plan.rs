@@ -60,6 +60,9 @@ pub fn plan(
     }
     for (id, node, facts) in surveyed(fleet, facts, scope) {
         for (account, lanes) in accounts_of(&sites, scope, id) {
+            if policy.renew_only {
+                break;
+            }
             if let Err(problem) = admit(&mut drafts, node, facts, &account, &lanes, policy) {
                 left.push(problem);
             }
@@ -168,7 +171,7 @@ fn client(
         let edit = edit.map_err(|why| left(Reason::KeyNotAuthorized, node, why))?;
         drafts.add(node, edit);
     }
-    if site.names.is_empty() {
+    if site.names.is_empty() || policy.renew_only {
         return Ok(());
     }
     let Some(account) = &site.facts.account else {
@@ -405,7 +408,9 @@ fn server(
         .collect();
     let others = drop_in.directives().into_iter();
     directives.extend(others.filter(|line| !line.starts_with("HostCertificate ")));
-    if let Some(after) = drop_in.with(&directives) {
+    if let Some(after) = drop_in.with(&directives)
+        && !policy.renew_only
+    {
         edits.push(Edit {
             target: Target {
                 context: Vec::new(),

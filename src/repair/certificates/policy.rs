@@ -26,6 +26,8 @@ pub struct Policy {
     /// Whether a certificate of another authority beside a key of the fleet is replaced, as when the authority's key
     /// changes. Without, it is left as it is, and told.
     pub replace_others: bool,
+    /// Whether only certificates that are there are made again, and no line or directive is added anywhere.
+    pub renew_only: bool,
     /// How long a new certificate is valid, in seconds.
     pub lifetime: u64,
     /// How long before now it begins, in seconds: for nodes whose clock is behind.
@@ -53,6 +55,7 @@ impl Policy {
         Self {
             authorities,
             replace_others: false,
+            renew_only: false,
             lifetime: 180 * DAY,
             backdate: 3_600,
             renew_before: 30 * DAY,

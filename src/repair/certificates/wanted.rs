@@ -83,7 +83,8 @@ impl Wanted {
         let authority = policy.authority(request.role);
         match standing(&request, present, authority, policy) {
             Standing::Fresh => self.fresh += 1,
-            Standing::Due => self.requests.push(request),
+            Standing::Missing if policy.renew_only => {}
+            Standing::Missing | Standing::Due => self.requests.push(request),
             Standing::Foreign(path) if !policy.replace_others => {
                 let reason = match request.role {
                     CertRole::Host => Reason::HostCertificateUnknownAuthority,
@@ -108,7 +109,9 @@ impl Wanted {
 enum Standing {
     /// As it should be.
     Fresh,
-    /// Missing, revoked, ending, damaged, or of other words.
+    /// There is none.
+    Missing,
+    /// Revoked, ending, damaged, or of other words.
     Due,
     /// Another authority's; its path.
     Foreign(String),
@@ -121,7 +124,7 @@ fn standing(
     policy: &Policy,
 ) -> Standing {
     let Some(file) = present else {
-        return Standing::Due;
+        return Standing::Missing;
     };
     let key = file
         .content()

@@ -25,8 +25,8 @@ pub struct Way<'a> {
     pub facts: &'a ClientFacts,
     /// The name or address that is dialled, behind `HostName`.
     pub host: Arc<str>,
-    /// The name that is looked up in known_hosts.
-    pub known_as: HostName,
+    /// `Port`.
+    pub port: u16,
     /// `UserKnownHostsFile`, expanded.
     pub user_files: &'a [String],
     /// `GlobalKnownHostsFile`, expanded.
@@ -90,7 +90,7 @@ impl<'a> Prediction<'a> {
         let ring = self.logins.ring(dialling.rings.get(login));
         Some(Way {
             facts: dialling.facts,
-            known_as: path_config.host_name(&host),
+            port: path_config.port,
             host,
             user_files,
             global_files,
@@ -106,6 +106,30 @@ impl<'a> Prediction<'a> {
                 .collect(),
             configuration: (path, login),
         })
+    }
+
+    /// What a leg dials, behind `HostName`, and the number of the configuration by which it does: equal numbers of one
+    /// client stand for the same [`Way`] but for the host. Costs next to nothing.
+    #[must_use]
+    pub fn configuration(&self, id: LegId) -> Option<(Arc<str>, (u32, u32))> {
+        let dialling = self.dialling(id)?;
+        let (host, path) = self.dialled(dialling, id)?;
+        Some((host, (path, login_of(&dialling.plan, id.server))))
+    }
+
+    /// The name under which a host is looked up in known_hosts by a configuration, and whether that is an alias.
+    #[must_use]
+    pub fn known_as(&self, configuration: (u32, u32), host: &str) -> (HostName, bool) {
+        let config = self.configurations.paths.get(configuration.0);
+        (config.host_name(host), config.alias.is_some())
+    }
+
+    /// Where the leg's client seems to come from.
+    #[must_use]
+    pub fn source(&self, id: LegId) -> Option<IpAddr> {
+        let dialling = self.dialling(id)?;
+        let ring = dialling.rings.get(login_of(&dialling.plan, id.server));
+        self.logins.door(self.visit(dialling, ring, id))?.source
     }
 
     /// What the files say of each part of a leg; `None` for a leg that is not needed, or where one end was not surveyed.

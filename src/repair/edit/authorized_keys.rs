@@ -1,0 +1,41 @@
+//! Authorising keys in an authorized_keys file.
+
+use std::sync::Arc;
+
+use super::block::{add_to_block, find_block, node_of_comment};
+use super::lines::LineEdits;
+use crate::openssh::authorized_keys::AuthorizedKeys;
+use crate::openssh::key::PublicKey;
+use crate::repair::plan::{Piece, Text};
+
+/// A key to authorise, as a whole line.
+#[derive(Debug, Clone)]
+pub(crate) struct Authorised {
+    /// The line, `\n` included.
+    pub(crate) line: Vec<Piece>,
+}
+
+/// Puts lines into clearway's block. Of the lines in it, those that `goes` names (by node and key) go; no line outside
+/// of it is touched. `None` if nothing changes.
+pub(crate) fn authorise(
+    before: &Arc<[u8]>,
+    parsed: &AuthorizedKeys,
+    keys: &[Authorised],
+    goes: impl Fn(&str, &PublicKey) -> bool,
+) -> Option<Text> {
+    let mut file = LineEdits::new(Arc::clone(before));
+    let block = find_block(&file);
+    if let Some(block) = block {
+        for (number, entry) in parsed.keys() {
+            if block.owns(number)
+                && let Some(node) = node_of_comment(&entry.comment)
+                && goes(node, &entry.key)
+            {
+                file.remove(number);
+            }
+        }
+    }
+    let lines = keys.iter().flat_map(|key| key.line.iter().cloned());
+    add_to_block(&mut file, block, lines.collect());
+    (!file.is_empty()).then(|| file.finish())
+}

@@ -1,0 +1,69 @@
+//! The block of lines that clearway owns in a file.
+
+use super::lines::LineEdits;
+use crate::repair::plan::Piece;
+
+/// What stands before the name of a node in the comment of every line that clearway writes.
+pub(crate) const COMMENT: &str = "clearway:";
+
+const BEGIN: &[u8] = b"# clearway: begin";
+const END: &[u8] = b"# clearway: end";
+
+/// The numbers of the lines that begin and end the block; the lines between them are clearway's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Block {
+    pub(crate) begin: usize,
+    pub(crate) end: usize,
+}
+
+impl Block {
+    /// Whether a line is clearway's own.
+    pub(crate) fn owns(&self, number: usize) -> bool {
+        self.begin < number && number < self.end
+    }
+}
+
+fn marker(line: &[u8]) -> &[u8] {
+    line.trim_ascii()
+}
+
+/// Finds the last whole block. A beginning without an end, or an end without a beginning, is somebody's comment.
+pub(crate) fn find_block(file: &LineEdits) -> Option<Block> {
+    let mut begin = None;
+    let mut found = None;
+    for number in 1..=file.len() {
+        let line = marker(file.line(number));
+        if line == BEGIN {
+            begin = Some(number);
+        } else if line == END
+            && let Some(begin) = begin.take()
+        {
+            found = Some(Block { begin, end: number });
+        }
+    }
+    found
+}
+
+/// Puts lines into the block, or into a new one at the end of the file.
+pub(crate) fn add_to_block(file: &mut LineEdits, block: Option<Block>, lines: Vec<Piece>) {
+    if lines.is_empty() {
+        return;
+    }
+    match block {
+        Some(block) => file.insert_before(block.end, lines),
+        None => {
+            let marker = |line: &[u8]| Piece::Bytes([line, b"\n"].concat().into());
+            let mut all = Vec::with_capacity(lines.len() + 2);
+            all.push(marker(BEGIN));
+            all.extend(lines);
+            all.push(marker(END));
+            file.append(all);
+        }
+    }
+}
+
+/// The node that a comment of clearway names.
+pub(crate) fn node_of_comment(comment: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(comment.trim_ascii()).ok()?;
+    text.strip_prefix(COMMENT)
+}

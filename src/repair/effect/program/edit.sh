@@ -1,0 +1,643 @@
+# What is done in one context: checks, edits, takes back. See program.rs for what comes before this text: `cw_op`, `run`,
+# the functions `edits`, `keys`, `commands` and `commands_back`, which call `E`, `K`, `X` and `U` for each one, and `c0` … and
+# `b0` …, which print the bytes of a file after and before.
+#
+# A state is `RAW:UID:GID:SHA256` of a file, `RAW:UID:GID:` of a directory, `-` of nothing; RAW is st_mode in hexadecimal.
+# `any` in place of a hash is any content.
+#
+# Whoever owns a directory can put links and other files under every name in it while this runs, as root more often than
+# not. So directories are entered by `cd -P` and looked at from inside, and whatever is read, written or given an owner is
+# so in a directory in there which only this program can enter; from and to there it is linked and renamed, which follows
+# nothing. `..` of that directory cannot be changed: to move it elsewhere takes the right to write to it.
+
+B=.clearway-$run
+
+# Enters a directory. Fails where any part of the path is a link.
+enter() {
+	cd -P / && cd -P -- "$1" 2>/dev/null && [ "$PWD" = "$1" ]
+}
+
+# Sets `what` to what a complaint means.
+sort_out() {
+	case $1 in
+	*ead-only*) what=read-only ;;
+	*'o space'* | *uota*) what=disk-full ;;
+	*'ot permitted'*) what=immutable ;;
+	*enied*) what=denied ;;
+	*ross-device*) what=cross-device ;;
+	*xists*) what=changed ;;
+	*) what=failed ;;
+	esac
+}
+
+refuse() {
+	cw refused "$kind$i" "$1" "$2"
+	failed=1
+	return 1
+}
+
+complain() {
+	sort_out "$1"
+	refuse "$what" "$1"
+}
+
+# Sets `now` to the state of $1 here. `wanted` tells whether its bytes count.
+state() {
+	now=-
+	set -- $(stat -c '%f %u %g' -- "$1" 2>/dev/null) "$1"
+	if [ $# -eq 1 ]; then
+		[ -e "$1" ] || [ -L "$1" ] || return 0
+		now=unseen
+		return
+	fi
+	now=$1:$2:$3:
+	case $1 in 8???) ;; *) return ;; esac
+	case $wanted in
+	*:any) now=${now}any ;;
+	*) sum=$(sha256sum <"$4") && now=$now${sum%% *} ;;
+	esac
+}
+
+# Sets `now` to the state of the target. A directory that belongs to somebody else than root and the accounts concerned is
+# refused, unless this run gives it its owner.
+look() {
+	now=-
+	if ! enter "$dir"; then
+		# It may be one that is still to be made.
+		case "$making" in *"$nl$dir$nl"*) return 0 ;; esac
+		if [ -e "$dir" ] || [ -L "$dir" ]; then
+			[ -d "$dir" ] && [ -x "$dir" ] || { refuse denied "$dir"; return 1; }
+			refuse link "$dir"
+		else
+			refuse gone "$dir"
+		fi
+		return 1
+	fi
+	case $lenient$making in
+	1* | *"$nl$dir$nl"*) ;;
+	*)
+		whose=$(stat -c %u .)
+		case " 0 $me ${before#*:} ${after#*:}" in *" $whose "* | *" $whose:"*) ;; *) refuse foreign "$whose $dir"; return 1 ;; esac
+		;;
+	esac
+	wanted=$before
+	state "./$name"
+}
+
+# The private directory in `dir`, as the current one.
+stage() {
+	enter "$dir" || { refuse link "$dir"; return 1; }
+	if ! [ -d "./$B" ] || [ -L "./$B" ]; then
+		said=$(mkdir -m 700 "./$B" 2>&1) || { complain "$said"; return 1; }
+	fi
+	cd -P "./$B" 2>/dev/null && [ "$PWD" = "${dir%/}/$B" ] && [ "$(stat -c '%u %a' .)" = "$me 700" ] && return
+	refuse link "${dir%/}/$B"
+}
+
+# Moves a file whatever stands at the new name, but for a directory.
+move() {
+	said=$(mv -fT -- "$1" "$2" 2>&1) && return
+	# Not every mv knows -T.
+	[ -d "$2" ] || said=$(mv -f -- "$1" "$2" 2>&1)
+}
+
+# A state without the bytes, as chmod and chown want it.
+attributes() {
+	mode=${1%%:*}
+	# With two zeros, GNU's chmod takes a directory's set-group-ID bit away, too.
+	mode=00$(printf %o $((0x$mode & 07777)))
+	owner=${1#*:}
+	owner=${owner%:*}
+}
+
+# Gives $1, which is $2, the owner and mode of state $3.
+dress() {
+	[ "${2%:*}" = "${3%:*}" ] && return
+	attributes "$3"
+	case $2 in *":$owner:"*) ;; *) said=$(chown "$owner" "$1" 2>&1) || return ;; esac
+	said=$(chmod "$mode" "$1" 2>&1)
+}
+
+labelled() {
+	[ -e /sys/fs/selinux/enforce ]
+}
+
+# Whether a path is a mount point of its own.
+is_mount() {
+	p=$1 awk '$5 == ENVIRON["p"] { found = 1 } END { exit !found }' /proc/self/mountinfo
+}
+
+check() {
+	i=$1 dir=$2 name=$3 before=$4 after=$5
+	look || return
+	case $now in
+	"$before") todo="$todo$i " ;;
+	"$after") cw same "$i"; return ;;
+	a???:*) refuse link "${dir%/}/$name"; return ;;
+	*) refuse changed "$now"; return ;;
+	esac
+	if [ "$me" != 0 ]; then
+		# Who is not root can only edit what is its own, and only so that it stays its own.
+		for p in "$before" "$after"; do
+			case $p in - | *:"$me":*:*) ;; *) refuse not-root "$p"; return ;; esac
+		done
+	fi
+	case $after in 4*) making="$making${dir%/}/$name$nl" ;; esac
+}
+
+chosen() {
+	case $todo in *" $1 "*) ;; *) return 1 ;; esac
+	i=$1 dir=$2 name=$3 before=$4 after=$5
+	[ -z "$failed" ]
+}
+
+# Directories are made and changed first, then every file is written beside its place.
+prepare() {
+	chosen "$@" || return 0
+	stage || return
+	case $before/$after in
+	-/4*)
+		: >"./m$i" && move "./m$i" "../$name$B.absent" && said=$(mkdir -m 700 "./d$i" 2>&1) &&
+			dress "./d$i" "41c0:$me:$mygid:" "$after" && move "./d$i" "../$name" || { complain "$said"; return; }
+		! labelled || restorecon -F "../$name" 2>/dev/null
+		;;
+	4*/4*)
+		echo "$before" >"./m$i" && move "./m$i" "../$name$B" || { complain "$said"; return; }
+		enter "${dir%/}/$name" || { refuse link "${dir%/}/$name"; return; }
+		wanted=
+		state .
+		[ "$now" = "$before" ] || { refuse changed "$now"; return; }
+		dress . "$before" "$after" || { complain "$said"; return; }
+		state .
+		[ "$now" = "$after" ] || refuse failed "is $now, not $after"
+		;;
+	-/8*)
+		"c$i" >"./n$i"
+		dress "./n$i" "8180:$me:$mygid:" "$after" || { complain "$said"; return; }
+		written
+		;;
+	8*:any/8*)
+		: ;;
+	8*)
+		if said=$(ln "../$name" "./o$i" 2>&1); then
+			:
+		elif sort_out "$said" && [ $what = cross-device ] && is_mount "${dir%/}/$name"; then
+			mounts="$mounts$i "
+			said=$(cp -a "../$name" "./o$i" 2>&1) || { complain "$said"; return; }
+		elif [ $what = immutable ] || ! said=$(cp -a "../$name" "./o$i" 2>&1); then
+			complain "$said"
+			return
+		fi
+		[ -f "./o$i" ] && ! [ -L "./o$i" ] || { refuse changed "$now"; return; }
+		[ "$after" != - ] || return 0
+		# With everything that hangs on the old one: access lists, attributes, label.
+		said=$(cp -a "./o$i" "./n$i" 2>&1) || { complain "$said"; return; }
+		"c$i" >"./n$i"
+		dress "./n$i" "$before" "$after" || { complain "$said"; return; }
+		written
+		;;
+	esac
+}
+
+# What was written is what was meant.
+written() {
+	wanted=
+	state "./n$i"
+	[ "$now" = "$after" ] && return
+	said=$(df -P . 2>/dev/null | { read -r a; read -r a b c d e; echo "$d"; })
+	case $said in
+	[0-9] | [0-9][0-9] | '') refuse disk-full "${dir%/}/$name" ;;
+	*) refuse failed "wrote $now, not $after" ;;
+	esac
+}
+
+flush() {
+	[ -z "$failed" ] || return 0
+	for d in $dirs; do
+		eval "dir=\$cw_dir_$d"
+		enter "$dir" && [ -d "./$B" ] && cd -P "./$B" || continue
+		set +f
+		sync ./[no]* 2>/dev/null
+		set -f
+	done
+}
+
+# Each file takes its place; the old one stays beside it.
+commit() {
+	chosen "$@" || return 0
+	case $before/$after in */4*) cw wrote "$i"; return ;; esac
+	stage || return
+	case $before/$after in
+	-/*)
+		: >"./m$i"
+		move "./m$i" "../$name$B.absent" && said=$(ln "./n$i" "../$name" 2>&1) || { complain "$said"; return; }
+		;;
+	8*:any/*)
+		said=$(ln "../$name" "./o$i" 2>&1) || { complain "$said"; return; }
+		wanted=$before
+		state "./o$i"
+		[ "$now" = "$before" ] || { refuse changed "$now"; return; }
+		echo "$before" >"./m$i"
+		move "./m$i" "../$name$B" && dress "./o$i" "$before" "$after" || { complain "$said"; return; }
+		;;
+	*)
+		case $mounts in
+		*" $i "*)
+			move "./o$i" "../$name$B" && sync "../$name$B" &&
+				said=$(dd if="./n$i" of="../$name" bs=64k conv=fsync 2>&1) && dress "../$name" "$before" "$after" ||
+				{ complain "$said"; return; }
+			;;
+		*)
+			[ "./o$i" -ef "../$name" ] || { refuse changed "$now"; return; }
+			move "./o$i" "../$name$B" || { complain "$said"; return; }
+			if [ "$after" = - ]; then
+				said=$(rm -f "../$name" 2>&1) || { complain "$said"; return; }
+			else
+				move "./n$i" "../$name" || { complain "$said"; return; }
+			fi
+			;;
+		esac
+		;;
+	esac
+	[ "$before" != - ] || ! labelled || restorecon -F "../$name" 2>/dev/null
+	cw wrote "$i"
+}
+
+# A file that was written to while this ran is put back with what was written.
+verify() {
+	chosen "$@" || return 0
+	case $before in 8*:any) return ;; 8*) ;; *) return 0 ;; esac
+	stage || return
+	wanted=$before
+	state "../$name$B"
+	[ "$now" = "$before" ] || refuse changed "$now"
+}
+
+# Removes the private directory in $1.
+tidy() {
+	enter "$1" && [ -d "./$B" ] && ! [ -L "./$B" ] && cd -P "./$B" 2>/dev/null && [ "$PWD" = "${1%/}/$B" ] &&
+		[ -O . ] || return 0
+	set +f
+	set -- "$1" ./[a-z]*
+	set -f
+	[ ! -e "$2" ] && [ ! -L "$2" ] || { p=$1; shift; rm -rf "$@"; set -- "$p"; }
+	enter "$1" && rmdir "./$B"
+}
+
+# Removes the private directories, and tells the disk.
+sweep() {
+	for d in $dirs; do
+		eval "dir=\$cw_dir_$d"
+		enter "$dir" && [ -d "./$B" ] || continue
+		tidy "$dir"
+		enter "$dir" && sync . 2>/dev/null
+	done
+}
+
+# Puts one edit back. Only what this run has changed: that has its mark beside it, or `cw_wrote` tells.
+restore() {
+	i=$1 dir=$2 name=$3 before=$4 after=$5
+	look || return
+	mark=
+	if [ "$now" != - ] || [ -d "$dir" ]; then
+		case $before in
+		-) [ -e "./$name$B.absent" ] && mark="$name$B.absent" ;;
+		*) [ -e "./$name$B" ] && mark="$name$B" ;;
+		esac
+	fi
+	torn=
+	case $now in
+	"$before")
+		[ -z "$mark" ] || enter "$dir" && rm -f "./$mark"
+		cw back "$i" as-it-was
+		return
+		;;
+	"$after")
+		if [ -z "$mark" ]; then
+			case $cw_wrote in *" $i "*) ;; *) cw back "$i" not-ours; return ;; esac
+		fi
+		;;
+	*)
+		# Half written, which only happens in place.
+		if [ -n "$mark" ] && is_mount "${dir%/}/$name"; then torn=1
+		else
+			refuse changed "$now"
+			shown
+			return
+		fi
+		;;
+	esac
+	stage || return
+	case $before/$after in
+	-/4*)
+		tidy "${dir%/}/$name"
+		stage || return
+		said=$(rmdir "../$name" 2>&1) || { refuse not-empty "$said"; return; }
+		;;
+	-/*)
+		move "../$name" "./u$i" || { complain "$said"; return; }
+		wanted=$after
+		state "./u$i"
+		[ "$now" = "$after" ] || { ln "./u$i" "../$name"; refuse changed "$now"; return; }
+		;;
+	4*/4*)
+		enter "${dir%/}/$name" && dress . "$after" "$before" || { complain "$said"; return; }
+		;;
+	8*:any/*)
+		said=$(ln "../$name" "./u$i" 2>&1) && dress "./u$i" "$after" "$before" || { complain "$said"; return; }
+		;;
+	*)
+		wanted=$before
+		now=-
+		[ -n "$mark" ] && { ln "../$mark" "./u$i" || cp -a "../$mark" "./u$i"; } 2>/dev/null && state "./u$i"
+		# What was written to it meanwhile is not lost when an edit is taken back.
+		case $cw_op$now in apply8*) before=$now ;; esac
+		if [ "$now" != "$before" ]; then
+			# The copy beside it is gone or is not what it was.
+			rm -f "./u$i"
+			"b$i" >"./u$i" && dress "./u$i" "8180:$me:$mygid:" "$before"
+			state "./u$i"
+			[ "$now" = "$before" ] || { refuse failed "wrote $now, not $before"; return; }
+		fi
+		sync "./u$i"
+		if [ -n "$torn" ] || is_mount "${dir%/}/$name"; then
+			said=$(dd if="./u$i" of="../$name" bs=64k conv=fsync 2>&1) && dress "../$name" "$after" "$before"
+		else
+			move "./u$i" "../$name"
+		fi || { complain "$said"; return; }
+		;;
+	esac
+	enter "$dir" && { [ -z "$mark" ] || rm -f "./$mark"; }
+	cw back "$i" restored
+}
+
+# A file that somebody has changed since, if it is a plain one of an account that it may belong to.
+shown() {
+	(failed= && stage) >/dev/null 2>&1 || return
+	enter "$dir" && cd -P "./$B" 2>/dev/null || return
+	ln "../$name" "./s$i" 2>/dev/null && [ -f "./s$i" ] && ! [ -L "./s$i" ] || return
+	cw_open content "$i"
+	head -c 65536 "./s$i"
+	cw_close
+}
+
+# Puts the edits back, the last one first.
+reversed() {
+	list=
+	E() { list="$1 $list"; }
+	edits
+	E() { [ "$1" != "$one" ] || restore "$@"; }
+	for one in $list; do
+		failed=
+		edits
+		[ -z "$failed" ] || all=1
+	done
+	failed=$all
+}
+
+observe() {
+	i=$1 dir=$2 name=$3 before=$4 after=$5
+	failed=
+	if look; then
+		mark=no
+		[ -e "./$name$B" ] || [ -e "./$name$B.absent" ] && mark=yes
+		case $now in
+		"$before") cw seen "$i" before $mark "$now" ;;
+		"$after") cw seen "$i" after $mark "$now" ;;
+		*) cw seen "$i" other $mark "$now" ;;
+		esac
+	fi
+	failed=
+}
+
+forget() {
+	i=$1 dir=$2 name=$3
+	enter "$dir" || return 0
+	[ -e "./$name$B" ] || [ -e "./$name$B.absent" ] || return 0
+	rm -f "./$name$B" "./$name$B.absent"
+	cw forgot "$i"
+}
+
+# X NUMBER WORD...: a command that sets an account right. U is the same for the one that takes it back.
+command_run() {
+	[ -z "$failed" ] || return
+	kind=c i=$1
+	shift
+	if said=$("$@" 2>&1); then cw ran "$i"; else refuse failed "$said"; fi
+	ran=1
+	kind=
+}
+
+command_undone() {
+	i=$1 kind=c
+	shift
+	if said=$("$@" 2>&1); then cw unran "$i"; else refuse failed "$said"; all=1; fi
+	kind=
+}
+
+# K NUMBER DIRECTORY NAME UID:GID TYPE COMMENT PUBLIC: a key pair; PUBLIC is what it was made as, if that is known. Of type
+# `copy` it is one that another node has made, and `k`NUMBER prints its private half.
+# The private half is made where only this program can look, and gets its place when it is whole.
+make_key() {
+	i=$1 dir=$2 name=$3 owner=$4 before=0:$4: after=0:$4:
+	failed=
+	look || return
+	before=$now
+	wanted=:any
+	state "./$name.pub"
+	beside=$now
+	if [ "$before" != - ]; then
+		if [ -e "./$name$B.absent" ] && said=$(ssh-keygen -y -P '' -f "./$name" </dev/null 2>&1); then
+			cw key "$i" found "$said"
+			return
+		fi
+		refuse changed "$before"
+		return
+	fi
+	if [ "$beside" != - ]; then
+		[ -e "./$name$B.absent" ] || { refuse changed "$name.pub $beside"; return; }
+		rm -f "./$name.pub"
+	fi
+	stage || return
+	rm -f "./k$i" "./k$i.pub"
+	if [ "$5" = copy ]; then
+		"k$i" >"./k$i"
+		said=$(ssh-keygen -y -P '' -f "./k$i" </dev/null 2>&1) && same "$said" "$7" || { complain "$said"; return; }
+		printf '%s\n' "$said" >"./k$i.pub"
+	else
+		said=$(ssh-keygen -q -t "$5" -N '' -C "$6" -f "./k$i" </dev/null 2>&1) || { complain "$said"; return; }
+	fi
+	[ "$owner" = "$me:$mygid" ] || said=$(chown "$owner" "./k$i" "./k$i.pub" 2>&1) || { complain "$said"; return; }
+	chmod 600 "./k$i"
+	chmod 644 "./k$i.pub"
+	public=
+	read -r public <"./k$i.pub"
+	[ -s "./k$i" ] && [ -n "$public" ] && : >"./m$i" || { refuse disk-full "$dir"; return; }
+	sync "./k$i" "./k$i.pub"
+	move "./m$i" "../$name$B.absent" && said=$(ln "./k$i.pub" "../$name.pub" 2>&1) || {
+		rm -f "../$name$B.absent"
+		complain "$said"
+		return
+	}
+	said=$(ln "./k$i" "../$name" 2>&1) || {
+		rm -f "../$name.pub" "../$name$B.absent"
+		complain "$said"
+		return
+	}
+	! labelled || restorecon -F "../$name" "../$name.pub" 2>/dev/null
+	cw key "$i" made "$public"
+}
+
+unmake_key() {
+	i=$1 dir=$2 name=$3 owner=$4 before=0:$4: after=0:$4:
+	failed=
+	look || { [ "$now" = - ] || all=1; return; }
+	[ -e "./$name$B.absent" ] || { cw unmade "$i" not-ours; return; }
+	stage || { all=1; return; }
+	if move "../$name" "./k$i"; then
+		said=$(ssh-keygen -y -P '' -f "./k$i" </dev/null 2>&1)
+		same "$said" "$7" || { ln "./k$i" "../$name"; refuse changed "$name"; all=1; return; }
+		rm -f "./k$i"
+	fi
+	if move "../$name.pub" "./k$i.pub"; then
+		public=
+		read -r public <"./k$i.pub"
+		same "$public" "$7" || ln "./k$i.pub" "../$name.pub"
+	fi
+	rm -f "../$name$B.absent"
+	cw unmade "$i" removed
+}
+
+# Whether two public keys are one, whatever is written behind them. Who does not know the second takes any.
+same() {
+	[ -n "$2" ] || return 0
+	right=$2
+	set -- $1
+	left="$1 $2"
+	set -- $right
+	[ "$left" = "$1 $2" ]
+}
+
+see_key() {
+	i=$1 dir=$2 name=$3 owner=$4 before=0:$4: after=0:$4:
+	failed=
+	look || { failed=; return; }
+	mark=no
+	[ -e "./$name$B.absent" ] && mark=yes
+	said=
+	[ "$now" = - ] || said=$(ssh-keygen -y -P '' -f "./$name" </dev/null 2>/dev/null)
+	cw key-seen "$i" "$mark" "$now" "$said"
+}
+
+# The private half of a key that other nodes are to have, too.
+fetch_key() {
+	i=$1 dir=$2 name=$3 owner=$4 before=0:$4: after=0:$4:
+	look && stage || { all=1; return; }
+	if said=$(ln "../$name" "./f$i" 2>&1) && [ -f "./f$i" ] && ! [ -L "./f$i" ] &&
+		said=$(ssh-keygen -y -P '' -f "./f$i" </dev/null 2>&1) && same "$said" "$7"; then
+		cw_open secret "$i"
+		cat "./f$i"
+		cw_close
+	else
+		complain "$said"
+		all=1
+	fi
+}
+
+forget_key() {
+	i=$1 dir=$2 name=$3
+	enter "$dir" || return 0
+	rm -f "./$name$B.absent"
+}
+
+# Nothing is changed before everything was looked at and written beside its place.
+apply() {
+	E() { check "$@"; }
+	edits
+	[ -z "$failed" ] || return 0
+	X() { command_run "$@"; }
+	commands
+	E() { prepare "$@"; }
+	edits
+	flush
+	E() { commit "$@"; }
+	edits
+	E() { verify "$@"; }
+	edits
+	[ -n "$failed" ] || return 0
+	cw taking-back
+	lenient=1
+	all=
+	reversed
+	if [ -n "$ran" ]; then
+		U() { command_undone "$@"; }
+		commands_back
+	fi
+	failed=1
+}
+
+context() {
+	unset CDPATH ENV BASH_ENV
+	PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+	trap '' HUP INT TERM PIPE
+	umask 077
+	set -f
+	nl='
+'
+	kind= failed= all= ran= todo=' ' mounts=' ' lenient= making=$nl
+	me=$(id -u) mygid=$(id -g)
+	case $cw_op in
+	keys)
+		apply
+		if [ -z "$failed" ]; then
+			K() { make_key "$@"; [ -z "$failed" ] || all=1; }
+			kind=k
+			keys
+			failed=$all
+		fi
+		sweep
+		;;
+	apply)
+		apply
+		sweep
+		;;
+	back | undo)
+		lenient=1
+		K() { unmake_key "$@"; }
+		kind=k
+		keys
+		kind=
+		reversed
+		U() { command_undone "$@"; }
+		commands_back
+		failed=$all
+		sweep
+		;;
+	fetch)
+		kind=k
+		K() { fetch_key "$@"; }
+		keys
+		failed=$all
+		sweep
+		;;
+	observe)
+		lenient=1
+		E() { observe "$@"; }
+		edits
+		K() { see_key "$@"; }
+		kind=k
+		keys
+		;;
+	forget)
+		E() { forget "$@"; }
+		edits
+		K() { forget_key "$@"; }
+		keys
+		sweep
+		;;
+	esac
+	cw_end
+	[ -z "$failed" ]
+}
+
+context </dev/null

@@ -1,0 +1,22 @@
+//! From what is known of a fleet to a plan that repairs it.
+
+mod accounts;
+mod admit;
+mod config;
+mod cure;
+mod draft;
+mod identities;
+mod input;
+mod left;
+mod make;
+mod modes;
+mod names;
+mod places;
+mod problems;
+mod record;
+mod sources;
+#[cfg(test)]
+mod tests;
+
+pub use input::{Policy, Seen, Situation};
+pub use make::plan;

@@ -1,0 +1,5 @@
+//! Repair on real nodes: files and keys are made, put back and kept whole whatever happens.
+
+mod apply;
+mod support;
+mod undo;
