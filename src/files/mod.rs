@@ -2,6 +2,8 @@
 
 mod inventory;
 mod read;
+mod write;
 
 pub use inventory::{LoadError, load_inventory};
 pub use read::{FileError, read_text};
+pub use write::write_text;

@@ -1,7 +1,8 @@
 //! Certificates: surveyed, signed, planned, put on the nodes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -9,9 +10,9 @@ use tokio::task::JoinSet;
 use super::error::RunError;
 use super::journal::Journal;
 use super::request::{Request, Surroundings};
-use super::sshd::{PATIENCE, SshdOutcome, change_sshd};
+use super::sshd::{SshdOutcome, change_sshd};
 use super::survey::{Surveyed, chain, survey};
-use crate::domain::{Fleet, NodeId};
+use crate::domain::{Fleet, Lane, LegId, NodeId, Predicted};
 use crate::frame::Nonce;
 use crate::openssh::key::CertRole;
 use crate::remote::{Connection, Connector, Limits};
@@ -20,9 +21,13 @@ use crate::repair::certificates::{
 };
 use crate::repair::{Job, JobError, Left, Operation, Plan, SshdChange};
 use crate::signer::{AuthorityKey, Signer, SignerError};
+use crate::survey::NodeFacts;
 use crate::system;
-use crate::trust::PairScope;
 use crate::trust::legs::Legs;
+use crate::trust::{PairScope, Prediction};
+
+/// How many lost legs an error names.
+const SHOWN: usize = 10;
 
 /// What is done with certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +57,8 @@ pub struct CertificatesRequest {
     pub policy: Policy,
     /// What is done.
     pub task: CertificatesTask,
+    /// How long a node waits for a new login before it takes a change of its sshd back.
+    pub patience: Duration,
 }
 
 /// Nothing could be prepared.
@@ -85,6 +92,9 @@ pub struct Prepared {
     pub outlook: Outlook,
     /// What was revoked up to now, with this run's: the operator keeps it.
     pub revoked: RevocationList,
+    facts: Vec<Option<NodeFacts>>,
+    scope: PairScope,
+    patience: Duration,
     fleet: Arc<Fleet>,
     connector: Arc<Connector>,
     connections: HashMap<NodeId, Arc<Connection>>,
@@ -95,8 +105,10 @@ pub struct Prepared {
 /// What became of one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeOutcome {
-    /// Files that were written.
-    pub written: usize,
+    /// Numbers of the edits of its plan that were written.
+    pub written: BTreeSet<usize>,
+    /// Files that were written for its sshd.
+    pub sshd_files: usize,
     /// What became of its sshd, where that was to change.
     pub sshd: Option<SshdOutcome>,
     /// Why something was not done: the node is as it was then, its files before sshd's excepted.
@@ -174,13 +186,13 @@ pub async fn prepare_certificates(
     planned.left.extend(left);
     let after = afterwards(&fleet, &facts, &planned);
     let outlook = Outlook::of(&fleet, &facts, &after, &scope);
-    let concerned = |id: &crate::domain::LegId| match asked.task {
+    let concerned = |id: &LegId| match asked.task {
         CertificatesTask::Revoke(node) => id.client == node || id.server == node,
         _ => false,
     };
     let lost = outlook.lost.iter().filter(|(id, _)| !concerned(id));
     let lost: Vec<String> = lost
-        .take(10)
+        .take(SHOWN)
         .map(|(id, why)| lost_leg(&fleet, *id, *why))
         .collect();
     if !lost.is_empty() {
@@ -193,6 +205,9 @@ pub async fn prepare_certificates(
         .collect();
     Ok(Prepared {
         plan: planned,
+        scope,
+        patience: asked.patience,
+        facts,
         certificates,
         fresh,
         failures,
@@ -206,10 +221,10 @@ pub async fn prepare_certificates(
     })
 }
 
-fn lost_leg(fleet: &Fleet, id: crate::domain::LegId, why: crate::domain::Predicted) -> String {
+fn lost_leg(fleet: &Fleet, id: LegId, why: Predicted) -> String {
     let code = match why {
-        crate::domain::Predicted::Breaks(reason) => reason.code(),
-        crate::domain::Predicted::Unknown(why) => why.code(),
+        Predicted::Breaks(reason) => reason.code(),
+        Predicted::Unknown(why) => why.code(),
         _ => "unknown",
     };
     let (client, server) = (&fleet.node(id.client).name, &fleet.node(id.server).name);
@@ -222,10 +237,46 @@ fn serial() -> u64 {
     (u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 1).max(1)
 }
 
+impl NodeOutcome {
+    /// How many files were written.
+    #[must_use]
+    pub fn edits(&self) -> usize {
+        self.written.len() + self.sshd_files
+    }
+}
+
 impl Prepared {
+    /// The inventory name of a node.
+    #[must_use]
+    pub fn node_name(&self, id: NodeId) -> &str {
+        self.fleet.node(id).name.as_str()
+    }
+
+    /// Those of the legs that the files as they were let work: what a change must not lose.
+    #[must_use]
+    pub fn worked(&self, legs: &[LegId]) -> Vec<LegId> {
+        let all = Legs::new(&self.fleet, &self.facts);
+        let prediction = Prediction::new(&self.fleet, &self.facts, &all, &self.scope);
+        let worked = legs.iter().copied();
+        worked
+            .filter(|&id| prediction.verdict(id) == Predicted::Works)
+            .collect()
+    }
+
+    /// The leg with these names, in this fleet.
+    #[must_use]
+    pub fn leg(&self, lane: Lane, client: &str, server: &str) -> Option<LegId> {
+        Some(LegId {
+            lane,
+            client: self.fleet.find(client)?,
+            server: self.fleet.find(server)?,
+        })
+    }
+
     /// Puts everything on the nodes: for each first its files, then its sshd's part. One node's failure is its own.
     pub async fn apply(&self) -> BTreeMap<String, NodeOutcome> {
-        self.carry_out(&self.plan, Operation::Apply, false).await
+        self.carry_out(&self.plan, |_| Operation::Apply, false)
+            .await
     }
 
     /// Puts everything back: sshd's part first, then the files, for the nodes on which something was done.
@@ -240,17 +291,32 @@ impl Prepared {
             let outcome = done.get(&it.node).and_then(|it| it.sshd.as_ref());
             matches!(outcome, Some(SshdOutcome::Kept { .. }))
         });
-        let undo = Operation::Undo {
-            wrote: Default::default(),
+        let undo = |node: &str| Operation::Undo {
+            wrote: done
+                .get(node)
+                .map(|it| it.written.clone())
+                .unwrap_or_default(),
             commands: false,
         };
         self.carry_out(&plan, undo, true).await
     }
 
+    /// Removes the copies of old files that [`Self::take_back`] would need, where everything was done.
+    pub async fn forget(&self, done: &BTreeMap<String, NodeOutcome>) {
+        let mut plan = self.plan.clone();
+        plan.sshd.clear();
+        plan.nodes.retain(|it| {
+            let outcome = done.get(&it.node);
+            outcome.is_some_and(|it| it.failed.is_none())
+        });
+        // Copies that stay do no harm.
+        self.carry_out(&plan, |_| Operation::Forget, false).await;
+    }
+
     async fn carry_out(
         &self,
         plan: &Plan,
-        operation: Operation,
+        operation: impl Fn(&str) -> Operation,
         sshd_first: bool,
     ) -> BTreeMap<String, NodeOutcome> {
         let plan = Arc::new(plan.clone());
@@ -269,9 +335,10 @@ impl Prepared {
                 plan: Arc::clone(&plan),
                 fleet: Arc::clone(&self.fleet),
                 connector: Arc::clone(&self.connector),
-                operation: operation.clone(),
+                operation: operation(name),
                 run: self.run.clone(),
                 sshd_first,
+                patience: self.patience,
                 id,
             };
             let permits = Arc::clone(&permits);
@@ -311,13 +378,15 @@ struct Worker {
     operation: Operation,
     run: String,
     sshd_first: bool,
+    patience: Duration,
     id: NodeId,
 }
 
 impl Worker {
     async fn work(self, connection: Option<Arc<Connection>>) -> NodeOutcome {
         let mut outcome = NodeOutcome {
-            written: 0,
+            written: BTreeSet::new(),
+            sshd_files: 0,
             sshd: None,
             failed: None,
         };
@@ -353,9 +422,9 @@ impl Worker {
         let Some(change) = changes.find(|it| it.node == node.name.as_str()) else {
             return;
         };
-        let done = change_sshd(&self.connector, node, connection, change, PATIENCE).await;
+        let done = change_sshd(&self.connector, node, connection, change, self.patience).await;
         match &done {
-            SshdOutcome::Kept { .. } => outcome.written += change.edits.len(),
+            SshdOutcome::Kept { .. } => outcome.sshd_files = change.edits.len(),
             SshdOutcome::NotMade { why }
             | SshdOutcome::TakenBack { why }
             | SshdOutcome::Unknown { why } => outcome.failed = Some(why.clone()),
@@ -363,12 +432,12 @@ impl Worker {
         outcome.sshd = Some(done);
     }
 
-    async fn files(&self, connection: &Connection) -> Result<usize, String> {
+    async fn files(&self, connection: &Connection) -> Result<BTreeSet<usize>, String> {
         let name = self.fleet.node(self.id).name.as_str();
         let in_words = |error: JobError| chain(&error);
         let job = Job::new(&self.plan, name, &BTreeMap::new()).map_err(in_words)?;
         if !job.edits_files() {
-            return Ok(0);
+            return Ok(BTreeSet::new());
         }
         let who = format!("clearway run {}", self.run);
         let nonce = Nonce::new(system::random_bytes());
@@ -386,7 +455,7 @@ impl Worker {
         }
         let refused: Vec<String> = answer.refusals().map(ToString::to_string).collect();
         if refused.is_empty() {
-            Ok(answer.written().count())
+            Ok(answer.written().collect())
         } else {
             Err(refused.join("; "))
         }

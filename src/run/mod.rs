@@ -22,4 +22,4 @@ pub use check::check;
 pub use error::RunError;
 pub use host_keys::{record_host_keys, unknown_host_keys};
 pub use request::{Cancel, Canceller, PairsMode, Request, Surroundings};
-pub use sshd::{PATIENCE, SshdOutcome, change_sshd};
+pub use sshd::{SshdOutcome, change_sshd};

@@ -37,9 +37,6 @@ pub enum SshdOutcome {
     },
 }
 
-/// How long the node waits for the new login before it takes the change back.
-pub const PATIENCE: Duration = Duration::from_secs(30);
-
 const LIMITS: Limits = Limits {
     stdout: 128 << 10,
     stderr: 64 << 10,
@@ -122,7 +119,7 @@ async fn login(
     since: Stopwatch,
     patience: Duration,
 ) -> Result<Connection, ControlError> {
-    const PAUSE: Duration = Duration::from_secs(2);
+    const PAUSE: Duration = Duration::from_secs(1);
     loop {
         match connector.connect(node).await {
             Ok(connection) => return Ok(connection),

@@ -4,6 +4,7 @@
     reason = "a test waits for the processes that it starts"
 )]
 
+mod commands;
 mod fleet;
 mod legs;
 mod reload;

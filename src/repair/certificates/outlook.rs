@@ -15,11 +15,14 @@ use super::wanted::certificate_path;
 pub struct Outlook {
     /// Legs that work afterwards.
     pub works: usize,
-    /// Legs that work before and not after.
+    /// Legs that work before and not after: the first thousand.
     pub lost: Vec<(LegId, Predicted)>,
-    /// Other legs that do not work afterwards, though they are needed.
+    /// Other legs that do not work afterwards, though they are needed: the first thousand.
     pub broken: Vec<(LegId, Predicted)>,
 }
+
+/// Nothing is kept for every pair of a large fleet.
+const KEPT: usize = 1_000;
 
 impl Outlook {
     /// Judges every leg of the scope on the facts as they are and as they will be.
@@ -45,10 +48,17 @@ impl Outlook {
                     match new.verdict(id) {
                         Predicted::Works => outlook.works += 1,
                         Predicted::NotNeeded(_) => {}
-                        other if old.verdict(id) == Predicted::Works => {
-                            outlook.lost.push((id, other));
+                        other => {
+                            let worked = old.verdict(id) == Predicted::Works;
+                            let into = if worked {
+                                &mut outlook.lost
+                            } else {
+                                &mut outlook.broken
+                            };
+                            if into.len() < KEPT {
+                                into.push((id, other));
+                            }
                         }
-                        other => outlook.broken.push((id, other)),
                     }
                 }
             }

@@ -1,0 +1,390 @@
+//! `clearway keys`: certificates set up, renewed, and taken away.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::check::{LEFT_RUNNING, proven, request, tellers};
+use super::session::{Session, large_runtime};
+use crate::cli::args::Format;
+use crate::cli::error::CliError;
+use crate::cli::keys_args::{Authority, Changing, Keys, Signing};
+use crate::cli::observe::Tellers;
+use crate::cli::paint::Label;
+use crate::cli::signals;
+use crate::cli::text::count;
+use crate::domain::{LegId, fold};
+use crate::files::{read_text, write_text};
+use crate::inventory::select;
+use crate::remote::Environment;
+use crate::repair::certificates::{Authorities, Policy, RevocationList};
+use crate::report::{Report, escape, exit};
+use crate::run::{
+    Canceller, CertificatesRequest, CertificatesTask, NodeOutcome, Prepared, Request, Surroundings,
+    prepare_certificates,
+};
+use crate::signer::{KeySource, Signer};
+use crate::system;
+
+const DAY: u64 = 86_400;
+/// How many lost legs are named.
+const SHOWN: usize = 10;
+/// The operator's list of what was revoked: a line or two for each node.
+const LONGEST_LIST: u64 = 1 << 20;
+
+pub(in crate::cli) fn keys(session: &Session, command: &Keys) -> Result<u8, CliError> {
+    match command {
+        Keys::Certify(it) => {
+            let adjust = |policy: &mut Policy| {
+                signing(policy, &it.signing);
+                policy.networks.clone_from(&it.from);
+                policy.reported_addresses = it.reported_addresses;
+                policy.replace_others = it.replace_others;
+            };
+            let authority = &it.signing.authority;
+            run(
+                session,
+                authority,
+                &it.changing,
+                |_| Ok(CertificatesTask::Certify),
+                adjust,
+            )
+        }
+        Keys::Renew(it) => {
+            let adjust = |policy: &mut Policy| {
+                signing(policy, &it.signing);
+                // Renewed as they are: names that were certified stay certified.
+                policy.reported_addresses = true;
+            };
+            let authority = &it.signing.authority;
+            run(
+                session,
+                authority,
+                &it.changing,
+                |_| Ok(CertificatesTask::Renew),
+                adjust,
+            )
+        }
+        Keys::Retire(it) => {
+            let task = |_: &_| Ok(CertificatesTask::Retire);
+            let adjust = |policy: &mut Policy| policy.reported_addresses = true;
+            run(session, &it.authority, &it.changing, task, adjust)
+        }
+        Keys::Revoke(it) => {
+            let task = |request: &Request| {
+                let node = request.fleet.find(&it.node);
+                node.map(CertificatesTask::Revoke).ok_or_else(|| {
+                    CliError::usage(format!("no node `{}` in the inventory", it.node))
+                        .hint("`clearway inventory show` lists them; a node is taken out of it afterwards")
+                })
+            };
+            let adjust = |policy: &mut Policy| policy.reported_addresses = true;
+            run(session, &it.authority, &it.changing, task, adjust)
+        }
+    }
+}
+
+fn signing(policy: &mut Policy, arguments: &Signing) {
+    policy.lifetime = u64::from(arguments.lifetime.get()) * DAY;
+    policy.renew_before = u64::from(arguments.before) * DAY;
+    policy.source_address = !arguments.no_source_address;
+}
+
+fn run(
+    session: &Session,
+    authority: &Authority,
+    changing: &Changing,
+    task: impl FnOnce(&Request) -> Result<CertificatesTask, CliError>,
+    adjust: impl FnOnce(&mut Policy),
+) -> Result<u8, CliError> {
+    let fleet = Arc::new(session.inventory()?.fleet);
+    let selected = select(&fleet, changing.limit.as_deref().unwrap_or("all"))?;
+    let request = Request {
+        limit: changing.limit.clone(),
+        concurrency: usize::try_from(changing.concurrency.get()).unwrap_or(usize::MAX),
+        ..request(session, "keys", fleet, selected, &changing.proving)
+    };
+    let task = task(&request)?;
+    let signer = Signer::new(
+        session.environment.agent_socket.clone(),
+        session.environment.scratch.clone(),
+    );
+    let source = |path: &PathBuf| match (&authority.ca_token, authority.ca_agent) {
+        (Some(library), _) => KeySource::Token {
+            public: public_half(path),
+            library: library.clone(),
+        },
+        (None, true) => KeySource::Agent(public_half(path)),
+        (None, false) => KeySource::File(path.clone()),
+    };
+    let users = signer.authority(source(&authority.ca))?;
+    let hosts = match &authority.host_ca {
+        Some(path) => signer.authority(source(path))?,
+        None => users.clone(),
+    };
+    let list_file = list_file(session, authority);
+    let authorities = Authorities {
+        hosts: hosts.public.clone(),
+        users: users.public.clone(),
+    };
+    let mut policy = Policy::new(authorities, system::now_unix());
+    policy.revoked = read_list(&list_file)?;
+    adjust(&mut policy);
+    let asked = CertificatesRequest {
+        request: request.clone(),
+        signer,
+        hosts,
+        users,
+        policy,
+        task,
+        patience: Duration::from_secs(changing.revert_after.get().into()),
+    };
+    let environment = Environment {
+        home: session
+            .environment
+            .home
+            .clone()
+            .unwrap_or_else(|| "/".into()),
+        agent_socket: session.environment.agent_socket.clone(),
+        now: system::now_unix,
+    };
+    let runtime = large_runtime()?;
+    let done = runtime.block_on(async {
+        let tellers = Arc::new(Tellers::new(tellers(session, Format::Table)));
+        let (canceller, cancel) = Canceller::pair();
+        let listener = signals::listen(canceller, tellers.clone())?;
+        let around = Surroundings {
+            environment,
+            ledger: None,
+            observer: tellers.clone(),
+            cancel,
+        };
+        let prepared = prepare_certificates(asked, &around).await;
+        listener.abort();
+        tellers.finish();
+        let prepared = prepared?;
+        show(session, &prepared)?;
+        if prepared.plan.nodes.is_empty() && prepared.plan.sshd.is_empty() {
+            return Ok(Done::Nothing(prepared.failures.len()));
+        }
+        if changing.dry_run || !confirmed(session, changing)? {
+            return Ok(Done::Declined);
+        }
+        if matches!(task, CertificatesTask::Revoke(_)) {
+            // Before any node: a list that is lost would give the same key ids again.
+            write_text(&list_file, &prepared.revoked.text()).map_err(|error| {
+                CliError::usage(format!("cannot write {}: {error}", list_file.display()))
+            })?;
+        }
+        let outcomes = prepared.apply().await;
+        told(session, &outcomes)?;
+        Ok::<_, CliError>(Done::Applied(prepared, outcomes))
+    });
+    let code = match done? {
+        Done::Nothing(0) => Ok(exit::WELL),
+        Done::Nothing(_) => Ok(exit::UNPROVEN),
+        Done::Declined => Ok(exit::WELL),
+        Done::Applied(prepared, outcomes) => {
+            let mut check = request.clone();
+            check.run = system::run_id(system::now());
+            check.command = "check";
+            let report = proven(session, check, &changing.proving)?;
+            let failed = outcomes.values().any(|it| it.failed.is_some());
+            let lost = lost(&prepared, &report, task);
+            if lost.is_empty() {
+                // What is kept needs no way back.
+                runtime.block_on(prepared.forget(&outcomes));
+                Ok(if failed {
+                    exit::BROKEN
+                } else {
+                    report.summary.exit_code
+                })
+            } else {
+                session.console.note(format!(
+                    "legs that worked before do not work any more, so everything is put back: {}",
+                    lost.join("; ")
+                ));
+                let back = runtime.block_on(prepared.take_back(&outcomes));
+                told(session, &back)?;
+                Ok(exit::BROKEN)
+            }
+        }
+    };
+    runtime.shutdown_timeout(LEFT_RUNNING);
+    code
+}
+
+/// The public half, whichever of the two was named.
+fn public_half(path: &Path) -> PathBuf {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".pub");
+    let beside = PathBuf::from(beside);
+    let is_public = path.extension().is_some_and(|it| it == "pub");
+    if is_public || !beside.exists() {
+        path.to_owned()
+    } else {
+        beside
+    }
+}
+
+enum Done {
+    /// There is nothing to change; so many nodes could not be looked at.
+    Nothing(usize),
+    Declined,
+    Applied(Prepared, BTreeMap<String, NodeOutcome>),
+}
+
+fn list_file(session: &Session, authority: &Authority) -> PathBuf {
+    let inventory = &session.global.inventory;
+    authority.revocations.clone().unwrap_or_else(|| {
+        let directory = if inventory.is_dir() {
+            Some(inventory.as_path())
+        } else {
+            inventory.parent()
+        };
+        directory
+            .map_or_else(PathBuf::new, PathBuf::from)
+            .join("clearway-revoked")
+    })
+}
+
+fn read_list(path: &PathBuf) -> Result<RevocationList, CliError> {
+    if !path.exists() {
+        return Ok(RevocationList::default());
+    }
+    let text = read_text(path, LONGEST_LIST).map_err(CliError::new)?;
+    RevocationList::parse(&text).map_err(|error| {
+        CliError::usage(format!("{}: {error}", path.display()))
+            .hint("ssh-keygen(1), KEY REVOCATION LISTS, has the form of `id:` and `key:` lines")
+    })
+}
+
+/// What will be done, node by node; nodes with the same changes together.
+fn show(session: &Session, prepared: &Prepared) -> io::Result<()> {
+    let console = &session.console;
+    let mut out = console.out.clone();
+    let paint = console.view().paint;
+    for (node, why) in &prepared.failures {
+        writeln!(
+            out,
+            "{} {node}: not looked at, and left as it is: {}",
+            paint.text(Label::Doubtful, "?"),
+            escape::line(why)
+        )?;
+    }
+    let mut by_files: BTreeMap<Vec<(String, &str)>, Vec<&str>> = BTreeMap::new();
+    let mut of_node: BTreeMap<&str, Vec<(String, &str)>> = BTreeMap::new();
+    for plan in &prepared.plan.nodes {
+        let files = plan.edits.iter().map(|it| (it.target.path.clone(), "file"));
+        of_node.entry(&plan.node).or_default().extend(files);
+    }
+    for change in &prepared.plan.sshd {
+        let files = change.edits.iter();
+        let files = files.map(|it| (it.target.path.clone(), "file, then sshd is reloaded"));
+        of_node.entry(&change.node).or_default().extend(files);
+    }
+    for (node, files) in of_node {
+        by_files.entry(files).or_default().push(node);
+    }
+    for (files, nodes) in by_files {
+        writeln!(
+            out,
+            "{}",
+            paint.text(Label::Heading, fold(nodes.iter().copied()))
+        )?;
+        for (path, what) in files {
+            writeln!(
+                out,
+                "  {}  {}",
+                escape::line(&path),
+                paint.text(Label::Faint, what)
+            )?;
+        }
+    }
+    for left in &prepared.plan.left {
+        let why = escape::line(&left.why).to_string();
+        writeln!(out, "{} {why}", paint.text(Label::Doubtful, "left to you:"))?;
+        let remedy = escape::line(&left.remedy).to_string();
+        writeln!(out, "  {}", paint.text(Label::Code, remedy))?;
+    }
+    writeln!(
+        out,
+        "{} to put on nodes, {} as they should be; afterwards the files let {} work{}",
+        count(prepared.certificates as u64, "certificate"),
+        prepared.fresh,
+        count(prepared.outlook.works as u64, "leg"),
+        match prepared.outlook.broken.len() {
+            0 => String::new(),
+            broken => format!(" and {} not", count(broken as u64, "leg")),
+        }
+    )?;
+    out.flush()
+}
+
+fn confirmed(session: &Session, changing: &Changing) -> Result<bool, CliError> {
+    if changing.yes {
+        return Ok(true);
+    }
+    let terminal = session.environment.terminal;
+    if !terminal.stdin || !terminal.stderr {
+        let text = "this changes nodes, and there is no terminal to ask on";
+        return Err(CliError::usage(text).hint("look with `--dry-run`, then say `--yes`"));
+    }
+    let mut err = session.console.err.clone();
+    write!(err, "Change these nodes? [y/N] ")?;
+    err.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+fn told(session: &Session, outcomes: &BTreeMap<String, NodeOutcome>) -> io::Result<()> {
+    let mut out = session.console.out.clone();
+    let paint = session.console.view().paint;
+    let mut well: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+    for (node, outcome) in outcomes {
+        match &outcome.failed {
+            None => well.entry(outcome.edits()).or_default().push(node),
+            Some(why) => writeln!(
+                out,
+                "{} {node}: {}",
+                paint.text(Label::Bad, "not changed:"),
+                escape::line(why)
+            )?,
+        }
+    }
+    for (files, nodes) in well {
+        let nodes = fold(nodes.iter().copied());
+        let files = count(files as u64, "file");
+        writeln!(
+            out,
+            "{} {nodes}: {files}",
+            paint.text(Label::Good, "written:")
+        )?;
+    }
+    out.flush()
+}
+
+/// Legs that the files let work before, and that were found broken.
+fn lost(prepared: &Prepared, report: &Report, task: CertificatesTask) -> Vec<String> {
+    let concerned = |id: &LegId| match task {
+        CertificatesTask::Revoke(node) => id.client == node || id.server == node,
+        _ => false,
+    };
+    let broken: BTreeMap<LegId, String> = report
+        .legs
+        .iter()
+        .filter(|leg| leg.verdict == "broken")
+        .filter_map(|leg| {
+            let id = prepared.leg(leg.lane, &leg.client, &leg.server)?;
+            let code = leg.code.as_deref().unwrap_or("broken");
+            let text = format!("{} {} → {}: {code}", leg.lane, leg.client, leg.server);
+            (!concerned(&id)).then_some((id, text))
+        })
+        .collect();
+    let ids: Vec<LegId> = broken.keys().copied().collect();
+    let lost = prepared.worked(&ids).into_iter().take(SHOWN);
+    lost.filter_map(|id| broken.get(&id).cloned()).collect()
+}
