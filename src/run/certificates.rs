@@ -79,7 +79,7 @@ pub enum CertificatesError {
 }
 
 /// What is ready to be put on the nodes.
-pub struct Prepared {
+pub struct PreparedCertificates {
     /// What changes.
     pub plan: Plan,
     /// Certificates that it brings.
@@ -122,7 +122,7 @@ pub struct NodeOutcome {
 pub async fn prepare_certificates(
     asked: CertificatesRequest,
     around: &Surroundings,
-) -> Result<Prepared, CertificatesError> {
+) -> Result<PreparedCertificates, CertificatesError> {
     let request = &asked.request;
     let fleet = request.fleet.clone();
     let observed = Surroundings {
@@ -203,7 +203,7 @@ pub async fn prepare_certificates(
         .into_iter()
         .map(|(id, failure)| (name(id), failure.detail))
         .collect();
-    Ok(Prepared {
+    Ok(PreparedCertificates {
         plan: planned,
         scope,
         patience: asked.patience,
@@ -245,7 +245,7 @@ impl NodeOutcome {
     }
 }
 
-impl Prepared {
+impl PreparedCertificates {
     /// The inventory name of a node.
     #[must_use]
     pub fn node_name(&self, id: NodeId) -> &str {

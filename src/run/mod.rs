@@ -15,7 +15,7 @@ mod sshd;
 mod survey;
 
 pub use certificates::{
-    CertificatesError, CertificatesRequest, CertificatesTask, NodeOutcome, Prepared,
+    CertificatesError, CertificatesRequest, CertificatesTask, NodeOutcome, PreparedCertificates,
     prepare_certificates,
 };
 pub use check::check;

@@ -22,7 +22,7 @@ use crate::remote::Environment;
 use crate::repair::certificates::{Authorities, Policy, RevocationList};
 use crate::report::{Report, escape, exit};
 use crate::run::{
-    Canceller, CertificatesRequest, CertificatesTask, NodeOutcome, Prepared, Request, Surroundings,
+    Canceller, CertificatesRequest, CertificatesTask, NodeOutcome, PreparedCertificates, Request, Surroundings,
     prepare_certificates,
 };
 use crate::signer::{KeySource, Signer};
@@ -233,7 +233,7 @@ enum Done {
     /// There is nothing to change; so many nodes could not be looked at.
     Nothing(usize),
     Declined,
-    Applied(Prepared, BTreeMap<String, NodeOutcome>),
+    Applied(PreparedCertificates, BTreeMap<String, NodeOutcome>),
 }
 
 fn list_file(session: &Session, authority: &Authority) -> PathBuf {
@@ -262,7 +262,7 @@ fn read_list(path: &PathBuf) -> Result<RevocationList, CliError> {
 }
 
 /// What will be done, node by node; nodes with the same changes together.
-fn show(session: &Session, prepared: &Prepared) -> io::Result<()> {
+fn show(session: &Session, prepared: &PreparedCertificates) -> io::Result<()> {
     let console = &session.console;
     let mut out = console.out.clone();
     let paint = console.view().paint;
@@ -368,7 +368,7 @@ fn told(session: &Session, outcomes: &BTreeMap<String, NodeOutcome>) -> io::Resu
 }
 
 /// Legs that the files let work before, and that were found broken.
-fn lost(prepared: &Prepared, report: &Report, task: CertificatesTask) -> Vec<String> {
+fn lost(prepared: &PreparedCertificates, report: &Report, task: CertificatesTask) -> Vec<String> {
     let concerned = |id: &LegId| match task {
         CertificatesTask::Revoke(node) => id.client == node || id.server == node,
         _ => false,

@@ -124,7 +124,12 @@ fn revoked_keys() {
     with(file(&key)).breaks(Reason::KeyRevoked);
     with(file("")).works();
     with(FileState::Absent).breaks(Reason::RevokedKeysUnreadable);
-    with(file("SSHKRL\n\0rest")).unknown();
+    // The binary form; cut short, no key gets in any more.
+    let (whole, other) = (revocation_list(&key), revocation_list("ssh-ed25519 AAAA"));
+    with(file("SSHKRL\n\0rest")).breaks(Reason::RevokedKeysUnreadable);
+    with(bytes(&whole)).breaks(Reason::KeyRevoked);
+    with(bytes(&other)).works();
+    with(bytes(&whole[..whole.len() - 1])).breaks(Reason::RevokedKeysUnreadable);
 }
 
 #[test]
