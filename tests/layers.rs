@@ -22,7 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("report", &["domain", "inventory", "trust"]),
     // 2: adapters. The only I/O.
     ("system", &["domain"]),
-    ("files", &["domain", "inventory"]),
+    ("files", &["domain", "inventory", "repair"]),
     ("remote", &["domain", "openssh"]),
     // OpenSSH's own ssh-keygen, which alone touches the authority's private key.
     ("signer", &["domain", "openssh", "repair", "system"]),

@@ -56,6 +56,7 @@ fn dispatch(session: &Session, command: &Command) -> Result<u8, CliError> {
     match command {
         Command::Check(arguments) => commands::check(session, arguments),
         Command::Trace(arguments) => commands::trace(session, arguments),
+        Command::Repair(arguments) => commands::repair(session, arguments),
         Command::Reasons(arguments) => commands::reasons(session, arguments),
         Command::Runs(arguments) => commands::runs(session, arguments),
         Command::Show(arguments) => commands::show(session, arguments),

@@ -86,6 +86,14 @@ pub(super) enum Command {
     Check(Check),
     /// Prove one pair and show it rung by rung: what was dialled, what answered, why, what to type
     Trace(Trace),
+    /// Repair what is broken: plan, show, ask, apply, prove, keep or put back
+    ///
+    /// Finds what is broken as `check` does, plans which files must change on which nodes, and shows it. Once you agree,
+    /// each node edits its files, or none of them if one cannot be; then every affected pair is proven again. A node
+    /// through which a pair is lost that worked before gets its files back. What clearway leaves alone is listed with
+    /// what to do. See docs/repair.md.
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+    Repair(Repair),
     /// Explain the codes: what each means, on which rung it stops a leg, what to do
     Reasons(Reasons),
     /// List earlier runs, newest first
@@ -174,6 +182,115 @@ pub(super) struct Proving {
     /// Show host keys of nodes that your known_hosts does not have, and ask whether to add them; needs a terminal
     #[arg(long)]
     pub(super) accept_new_host_keys: bool,
+}
+
+/// `clearway repair`.
+#[derive(Debug, Args)]
+pub(super) struct Repair {
+    #[command(subcommand)]
+    pub(super) other: Option<RepairOther>,
+    /// Only these nodes: ranges, globs, @groups, @cell:names, !exclusions, separated by commas
+    #[arg(short, long, value_name = "NODES")]
+    pub(super) limit: Option<String>,
+    /// Only these lanes: cold-push, cold-pull, live, separated by commas
+    #[arg(long, value_name = "LANES", value_delimiter = ',', value_parser = lane)]
+    pub(super) lanes: Vec<Lane>,
+    /// Only show what would change; with `--format json`, the plan itself
+    #[arg(long, conflicts_with = "yes")]
+    pub(super) diff: bool,
+    /// Apply without asking
+    #[arg(short, long)]
+    pub(super) yes: bool,
+    /// Write the plan to a file, for review; implies `--diff`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["yes", "plan"], value_hint = ValueHint::FilePath)]
+    pub(super) out: Option<PathBuf>,
+    /// Apply exactly this plan, or nothing if a node has changed since
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with_all = ["no_from", "accounts", "strict_host_keys"])]
+    pub(super) plan: Option<PathBuf>,
+    /// Do not limit authorised keys to the addresses of their nodes
+    #[arg(long)]
+    pub(super) no_from: bool,
+    /// Set accounts right, too: a login shell that runs no commands, a lock
+    #[arg(long)]
+    pub(super) accounts: bool,
+    /// Make clients check host keys where their configuration defeats it, and all keys are in place
+    #[arg(long)]
+    pub(super) strict_host_keys: bool,
+    /// Nodes that are worked on at the same time
+    #[arg(short, long, value_name = "N", default_value = "32")]
+    pub(super) concurrency: NonZeroU32,
+    /// How long the survey of one node, and the proof of one leg, may take
+    #[arg(short, long, value_name = "SECONDS", default_value = "30")]
+    pub(super) timeout: NonZeroU64,
+    /// Output: table, json (one document), jsonl (events as they happen, then the report)
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        default_value = "table",
+        hide_possible_values = true
+    )]
+    pub(super) format: RepairFormat,
+}
+
+/// What else there is to do about repairs.
+#[derive(Debug, Subcommand)]
+pub(super) enum RepairOther {
+    /// Put back what a repair did: every byte, mode and owner
+    ///
+    /// A file that somebody has changed since stays as it is, and the difference is shown.
+    Undo(RepairUndo),
+    /// Go on with a repair that was killed or interrupted, or lost a node
+    ///
+    /// What was begun is looked at first, and then finished or put back, as it would have been.
+    Resume(RepairResume),
+}
+
+/// `clearway repair undo`.
+#[derive(Debug, Args)]
+pub(super) struct RepairUndo {
+    /// The run: its id, the beginning or end of it, or `last`
+    #[arg(value_name = "RUN")]
+    pub(super) run: String,
+    /// Put back without asking
+    #[arg(short, long)]
+    pub(super) yes: bool,
+    /// Nodes that are worked on at the same time
+    #[arg(short, long, value_name = "N", default_value = "32")]
+    pub(super) concurrency: NonZeroU32,
+    /// Output: table, json
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        default_value = "table",
+        hide_possible_values = true
+    )]
+    pub(super) format: ListFormat,
+}
+
+/// `clearway repair resume`.
+#[derive(Debug, Args)]
+pub(super) struct RepairResume {
+    /// The run: its id, the beginning or end of it, or `last`
+    #[arg(value_name = "RUN")]
+    pub(super) run: String,
+    /// Nodes that are worked on at the same time
+    #[arg(short, long, value_name = "N", default_value = "32")]
+    pub(super) concurrency: NonZeroU32,
+    /// How long the survey of one node, and the proof of one leg, may take
+    #[arg(short, long, value_name = "SECONDS", default_value = "30")]
+    pub(super) timeout: NonZeroU64,
+    /// Output: table, json (one document), jsonl (events as they happen, then the report)
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        default_value = "table",
+        hide_possible_values = true
+    )]
+    pub(super) format: RepairFormat,
 }
 
 /// `clearway reasons`.
@@ -287,6 +404,25 @@ pub(super) enum Format {
     Json,
     Jsonl,
     Junit,
+}
+
+/// Output formats of a repair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum RepairFormat {
+    Table,
+    Json,
+    Jsonl,
+}
+
+impl RepairFormat {
+    /// The format of the report.
+    pub(super) fn of_report(self) -> Format {
+        match self {
+            Self::Table => Format::Table,
+            Self::Json => Format::Json,
+            Self::Jsonl => Format::Jsonl,
+        }
+    }
 }
 
 /// Output formats of a list.

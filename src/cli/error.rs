@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use super::console::Console;
 use super::paint::Label;
-use crate::files::{FileError, LoadError};
+use crate::files::{FileError, LoadError, PlanFileError};
 use crate::inventory::LimitError;
 use crate::ledger::LedgerError;
 use crate::report::{escape, exit};
@@ -98,6 +98,25 @@ impl From<LoadError> for CliError {
     }
 }
 
+impl From<PlanFileError> for CliError {
+    fn from(error: PlanFileError) -> Self {
+        let hint = match &error {
+            PlanFileError::Write { source, .. }
+                if source.kind() == io::ErrorKind::AlreadyExists =>
+            {
+                Some("name a file that is not there yet: a plan under review is not overwritten")
+            }
+            PlanFileError::NoPlan { .. } => Some("`clearway repair --out plan.json` writes one"),
+            _ => None,
+        };
+        let converted = Self::new(error);
+        match hint {
+            Some(hint) => converted.hint(hint),
+            None => converted,
+        }
+    }
+}
+
 impl From<LimitError> for CliError {
     fn from(error: LimitError) -> Self {
         let hint = error.hint.clone();
@@ -125,6 +144,13 @@ impl From<RunError> for CliError {
                 ledger_hints(error)
             }
             RunError::NothingToCompare(_) => &["check without `--pairs changed` once"],
+            RunError::Plan(_) => &["make a new one: `clearway repair --out plan.json`"],
+            RunError::Complaints(_) => &["please report this, with the text above"],
+            RunError::Changed(_) => {
+                &["look at it again, and make a new plan: `clearway repair --out plan.json`"]
+            }
+            RunError::Journal(_) => &["use the clearway that began that repair"],
+            RunError::NoRepair(_) => &["`clearway runs` lists what was done"],
         };
         hints
             .iter()

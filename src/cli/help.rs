@@ -75,6 +75,41 @@ const MORE: &[More] = &[
         codes: PROVING,
     },
     More {
+        path: &["repair"],
+        examples: &[
+            ("clearway repair", "plan, show, ask, apply, prove"),
+            ("clearway repair --diff", "only show what would change"),
+            (
+                "clearway repair --limit '@az1' --yes",
+                "some nodes, without asking",
+            ),
+            (
+                "clearway repair --out plan.json",
+                "a plan for somebody to review",
+            ),
+            ("clearway repair --plan plan.json", "apply just that"),
+            ("clearway repair undo last", "put it all back"),
+            ("clearway repair resume last", "go on after an interruption"),
+        ],
+        codes: PROVING,
+    },
+    More {
+        path: &["repair", "undo"],
+        examples: &[
+            ("clearway repair undo last", "the latest run"),
+            (
+                "clearway repair undo 7f3a9c --yes",
+                "by the end of its id, without asking",
+            ),
+        ],
+        codes: PROVING,
+    },
+    More {
+        path: &["repair", "resume"],
+        examples: &[("clearway repair resume last", "the latest run")],
+        codes: PROVING,
+    },
+    More {
         path: &["reasons"],
         examples: &[
             ("clearway reasons", "all codes"),

@@ -35,6 +35,12 @@ impl Tellers {
         }
     }
 
+    /// Ends them all, and lets these go on.
+    pub(super) fn replace(&self, tellers: Vec<Box<dyn Teller>>) {
+        self.finish();
+        self.each().extend(tellers);
+    }
+
     /// Ends them all.
     pub(super) fn finish(&self) {
         for mut teller in self.each().drain(..) {

@@ -92,7 +92,37 @@ fn words(event: &Event, verbose: bool) -> Option<String> {
         Event::ProofFailed { node, why, detail } => {
             format!("{node}: its legs could not all be proven: {why}: {detail}")
         }
-        Event::NodeSurveyed { .. }
+        Event::RepairPlanned {
+            nodes,
+            edits,
+            keys,
+            left,
+        } => format!(
+            "planned: {}, {} on {}; {} left to you",
+            count(*edits, "edit"),
+            count(*keys, "key"),
+            count(*nodes, "node"),
+            count(*left, "reason")
+        ),
+        Event::NodeRepaired {
+            node,
+            stage,
+            outcome,
+            written,
+            detail,
+        } if verbose || outcome != "done" || stage == "undo" => {
+            let detail = detail
+                .as_ref()
+                .map_or_else(String::new, |detail| format!(": {detail}"));
+            let what = match stage.as_str() {
+                "undo" => "putting back".to_owned(),
+                "edits" => format!("{written} of its files edited"),
+                other => other.to_owned(),
+            };
+            format!("{node}: {what}: {outcome}{detail}")
+        }
+        Event::NodeRepaired { .. }
+        | Event::NodeSurveyed { .. }
         | Event::LegProven { .. }
         | Event::Interrupted
         | Event::RunFinished { .. } => return None,
@@ -102,7 +132,11 @@ fn words(event: &Event, verbose: bool) -> Option<String> {
 
 /// Whether an event is worth a line above a moving one, which tells the rest.
 fn is_trouble(event: &Event) -> bool {
-    matches!(event, Event::NodeFailed { .. } | Event::ProofFailed { .. })
+    match event {
+        Event::NodeFailed { .. } | Event::ProofFailed { .. } => true,
+        Event::NodeRepaired { outcome, .. } => outcome != "done",
+        _ => false,
+    }
 }
 
 /// A log: a line for each change, and for each tenth of a long phase.

@@ -12,7 +12,7 @@ pub enum Event {
     RunStarted {
         /// Its id.
         run: String,
-        /// `check` or `trace`.
+        /// `check`, `trace` or `repair`.
         command: String,
         /// Nodes selected.
         nodes: u64,
@@ -81,6 +81,30 @@ pub enum Event {
         /// The particulars.
         detail: String,
     },
+    /// A repair knows what it would do.
+    RepairPlanned {
+        /// Nodes that it changes.
+        nodes: u64,
+        /// Files and directories that it edits.
+        edits: u64,
+        /// Keys that it makes or brings.
+        keys: u64,
+        /// Reasons that it leaves to a person.
+        left: u64,
+    },
+    /// A node was told to do a part of a repair.
+    NodeRepaired {
+        /// Inventory name.
+        node: String,
+        /// `keys`, `bring`, `edits` or `undo`.
+        stage: String,
+        /// `done`, `refused` or `lost`.
+        outcome: String,
+        /// Files and directories that were written.
+        written: u64,
+        /// Why not, or why it was put back.
+        detail: Option<String>,
+    },
     /// The first interrupt was seen: nothing new is started.
     Interrupted,
     /// The run ended.
@@ -120,6 +144,10 @@ pub enum Phase {
     Prove,
     /// Destinations are asked why they refused.
     Inquire,
+    /// Keys are made and files are edited.
+    Repair,
+    /// Files are put back.
+    Undo,
 }
 
 impl Phase {
@@ -131,6 +159,8 @@ impl Phase {
             Self::Predict => "predicting",
             Self::Prove => "proving",
             Self::Inquire => "asking why",
+            Self::Repair => "repairing",
+            Self::Undo => "putting back",
         }
     }
 }

@@ -1,9 +1,11 @@
 //! The operator's files: read whole, within bounds, with errors that name the path.
 
 mod inventory;
+mod plan;
 mod read;
 mod write;
 
 pub use inventory::{LoadError, load_inventory};
+pub use plan::{PlanFileError, read_plan, write_new};
 pub use read::{FileError, read_text};
 pub use write::write_text;

@@ -6,15 +6,19 @@
 pub mod certificates;
 mod edit;
 mod effect;
+mod lint;
 mod plan;
 mod planner;
 mod progress;
 pub mod reload;
+#[doc(hidden)]
+pub mod simulate;
 
 pub use effect::{
     Answer, AnswerError, Job, JobError, Lock, Obstacle, Operation, Private, Program, Refusal, Said,
     Secrets, Sighting, Standing, public_key,
 };
+pub use lint::{Complaint, ControlAccount, Rule, lint};
 pub use plan::{
     AccountCommand, Answers, Attributes, Bytes, Edit, FileState, KeyCopy, KeyId, KeySource, Left,
     NewKey, NodePlan, PLAN_SCHEMA, Piece, Plan, SshdChange, Target, Text,

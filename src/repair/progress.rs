@@ -21,6 +21,19 @@ pub enum Stage {
     Undo,
 }
 
+impl Stage {
+    /// Its name in events.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Keys => "keys",
+            Self::Bring => "bring",
+            Self::Edits => "edits",
+            Self::Undo => "undo",
+        }
+    }
+}
+
 /// An entry of the journal. Intent is recorded before the effect, outcome after it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "record")]
@@ -167,10 +180,7 @@ impl Progress {
     /// # Errors
     /// It cannot follow; nothing is changed then.
     pub fn advance(&mut self, record: &Record) -> Result<(), IllegalRecord> {
-        self.check(record).map_err(|why| IllegalRecord {
-            record: Box::new(record.clone()),
-            why,
-        })?;
+        self.may_follow(record)?;
         match record {
             Record::Begun { node, stage, why } => {
                 let node = self.node_mut(node);
@@ -224,6 +234,17 @@ impl Progress {
             Record::Closed => self.closed = true,
         }
         Ok(())
+    }
+
+    /// Whether [`Self::advance`] would take a record.
+    ///
+    /// # Errors
+    /// It cannot follow.
+    pub fn may_follow(&self, record: &Record) -> Result<(), IllegalRecord> {
+        self.check(record).map_err(|why| IllegalRecord {
+            record: Box::new(record.clone()),
+            why,
+        })
     }
 
     /// What is wrong with a record here.

@@ -11,8 +11,8 @@ mod remedy;
 pub use groups::{LegGroup, group_legs};
 pub use matrix::{Cell, Matrix};
 pub use model::{
-    Counts, FindingReport, FoldedLegs, LegReport, NodeReport, Report, SCHEMA_VERSION, Settings,
-    Summary,
+    Counts, FindingReport, FoldedLegs, LeftReport, LegReport, NodeReport, RepairReport,
+    RepairedNode, Report, SCHEMA_VERSION, Settings, Summary,
 };
 pub use overview::{FindingGroup, LostNodes, Overview};
 pub use remedy::Remedy;

@@ -16,7 +16,7 @@ pub struct Report {
     pub clearway: String,
     /// The run's id.
     pub run: String,
-    /// `check` or `trace`.
+    /// `check`, `trace` or `repair`.
     pub command: String,
     /// When it began, RFC 3339, UTC.
     pub started: String,
@@ -39,6 +39,51 @@ pub struct Report {
     pub predicted_only: Vec<FoldedLegs>,
     /// What is worth knowing besides.
     pub findings: Vec<FindingReport>,
+    /// What a repair did, or would do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repair: Option<RepairReport>,
+}
+
+/// What a repair did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepairReport {
+    /// Whether it was carried out; if not, it was only planned.
+    pub applied: bool,
+    /// Whether every node has its end. If not, `clearway repair resume` goes on.
+    pub complete: bool,
+    /// The nodes that it concerns, in inventory order.
+    pub nodes: Vec<RepairedNode>,
+    /// What it leaves to a person.
+    pub left: Vec<LeftReport>,
+}
+
+/// A node of a repair.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepairedNode {
+    /// Inventory name.
+    pub name: String,
+    /// `planned`, `kept`, `undone`, `refused` (its files are as they were), `stuck` (it could not be put back), or
+    /// `unknown` (it did not answer: resume).
+    pub outcome: String,
+    /// Files and directories that it is about: written, or planned to be.
+    pub edits: u64,
+    /// Keys that were made or brought there, or are planned to be.
+    pub keys: u64,
+    /// Why it is not kept.
+    pub detail: Option<String>,
+}
+
+/// Something broken that a repair leaves to a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftReport {
+    /// Code of the reason (`clearway reasons`).
+    pub code: String,
+    /// How many legs it breaks.
+    pub legs: u64,
+    /// Why it is left alone.
+    pub why: String,
+    /// What to do.
+    pub remedy: String,
 }
 
 /// How a run was asked to look.

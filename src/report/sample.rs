@@ -42,6 +42,7 @@ pub(crate) fn healthy(count: usize) -> Report {
         legs,
         predicted_only: Vec::new(),
         findings: Vec::new(),
+        repair: None,
     };
     summarise(&mut report);
     report

@@ -115,6 +115,7 @@ impl Outcome<'_> {
             legs: rows,
             predicted_only: folded.finish(&self.request.fleet),
             findings: merge(findings),
+            repair: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What keeps a run from doing its work at all. A node that fails is no such thing: it is a row of the report.
 
 use crate::ledger::LedgerError;
+use crate::repair::IllegalRecord;
 use crate::report::Report;
 
 /// A run could not be done.
@@ -17,7 +18,29 @@ pub enum RunError {
         /// Why it is not in the ledger.
         source: LedgerError,
     },
+    /// A plan that this version would not make, or not for this inventory.
+    #[error("the plan cannot be carried out: {0}")]
+    Plan(String),
+    /// The plan that clearway made breaks one of its own rules.
+    #[error("this is an error in clearway, and nothing was changed: its plan breaks a rule: {}", .0.join("; "))]
+    Complaints(Vec<String>),
+    /// A plan that was reviewed does not fit the nodes any more.
+    #[error("nothing was changed: {} since the plan was made", changed(.0))]
+    Changed(Vec<String>),
+    /// The journal of a repair and what is to be written to it do not fit.
+    #[error("the journal of the repair does not fit")]
+    Journal(#[from] IllegalRecord),
+    /// There is no repair to undo or to resume.
+    #[error("{0}")]
+    NoRepair(String),
     /// `--pairs changed` without anything to compare with.
     #[error("nothing to compare with: {0}")]
     NothingToCompare(&'static str),
+}
+
+fn changed(paths: &[String]) -> String {
+    match paths {
+        [one] => format!("{one} has changed"),
+        several => format!("{} have changed", several.join(", ")),
+    }
 }

@@ -135,7 +135,10 @@ pub(super) async fn examine<T>(
         rfc3339(started),
         rfc3339(system::now()),
         |result| {
-            seen.insert(result.id, Seen::of(result));
+            // A check has no use for it, and a large fleet has millions of legs.
+            if request.command == "repair" {
+                seen.insert(result.id, Seen::of(result));
+            }
         },
     );
     let made = then(&Situation {
@@ -196,6 +199,7 @@ fn count_predictions(
     }
 }
 
-fn rfc3339(at: jiff::Timestamp) -> String {
+/// A time as reports have it.
+pub(super) fn rfc3339(at: jiff::Timestamp) -> String {
     format!("{at:.3}")
 }

@@ -56,6 +56,37 @@ impl Journal {
         })
     }
 
+    /// Goes on with a run of this ledger whose process is gone.
+    pub(super) async fn resume(
+        run: &str,
+        ledger: &Ledger,
+        around: &Surroundings,
+    ) -> Result<Self, LedgerError> {
+        let before = ledger.events(run).await?;
+        ledger
+            .adopt(run, system::ProcessId::current().as_ref())
+            .await?;
+        let writer = Recorder::start(ledger.clone(), run.to_owned());
+        Ok(Self {
+            observer: around.observer.clone(),
+            record: Some(Box::new(writer.handle())),
+            recorder: Some((ledger.clone(), writer)),
+            sequence: AtomicU64::new(before.last().map_or(0, |event| event.seq)),
+            run: run.to_owned(),
+        })
+    }
+
+    /// Tells the observer only: what is done belongs to a run that has its events already.
+    pub(super) fn unrecorded(run: &str, around: &Surroundings) -> Self {
+        Self {
+            observer: around.observer.clone(),
+            record: None,
+            recorder: None,
+            sequence: AtomicU64::new(0),
+            run: run.to_owned(),
+        }
+    }
+
     /// Something happened.
     pub(super) fn event(&self, event: &Event) {
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;

@@ -10,6 +10,7 @@ mod inquire;
 mod journal;
 mod pairs;
 mod prove;
+mod repair;
 mod request;
 mod sshd;
 mod survey;
@@ -21,5 +22,8 @@ pub use certificates::{
 pub use check::check;
 pub use error::RunError;
 pub use host_keys::{record_host_keys, unknown_host_keys};
+pub use repair::{
+    Prepared, RepairRequest, Undoing, Undone, UndoneNode, prepare, prepare_undo, resume,
+};
 pub use request::{Cancel, Canceller, PairsMode, Request, Surroundings};
 pub use sshd::{SshdOutcome, change_sshd};

@@ -1,13 +1,16 @@
 //! The first phase: every selected node is asked once, and its connection is kept for what follows.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use super::journal::Journal;
 use super::request::{Request, Surroundings};
-use crate::domain::{Event, NodeId, Phase, Why};
+use crate::domain::{Event, NodeId, Phase, Profile, Why};
 use crate::frame::Nonce;
-use crate::remote::{Connection, Connector, ControlError, Limits, run_on_all};
+use crate::remote::{Connection, Connector, ControlError, Limits, ProgramOutput, run_on_all};
 use crate::survey::{ContentPool, NodeFacts, SurveyRequest, parse};
 use crate::system;
 
@@ -55,11 +58,7 @@ pub(super) async fn survey(
         failures: HashMap::new(),
         connections: HashMap::new(),
     };
-    let limits = Limits {
-        deadline: request.survey_timeout,
-        idle: request.survey_timeout,
-        ..Limits::default()
-    };
+    let limits = limits(request);
     let pool = ContentPool::new();
     let mut waiting: BTreeSet<NodeId> = request.selected.iter().copied().collect();
     let total = waiting.len();
@@ -72,15 +71,8 @@ pub(super) async fn survey(
         move |id, connection| {
             let fleet = fleet.clone();
             async move {
-                let watch = system::Stopwatch::start();
-                let asked = system::now().as_second();
-                let nonce = Nonce::new(system::random_bytes());
-                let question = SurveyRequest::new(&fleet.node(id).profile, &[], nonce);
-                let output = connection
-                    .run_program(question.program().as_bytes(), &limits)
-                    .await?;
-                let middle = asked + (system::now().as_second() - asked) / 2;
-                Ok((connection, question, output, middle, watch.millis()))
+                let answer = ask(&connection, &fleet.node(id).profile, &limits).await?;
+                Ok((connection, answer))
             }
         },
     );
@@ -101,18 +93,12 @@ pub(super) async fn survey(
         let Some((id, result)) = next else { break };
         waiting.remove(&id);
         let name = request.fleet.node(id).name.to_string();
-        let read = result.map_err(Failure::from).and_then(
-            |(connection, question, output, middle, millis)| {
-                let mut facts = parse(&question, &output.stdout, &pool)
-                    .map_err(|error| Failure {
-                        why: Why::ControlGarbage,
-                        detail: format!("survey of {name}: {} ({})", chain(&error), output.exit),
-                    })?
-                    .facts;
-                facts.clock_skew = Some(middle - facts.clock);
-                Ok((connection, facts, millis))
-            },
-        );
+        let read = result
+            .map_err(Failure::from)
+            .and_then(|(connection, answer)| {
+                let millis = answer.millis;
+                Ok((connection, answer.read(&name, &pool)?, millis))
+            });
         match read {
             Ok((connection, facts, millis)) => {
                 journal.event(&Event::NodeSurveyed { node: name, millis });
@@ -144,6 +130,106 @@ pub(super) async fn survey(
         failed,
     });
     surveyed
+}
+
+/// Surveys nodes again, over the connections that are there; a node that cannot be, is not surveyed any more.
+pub(super) async fn survey_again(
+    request: &Request,
+    surveyed: &mut Surveyed,
+    nodes: &HashSet<NodeId>,
+    journal: &Journal,
+) {
+    let limits = limits(request);
+    let pool = ContentPool::new();
+    let permits = Arc::new(Semaphore::new(request.concurrency.max(1)));
+    let mut asked = JoinSet::new();
+    for &id in nodes {
+        let Some(connection) = surveyed.connections.get(&id).cloned() else {
+            continue;
+        };
+        let (fleet, permits) = (request.fleet.clone(), permits.clone());
+        asked.spawn(async move {
+            let _permit = permits.acquire_owned().await;
+            (id, ask(&connection, &fleet.node(id).profile, &limits).await)
+        });
+    }
+    let total = asked.len();
+    while let Some(next) = asked.join_next().await {
+        journal.progress(Phase::Survey, total - asked.len(), total, Vec::new());
+        let Ok((id, result)) = next else { continue };
+        let name = request.fleet.node(id).name.to_string();
+        let read = result.map_err(Failure::from).and_then(|answer| {
+            let millis = answer.millis;
+            Ok((answer.read(&name, &pool)?, millis))
+        });
+        match read {
+            Ok((facts, millis)) => {
+                journal.event(&Event::NodeSurveyed { node: name, millis });
+                surveyed.facts[id.index()] = Some(facts);
+                surveyed.failures.remove(&id);
+            }
+            Err(failure) => {
+                journal.event(&Event::NodeFailed {
+                    node: name,
+                    why: failure.why.code().to_owned(),
+                    detail: failure.detail.clone(),
+                });
+                surveyed.facts[id.index()] = None;
+                surveyed.failures.insert(id, failure);
+            }
+        }
+    }
+}
+
+fn limits(request: &Request) -> Limits {
+    Limits {
+        deadline: request.survey_timeout,
+        idle: request.survey_timeout,
+        ..Limits::default()
+    }
+}
+
+/// What a node answered to its survey.
+struct SurveyAnswer {
+    question: SurveyRequest,
+    output: ProgramOutput,
+    /// The controller's clock in the middle of the round trip.
+    middle: i64,
+    millis: u64,
+}
+
+async fn ask(
+    connection: &Connection,
+    profile: &Profile,
+    limits: &Limits,
+) -> Result<SurveyAnswer, ControlError> {
+    let watch = system::Stopwatch::start();
+    let asked = system::now().as_second();
+    let nonce = Nonce::new(system::random_bytes());
+    let question = SurveyRequest::new(profile, &[], nonce);
+    let output = connection
+        .run_program(question.program().as_bytes(), limits)
+        .await?;
+    Ok(SurveyAnswer {
+        question,
+        output,
+        middle: asked + (system::now().as_second() - asked) / 2,
+        millis: watch.millis(),
+    })
+}
+
+impl SurveyAnswer {
+    fn read(&self, name: &str, pool: &ContentPool) -> Result<NodeFacts, Failure> {
+        let read = parse(&self.question, &self.output.stdout, pool);
+        let mut facts = read
+            .map_err(|error| Failure {
+                why: Why::ControlGarbage,
+                detail: format!("survey of {name}: {} ({})", chain(&error), self.output.exit),
+            })?
+            .facts;
+        facts.clock_skew = Some(self.middle - facts.clock);
+        Ok(facts)
+    }
 }
 
 /// An error and its causes in one line.

@@ -57,7 +57,7 @@ fn a_second_time_nothing_is_written() {
     apply(node, &plan);
     let before = picture(node);
     let answer = apply(node, &plan);
-    assert_eq!(answer.said, [Said::Same(0), Said::Same(1)]);
+    assert_eq!(answer.said, [Said::Same(0, true), Said::Same(1, true)]);
     assert_eq!(picture(node), before);
 }
 
@@ -114,7 +114,10 @@ fn directories_and_files_in_them_are_made() {
     let [Said::Wrote(0), Said::Key(0, public)] = &answer.said[..] else {
         panic!("{answer:?}");
     };
-    assert_eq!(apply(node, &plan).said, [Said::Same(0), Said::Wrote(1)]);
+    assert_eq!(
+        apply(node, &plan).said,
+        [Said::Same(0, true), Said::Wrote(1)]
+    );
     assert_eq!(now(node, &ssh), directory);
     // The key is one, is the account's alone, and the account can use it.
     let usable = node
@@ -136,6 +139,41 @@ fn directories_and_files_in_them_are_made() {
         again.said.last(),
         Some(&Said::Key(0, derived.trim().as_bytes().to_vec()))
     );
+}
+
+#[test]
+fn a_key_makes_the_directory_that_it_needs_and_undo_removes_it() {
+    let Some(lab) = one_node() else { return };
+    let node = lab.node("node1");
+    sh(node, "rm -rf /var/lib/nova/.ssh");
+    let before = picture(node);
+    let key = new_key(node, &format!("{HOME}/.ssh/id_ed25519"));
+    let known = edit(
+        KNOWN_HOSTS,
+        FileState::Absent,
+        file(nova(node, 0o600), b"line\n"),
+    );
+    let plan = plan(node, vec![known], vec![key]);
+    let answer = run(node, &plan, Operation::Keys);
+    assert!(matches!(answer.said[..], [Said::Key(0, _)]), "{answer:?}");
+    let ssh = format!("{HOME}/.ssh");
+    let directory = FileState::Directory {
+        attributes: nova(node, 0o700),
+    };
+    assert_eq!(now(node, &ssh), directory);
+    assert_eq!(apply(node, &plan).said, [Said::Wrote(0)]);
+    crate::support::undo(node, &plan);
+    assert_eq!(picture(node), before);
+    // One that is there is left as it is, also by undo.
+    sh(
+        node,
+        "mkdir -m 755 /var/lib/nova/.ssh; chown nova /var/lib/nova/.ssh",
+    );
+    let before = picture(node);
+    run(node, &plan, Operation::Keys);
+    assert_eq!(apply(node, &plan).said, [Said::Wrote(0)]);
+    crate::support::undo(node, &plan);
+    assert_eq!(picture(node), before);
 }
 
 #[test]
@@ -297,7 +335,7 @@ fn a_file_whose_bytes_nobody_knows_gets_another_mode_and_owner() {
     let before = picture(node);
     assert_eq!(apply(node, &plan).said, [Said::Wrote(0)]);
     assert_eq!(now(node, &path), file(nova(node, 0o600), b"pri\0vate"));
-    assert_eq!(apply(node, &plan).said, [Said::Same(0)]);
+    assert_eq!(apply(node, &plan).said, [Said::Same(0, true)]);
     // No copy of it is made, only a note of how it was.
     let beside = sh(node, "cat /var/lib/nova/.ssh/*.clearway-*");
     assert_eq!(beside, "81b6:0:0:any");

@@ -1,5 +1,7 @@
 //! Repair on real nodes: files and keys are made, put back and kept whole whatever happens.
 
 mod apply;
+mod binary;
 mod support;
 mod undo;
+mod whole;

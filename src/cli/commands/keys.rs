@@ -22,8 +22,8 @@ use crate::remote::Environment;
 use crate::repair::certificates::{Authorities, Policy, RevocationList};
 use crate::report::{Report, escape, exit};
 use crate::run::{
-    Canceller, CertificatesRequest, CertificatesTask, NodeOutcome, PreparedCertificates, Request, Surroundings,
-    prepare_certificates,
+    Canceller, CertificatesRequest, CertificatesTask, NodeOutcome, PreparedCertificates, Request,
+    Surroundings, prepare_certificates,
 };
 use crate::signer::{KeySource, Signer};
 use crate::system;

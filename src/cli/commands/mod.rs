@@ -6,6 +6,7 @@ mod host_keys;
 mod inventory;
 mod keys;
 mod reasons;
+mod repair;
 mod runs;
 mod session;
 
@@ -14,5 +15,6 @@ pub(super) use generate::{completions, man};
 pub(super) use inventory::inventory;
 pub(super) use keys::keys;
 pub(super) use reasons::reasons;
+pub(super) use repair::repair;
 pub(super) use runs::{runs, show};
 pub(super) use session::Session;

@@ -5,6 +5,7 @@ mod json;
 mod junit;
 mod list;
 mod matrix;
+mod repair;
 mod table;
 mod trace;
 mod view;
@@ -13,6 +14,9 @@ mod words;
 pub(super) use json::{write as write_json, write_line as write_json_line};
 pub(super) use junit::write as write_junit;
 pub(super) use list::write as write_list;
+pub(super) use repair::{
+    write_notes as write_repair_notes, write_plan, write_undo, write_undo_paths,
+};
 pub(super) use table::write as write_table;
 pub(super) use trace::write as write_trace;
 pub(super) use view::View;

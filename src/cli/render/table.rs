@@ -23,6 +23,7 @@ const OUTPUT: usize = 3;
 pub(in crate::cli) fn write(out: &mut dyn Write, report: &Report, view: View) -> io::Result<()> {
     let overview = Overview::of(report);
     headline(out, report, view)?;
+    super::repair::write_nodes(out, report, view)?;
     matrix::write(out, report, view)?;
     lost(out, &overview.lost, view)?;
     groups(out, "broken", Label::Bad, &overview.broken, view)?;

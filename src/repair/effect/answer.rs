@@ -58,8 +58,8 @@ pub enum Lock {
 pub enum Said {
     /// The edit was made.
     Wrote(usize),
-    /// It is already as it should be; nothing was written.
-    Same(usize),
+    /// It is already as it should be, by this run (`true`) or without; nothing was written.
+    Same(usize, bool),
     /// It was not made, and nor was any other of this node.
     Refused(usize, Refusal),
     /// What had been done by then is being taken back; what follows is about that.
@@ -141,10 +141,10 @@ impl Answer {
             .filter_map(Said::refusal)
     }
 
-    /// Numbers of the edits that were written.
+    /// Numbers of the edits that this run has written, now or before.
     pub fn written(&self) -> impl Iterator<Item = usize> {
         self.said.iter().filter_map(|it| match it {
-            Said::Wrote(edit) => Some(*edit),
+            Said::Wrote(edit) | Said::Same(edit, true) => Some(*edit),
             _ => None,
         })
     }
@@ -242,7 +242,12 @@ impl Program {
         let fields: Vec<&[u8]> = record.fields.iter().map(Vec::as_slice).collect();
         let edit = |number: &[u8]| {
             let number = text(number);
-            let known = |&it: &usize| self.parts[part].edits.iter().any(|edit| edit.number == it);
+            let known = |&it: &usize| {
+                self.parts[part]
+                    .edits
+                    .iter()
+                    .any(|edit| !edit.implied && edit.number == it)
+            };
             number
                 .parse()
                 .ok()
@@ -268,7 +273,7 @@ impl Program {
         Ok(
             match (record.kind.as_str(), fields.as_slice(), record.span) {
                 ("wrote", [number], None) => Said::Wrote(edit(number)?),
-                ("same", [number], None) => Said::Same(edit(number)?),
+                ("same", [number, whose], None) => Said::Same(edit(number)?, *whose == b"ours"),
                 ("taking-back", [], None) => Said::TakingBack,
                 ("back", [number, how], None) => Said::Back(edit(number)?, *how != b"not-ours"),
                 ("content", [number], Some(bytes)) => {
@@ -344,13 +349,12 @@ impl Program {
                 .find(|it| it.number == number)?
                 .words
                 .join(" "),
-            "" => part
-                .edits
-                .iter()
-                .find(|it| it.number == number)?
-                .target
-                .path
-                .clone(),
+            "" | "i" => {
+                let implied = letter == "i";
+                let mut edits = part.edits.iter();
+                let edit = edits.find(|it| it.implied == implied && it.number == number)?;
+                edit.target.path.clone()
+            }
             _ => return None,
         };
         Some((number, path))

@@ -81,8 +81,10 @@ pub(super) struct CommandJob {
 /// One edit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EditJob {
-    /// Its place among the edits of the node's plan.
+    /// Its place among the edits of the node's plan; of an implied one, the number of the key.
     pub(super) number: usize,
+    /// Whether it is a directory that no edit names and a key needs: it is made where it is not there.
+    pub(super) implied: bool,
     pub(super) target: Target,
     pub(super) before: Place,
     pub(super) after: Place,
@@ -171,6 +173,7 @@ impl Job {
             if before != after {
                 edits.push(EditJob {
                     number,
+                    implied: false,
                     target: edit.target.clone(),
                     before,
                     after,
@@ -331,7 +334,7 @@ impl Job {
             .bytes()
     }
 
-    /// The directories that keys need before they can be made, alone.
+    /// What is done for keys alone: them, and the directories that they need.
     pub(super) fn for_keys(&self, wanted: impl Fn(&KeyJob) -> bool) -> Self {
         let keys: Vec<_> = self.keys.iter().filter(|it| wanted(it)).cloned().collect();
         let needed = |edit: &EditJob| {
@@ -347,6 +350,39 @@ impl Job {
             keys,
             commands: Vec::new(),
         }
+        .with_implied()
+    }
+
+    /// With the directories that its keys need and no edit names.
+    pub(super) fn with_implied(mut self) -> Self {
+        let mut implied: Vec<EditJob> = Vec::new();
+        for key in &self.keys {
+            let Some((directory, _)) = key.target.path.rsplit_once('/') else {
+                continue;
+            };
+            let target = Target {
+                context: key.target.context.clone(),
+                path: directory.to_owned(),
+            };
+            let mut named = self.edits.iter().chain(&implied);
+            let there = matches!(key.origin, Origin::There) || directory.is_empty();
+            if there || named.any(|edit| edit.target == target) {
+                continue;
+            }
+            implied.push(EditJob {
+                number: key.number,
+                implied: true,
+                target,
+                before: Place::Absent,
+                after: Place::Directory(Attributes {
+                    mode: 0o700,
+                    ..key.owner
+                }),
+            });
+        }
+        implied.append(&mut self.edits);
+        self.edits = implied;
+        self
     }
 }
 

@@ -102,11 +102,12 @@ impl Job {
                 keys: Vec::new(),
                 ..self.clone()
             },
-            Operation::Undo { commands: true, .. } => self.clone(),
+            Operation::Undo { commands: true, .. } => self.clone().with_implied(),
             _ => Self {
                 commands: Vec::new(),
                 ..self.clone()
-            },
+            }
+            .with_implied(),
         };
         let mut parts: Vec<Part> = Vec::new();
         for command in work.commands {
@@ -205,10 +206,11 @@ impl Program {
         for edit in &part.edits {
             let (directory, name) = split(&edit.target.path);
             let number = edit.number;
+            let letter = if edit.implied { "i" } else { "" };
             add(&mut directories, directory);
             let _ = writeln!(
                 calls,
-                "E {number} {} {} {} {}",
+                "E {letter}{number} {} {} {} {}",
                 sh_quote(directory),
                 sh_quote(name),
                 edit.before.word(),

@@ -139,13 +139,16 @@ fn a_node_says_what_it_did_with_each_edit() {
                 "0",
                 "apply",
                 "0",
-                vec![record(&["same", "0"]), record(&["wrote", "2"])],
+                vec![record(&["same", "0", "theirs"]), record(&["wrote", "2"])],
             ),
             ("1", "apply", "0", vec![record(&["wrote", "1"])]),
         ],
     );
     let answer = program.read(&said).unwrap();
-    assert_eq!(answer.said, [Said::Same(0), Said::Wrote(2), Said::Wrote(1)]);
+    assert_eq!(
+        answer.said,
+        [Said::Same(0, false), Said::Wrote(2), Said::Wrote(1)]
+    );
     assert_eq!(answer.refusals().count(), 0);
 }
 

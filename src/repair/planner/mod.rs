@@ -16,7 +16,7 @@ mod problems;
 mod record;
 mod sources;
 #[cfg(test)]
-mod tests;
+pub(in crate::repair) mod tests;
 
 pub use input::{Policy, Seen, Situation};
 pub use make::plan;

@@ -1,1 +1,5 @@
+//! From facts to a plan and back: what a plan leads to works, and needs no plan.
 
+mod faults;
+mod hostile;
+pub(in crate::repair) mod world;

@@ -2,6 +2,8 @@
 # the functions `edits`, `keys`, `commands` and `commands_back`, which call `E`, `K`, `X` and `U` for each one, and `c0` … and
 # `b0` …, which print the bytes of a file after and before.
 #
+# An edit whose number begins with `i` is a directory that is made if it is not there; another one is left as it is.
+#
 # A state is `RAW:UID:GID:SHA256` of a file, `RAW:UID:GID:` of a directory, `-` of nothing; RAW is st_mode in hexadecimal.
 # `any` in place of a hash is any content.
 #
@@ -28,6 +30,11 @@ sort_out() {
 	*xists*) what=changed ;;
 	*) what=failed ;;
 	esac
+}
+
+# Adds a record on an edit. A directory that only a key needs is nobody's edit: its number begins with `i`.
+tell() {
+	case $2 in i*) ;; *) cw "$@" ;; esac
 }
 
 refuse() {
@@ -65,6 +72,7 @@ look() {
 	if ! enter "$dir"; then
 		# It may be one that is still to be made.
 		case "$making" in *"$nl$dir$nl"*) return 0 ;; esac
+		[ -z "$lenient" ] || [ -e "$dir" ] || [ -L "$dir" ] || return 0
 		if [ -e "$dir" ] || [ -L "$dir" ]; then
 			[ -d "$dir" ] && [ -x "$dir" ] || { refuse denied "$dir"; return 1; }
 			refuse link "$dir"
@@ -132,9 +140,16 @@ check() {
 	look || return
 	case $now in
 	"$before") todo="$todo$i " ;;
-	"$after") cw same "$i"; return ;;
+	"$after")
+		if [ -e "./$name$B" ] || [ -e "./$name$B.absent" ]; then tell same "$i" ours; else tell same "$i" theirs; fi
+		return
+		;;
 	a???:*) refuse link "${dir%/}/$name"; return ;;
-	*) refuse changed "$now"; return ;;
+	*)
+		case $i/$now in i*/4*) return ;; esac
+		refuse changed "$now"
+		return
+		;;
 	esac
 	if [ "$me" != 0 ]; then
 		# Who is not root can only edit what is its own, and only so that it stays its own.
@@ -225,7 +240,7 @@ flush() {
 # Each file takes its place; the old one stays beside it.
 commit() {
 	chosen "$@" || return 0
-	case $before/$after in */4*) cw wrote "$i"; return ;; esac
+	case $before/$after in */4*) tell wrote "$i"; return ;; esac
 	stage || return
 	case $before/$after in
 	-/*)
@@ -260,7 +275,7 @@ commit() {
 		;;
 	esac
 	[ "$before" != - ] || ! labelled || restorecon -F "../$name" 2>/dev/null
-	cw wrote "$i"
+	tell wrote "$i"
 }
 
 # A file that was written to while this ran is put back with what was written.
@@ -309,15 +324,17 @@ restore() {
 	case $now in
 	"$before")
 		[ -z "$mark" ] || enter "$dir" && rm -f "./$mark"
-		cw back "$i" as-it-was
+		tell back "$i" as-it-was
 		return
 		;;
 	"$after")
 		if [ -z "$mark" ]; then
-			case $cw_wrote in *" $i "*) ;; *) cw back "$i" not-ours; return ;; esac
+			case $cw_wrote in *" $i "*) ;; *) tell back "$i" not-ours; return ;; esac
 		fi
 		;;
 	*)
+		# One that was there already.
+		case $i/$mark in i*/) return ;; esac
 		# Half written, which only happens in place.
 		if [ -n "$mark" ] && is_mount "${dir%/}/$name"; then torn=1
 		else
@@ -368,7 +385,7 @@ restore() {
 		;;
 	esac
 	enter "$dir" && { [ -z "$mark" ] || rm -f "./$mark"; }
-	cw back "$i" restored
+	tell back "$i" restored
 }
 
 # A file that somebody has changed since, if it is a plain one of an account that it may belong to.
@@ -402,9 +419,9 @@ observe() {
 		mark=no
 		[ -e "./$name$B" ] || [ -e "./$name$B.absent" ] && mark=yes
 		case $now in
-		"$before") cw seen "$i" before $mark "$now" ;;
-		"$after") cw seen "$i" after $mark "$now" ;;
-		*) cw seen "$i" other $mark "$now" ;;
+		"$before") tell seen "$i" before $mark "$now" ;;
+		"$after") tell seen "$i" after $mark "$now" ;;
+		*) tell seen "$i" other $mark "$now" ;;
 		esac
 	fi
 	failed=
@@ -415,7 +432,7 @@ forget() {
 	enter "$dir" || return 0
 	[ -e "./$name$B" ] || [ -e "./$name$B.absent" ] || return 0
 	rm -f "./$name$B" "./$name$B.absent"
-	cw forgot "$i"
+	tell forgot "$i"
 }
 
 # X NUMBER WORD...: a command that sets an account right. U is the same for the one that takes it back.

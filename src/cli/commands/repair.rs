@@ -1,0 +1,371 @@
+//! `clearway repair`, `clearway repair undo` and `clearway repair resume`.
+
+use std::io::{self, BufRead, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::check::tellers;
+use super::runs::write_report;
+use super::session::{Session, large_runtime};
+use crate::cli::args::{ListFormat, Repair, RepairFormat, RepairOther, RepairResume, RepairUndo};
+use crate::cli::error::CliError;
+use crate::cli::observe::Tellers;
+use crate::cli::paint::Label;
+use crate::cli::render::{
+    write_json, write_plan, write_repair_notes, write_undo, write_undo_paths,
+};
+use crate::cli::signals;
+use crate::cli::text::count;
+use crate::domain::{Depth, Fleet, Lane};
+use crate::files::{read_plan, write_new};
+use crate::inventory::select;
+use crate::ledger::{Ledger, RunRecord, StoredRepair};
+use crate::remote::{Deadlines, Environment};
+use crate::repair::{Plan, Policy};
+use crate::report::{Report, exit};
+use crate::run::{self, Canceller, PairsMode, Prepared, RepairRequest, Request, Surroundings};
+use crate::system;
+
+/// Legs that one node climbs at the same time, as in a check.
+const WORKERS: u32 = 2;
+
+/// What is left running after a command has ended has so long to end, too.
+const LEFT_RUNNING: Duration = Duration::from_secs(2);
+
+pub(in crate::cli) fn repair(session: &Session, arguments: &Repair) -> Result<u8, CliError> {
+    match &arguments.other {
+        Some(RepairOther::Undo(undo)) => self::undo(session, undo),
+        Some(RepairOther::Resume(resume)) => self::resume(session, resume),
+        None => plan_and_apply(session, arguments),
+    }
+}
+
+fn plan_and_apply(session: &Session, arguments: &Repair) -> Result<u8, CliError> {
+    let plan = match &arguments.plan {
+        Some(path) => Some(read_plan(path)?),
+        None => None,
+    };
+    let looking = Looking {
+        run: system::run_id(system::now()),
+        limit: arguments.limit.clone(),
+        lanes: match arguments.lanes.as_slice() {
+            [] => Lane::ALL.to_vec(),
+            lanes => lanes.to_vec(),
+        },
+        concurrency: arguments.concurrency.get(),
+        timeout: Duration::from_secs(arguments.timeout.get()),
+    };
+    let request = looking.request(session)?;
+    let lanes = request.lanes.clone();
+    let asked = RepairRequest {
+        request,
+        policy: Policy {
+            lanes,
+            from: !arguments.no_from,
+            accounts: arguments.accounts,
+            strict_host_keys: arguments.strict_host_keys,
+            ..Policy::new(seed())
+        },
+        plan,
+        operator: operator(session),
+    };
+    with_nodes(session, arguments.format, async |around, tellers| {
+        let mut prepared = run::prepare(asked, around).await?;
+        if prepared.is_interrupted() {
+            return Ok((prepared.leave().await?, false));
+        }
+        tellers.finish();
+        let shown = arguments.format == RepairFormat::Table;
+        if shown {
+            let mut out = session.console.out.clone();
+            write_plan(&mut out, prepared.plan(), session.console.view())?;
+            out.flush()?;
+        }
+        if let Some(path) = &arguments.out {
+            put_plan(session, path, prepared.plan())?;
+        }
+        if prepared.is_empty() {
+            session.console.note("nothing to repair: 0 files written");
+            return Ok((prepared.leave().await?, false));
+        }
+        let only_show = arguments.diff || arguments.out.is_some();
+        if only_show || !agreed(session, arguments, prepared.plan())? {
+            return only_planned(session, arguments, prepared).await;
+        }
+        tellers.replace(self::tellers(session, arguments.format.of_report()));
+        if arguments.plan.is_some()
+            && let Err(error) = prepared.confirm().await
+        {
+            prepared.fail(&error).await;
+            return Err(error.into());
+        }
+        Ok((prepared.carry_out().await?, true))
+    })
+}
+
+/// Ends a repair that only was to be shown, or that nobody agreed to.
+async fn only_planned(
+    session: &Session,
+    arguments: &Repair,
+    prepared: Prepared,
+) -> Result<(Report, bool), CliError> {
+    if arguments.format == RepairFormat::Json {
+        write_json(&mut session.console.out.clone(), prepared.plan())?;
+    }
+    let mut report = prepared.leave().await?;
+    // Whatever else is broken or unknown, there is something to do.
+    report.summary.exit_code = exit::BROKEN;
+    Ok((report, false))
+}
+
+/// Whether the operator agrees to the plan.
+fn agreed(session: &Session, arguments: &Repair, plan: &Plan) -> io::Result<bool> {
+    if arguments.yes {
+        return Ok(true);
+    }
+    let nodes = crate::repair::Progress::new(plan).nodes().count() as u64;
+    ask(session, &format!("Apply this to {}?", count(nodes, "node")))
+}
+
+/// Asks a question on the terminal; without one, the answer is no, and what to type is said.
+fn ask(session: &Session, question: &str) -> io::Result<bool> {
+    let terminal = session.environment.terminal;
+    if !terminal.stdin || !terminal.stderr {
+        session
+            .console
+            .note("nothing was changed: there is no terminal to ask on; say `--yes` to go ahead");
+        return Ok(false);
+    }
+    let paint = session.console.err_paint();
+    let mut err = session.console.err.clone();
+    write!(err, "{} [y/N] ", paint.text(Label::Heading, question))?;
+    err.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    let agreed = matches!(answer.trim(), "y" | "Y" | "yes");
+    if !agreed {
+        session.console.note("nothing was changed");
+    }
+    Ok(agreed)
+}
+
+fn put_plan(session: &Session, path: &Path, plan: &Plan) -> Result<(), CliError> {
+    let mut text = serde_json::to_vec_pretty(plan)
+        .map_err(|error| CliError::usage(format!("cannot write the plan: {error}")))?;
+    text.push(b'\n');
+    write_new(path, &text)?;
+    session.console.note(format!(
+        "the plan is in `{}`: apply it with `clearway repair --plan`",
+        path.display()
+    ));
+    Ok(())
+}
+
+fn undo(session: &Session, arguments: &RepairUndo) -> Result<u8, CliError> {
+    let fleet = Arc::new(session.inventory()?.fleet);
+    let concurrency = usize::try_from(arguments.concurrency.get()).unwrap_or(usize::MAX);
+    let operator = operator(session);
+    let undone = with_ledger(session, RepairFormat::Table, async |around, tellers| {
+        let (record, stored) = stored(&around, &arguments.run).await?;
+        let undoing = run::prepare_undo(fleet, &record, stored, around)?;
+        tellers.finish();
+        if !arguments.yes {
+            let mut err = session.console.err.clone();
+            write_undo_paths(&mut err, &undoing.paths(), session.console.view())?;
+            if !ask(
+                session,
+                &format!("Put back what run {} did?", undoing.run()),
+            )? {
+                return Ok(None);
+            }
+        }
+        tellers.replace(self::tellers(session, crate::cli::args::Format::Table));
+        let deadlines = Deadlines::default();
+        let undone = undoing.carry_out(deadlines, concurrency, &operator).await?;
+        Ok(Some(undone))
+    })?;
+    let Some(undone) = undone else {
+        return Ok(exit::BROKEN);
+    };
+    let mut out = session.console.out.clone();
+    match arguments.format {
+        ListFormat::Table => write_undo(&mut out, &undone, session.console.view())?,
+        ListFormat::Json => write_json(&mut out, &undone)?,
+    }
+    let any = |outcome: &str| undone.nodes.iter().any(|it| it.outcome == outcome);
+    Ok(if any("stuck") {
+        exit::BROKEN
+    } else if undone.nodes.iter().any(|it| it.outcome != "undone") {
+        exit::UNPROVEN
+    } else {
+        exit::WELL
+    })
+}
+
+fn resume(session: &Session, arguments: &RepairResume) -> Result<u8, CliError> {
+    let operator = operator(session);
+    with_nodes(session, arguments.format, async |around, _| {
+        let (record, stored) = stored(&around, &arguments.run).await?;
+        let looking = Looking {
+            run: record.start.id.clone(),
+            limit: record.start.settings.limit.clone(),
+            lanes: Lane::ALL.to_vec(),
+            concurrency: arguments.concurrency.get(),
+            timeout: Duration::from_secs(arguments.timeout.get()),
+        };
+        let request = looking.request(session)?;
+        if stored.plan.inventory != request.inventory_path {
+            let text = format!(
+                "run {} was made for the inventory `{}`",
+                record.start.id, stored.plan.inventory
+            );
+            return Err(CliError::usage(text).hint("name it with `-i`"));
+        }
+        let asked = RepairRequest {
+            request,
+            policy: Policy::new(seed()),
+            plan: None,
+            operator,
+        };
+        let report = run::resume(asked, &record, stored, around).await?;
+        Ok((report, true))
+    })
+}
+
+/// The repair that a name means.
+async fn stored(around: &Surroundings, name: &str) -> Result<(RunRecord, StoredRepair), CliError> {
+    let Some(ledger) = &around.ledger else {
+        return Err(CliError::usage("there is no ledger"));
+    };
+    let record = ledger.find(name).await?;
+    match ledger.repair(&record.start.id).await? {
+        Some(stored) => Ok((record, stored)),
+        None => {
+            let text = format!("run {} is no repair that changed anything", record.start.id);
+            Err(CliError::usage(text).hint("`clearway runs` lists what was done"))
+        }
+    }
+}
+
+/// How the fleet is looked at.
+struct Looking {
+    run: String,
+    limit: Option<String>,
+    lanes: Vec<Lane>,
+    concurrency: u32,
+    timeout: Duration,
+}
+
+impl Looking {
+    fn request(self, session: &Session) -> Result<Request, CliError> {
+        let fleet: Arc<Fleet> = Arc::new(session.inventory()?.fleet);
+        let selected = select(&fleet, self.limit.as_deref().unwrap_or("all"))?;
+        let inventory = &session.global.inventory;
+        let absolute = std::path::absolute(inventory).unwrap_or_else(|_| inventory.clone());
+        let usual = Deadlines::default();
+        let timeout = self.timeout;
+        Ok(Request {
+            run: self.run,
+            command: "repair",
+            fleet,
+            selected,
+            inventory: inventory.display().to_string(),
+            inventory_path: absolute.display().to_string(),
+            limit: self.limit,
+            lanes: self.lanes.into_iter().collect(),
+            depth: Depth::Copy,
+            pairs: PairsMode::All,
+            no_write: false,
+            prove: true,
+            concurrency: usize::try_from(self.concurrency).unwrap_or(usize::MAX),
+            workers: WORKERS,
+            deadlines: Deadlines {
+                connect: usual.connect.min(timeout),
+                banner: usual.banner.min(timeout),
+                key_exchange: usual.key_exchange.min(timeout),
+                login: usual.login.min(timeout),
+                ..usual
+            },
+            survey_timeout: timeout,
+            leg_timeout: timeout,
+            seed: system::random_seed(),
+        })
+    }
+}
+
+/// Does something with nodes that ends with a report, and writes it. `true` beside it tells that something was applied.
+fn with_nodes(
+    session: &Session,
+    format: RepairFormat,
+    work: impl AsyncFnOnce(Surroundings, Arc<Tellers>) -> Result<(Report, bool), CliError>,
+) -> Result<u8, CliError> {
+    let done = with_ledger(session, format, work);
+    let (report, applied) = done?;
+    let code = report.summary.exit_code;
+    match format {
+        // The plan has been written already, and nothing has come of it.
+        RepairFormat::Table | RepairFormat::Json if !applied && code == exit::BROKEN => {
+            if format == RepairFormat::Json
+                && report.repair.as_ref().is_some_and(|it| it.nodes.is_empty())
+            {
+                write_report(&session.console, &report, format.of_report())?;
+            }
+        }
+        _ => write_report(&session.console, &report, format.of_report())?,
+    }
+    if applied {
+        write_repair_notes(&mut session.console.err.clone(), &report)?;
+    }
+    Ok(code)
+}
+
+/// Does something with a ledger, told about meanwhile, until it ends or is interrupted twice.
+fn with_ledger<T>(
+    session: &Session,
+    format: RepairFormat,
+    work: impl AsyncFnOnce(Surroundings, Arc<Tellers>) -> Result<T, CliError>,
+) -> Result<T, CliError> {
+    let environment = Environment {
+        home: session
+            .environment
+            .home
+            .clone()
+            .unwrap_or_else(|| "/".into()),
+        agent_socket: session.environment.agent_socket.clone(),
+        now: system::now_unix,
+    };
+    let runtime = large_runtime()?;
+    let done: Result<T, CliError> = runtime.block_on(async {
+        let ledger = Ledger::open(&session.ledger_path()?).await?;
+        let tellers = Arc::new(Tellers::new(tellers(session, format.of_report())));
+        let (canceller, cancel) = Canceller::pair();
+        let listener = signals::listen(canceller, tellers.clone())?;
+        let around = Surroundings {
+            environment,
+            ledger: Some(ledger.clone()),
+            observer: tellers.clone(),
+            cancel,
+        };
+        let done = work(around, tellers.clone()).await;
+        listener.abort();
+        tellers.finish();
+        ledger.close().await;
+        done
+    });
+    runtime.shutdown_timeout(LEFT_RUNNING);
+    done
+}
+
+/// Who does it, as others are told.
+fn operator(session: &Session) -> String {
+    let user = session.environment.user.as_deref().unwrap_or("somebody");
+    format!("{user}, since {:.0}", system::now())
+}
+
+fn seed() -> [u8; 32] {
+    let mut seed = [0; 32];
+    seed[..16].copy_from_slice(&system::random_bytes());
+    seed[16..].copy_from_slice(&system::random_bytes());
+    seed
+}

@@ -1,0 +1,419 @@
+//! Going through a plan.
+
+use super::complaint::{Complaint, Rule};
+use super::lines::lines;
+use super::roles::{Place, Role};
+use super::shape::is_straight;
+use crate::domain::{Fleet, NodeId};
+use crate::openssh::key::PublicKey;
+use crate::repair::plan::{Edit, FileState, KeyId, KeySource, Plan, Target, Text};
+use crate::survey::{FileFact, FileState as Found, NodeFacts};
+use crate::trust::PairScope;
+
+/// The account by which clearway itself logs in to a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlAccount {
+    /// The node.
+    pub node: NodeId,
+    /// The login name.
+    pub user: String,
+}
+
+impl ControlAccount {
+    /// Those of a fleet.
+    #[must_use]
+    pub fn of(fleet: &Fleet) -> Vec<Self> {
+        let account = |node: NodeId| Self {
+            node,
+            user: fleet.node(node).control.user.clone(),
+        };
+        fleet.ids().map(account).collect()
+    }
+}
+
+/// Reviews a plan; no complaint means that it may be applied.
+#[must_use]
+pub fn lint(
+    plan: &Plan,
+    facts: &[Option<NodeFacts>],
+    fleet: &Fleet,
+    scope: &PairScope,
+    control: &[ControlAccount],
+) -> Vec<Complaint> {
+    let mut review = Review {
+        plan,
+        facts,
+        fleet,
+        scope,
+        control,
+        names: names(fleet, facts),
+        complaints: Vec::new(),
+    };
+    review.shape();
+    review.keys();
+    review.commands();
+    for node in &plan.nodes {
+        let Some(id) = fleet.find(&node.node) else {
+            continue;
+        };
+        let Some(found) = &facts[id.index()] else {
+            review.complain(Rule::Before, &node.node, None, "the node was not surveyed");
+            continue;
+        };
+        let place = Place {
+            node: id,
+            profile: &fleet.node(id).profile,
+            facts: found,
+        };
+        for edit in &node.edits {
+            review.edit(place, edit);
+        }
+    }
+    review.complaints
+}
+
+pub(super) struct Review<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) facts: &'a [Option<NodeFacts>],
+    pub(super) fleet: &'a Fleet,
+    pub(super) scope: &'a PairScope,
+    control: &'a [ControlAccount],
+    /// Every name and address that may be a node's.
+    pub(super) names: Vec<(String, NodeId)>,
+    complaints: Vec<Complaint>,
+}
+
+/// Stands in the place of a key that does not exist yet.
+fn stand_in(id: &KeyId) -> Vec<u8> {
+    let hex: String = id.0.bytes().map(|byte| format!("{byte:02x}")).collect();
+    format!("new-key {hex}").into_bytes()
+}
+
+fn bytes_of(text: &Text) -> Vec<u8> {
+    let mut ids: Vec<(&KeyId, Vec<u8>)> = Vec::new();
+    for piece in &text.0 {
+        if let crate::repair::plan::Piece::PublicKey(id) = piece {
+            ids.push((id, stand_in(id)));
+        }
+    }
+    let find = |id: &KeyId| {
+        let mut known = ids.iter();
+        known.find(|(it, _)| *it == id).map(|(_, text)| &**text)
+    };
+    text.bytes(find).unwrap_or_default()
+}
+
+impl Review<'_> {
+    pub(super) fn complain(
+        &mut self,
+        rule: Rule,
+        node: &str,
+        target: Option<&Target>,
+        detail: &str,
+    ) {
+        self.complaints.push(Complaint {
+            rule,
+            node: node.to_owned(),
+            path: target.map(|target| target.path.clone()),
+            detail: detail.to_owned(),
+        });
+    }
+
+    /// Whether the inventory itself gives a name to a node.
+    pub(super) fn is_stated(&self, name: &str, node: NodeId) -> bool {
+        let node = self.fleet.node(node);
+        let stated = [
+            node.service_host.as_deref(),
+            node.migration_address.as_deref(),
+            node.live_address.as_deref(),
+            Some(node.name.as_str()),
+            Some(&node.control.address),
+        ];
+        stated
+            .into_iter()
+            .flatten()
+            .any(|it| it.eq_ignore_ascii_case(name))
+    }
+
+    pub(super) fn is_new_key(&self, node: NodeId, text: &[u8]) -> bool {
+        let name = self.fleet.node(node).name.as_str();
+        let made = |key: &&crate::repair::plan::NewKey| stand_in(&key.id) == text;
+        let Some(key) = self.plan.keys.iter().find(made) else {
+            return false;
+        };
+        key.node == name
+            || self.plan.copies.iter().any(|copy| {
+                copy.node == name && matches!(&copy.of, KeySource::New(id) if *id == key.id)
+            })
+    }
+
+    pub(super) fn is_copied_key(&self, node: NodeId, key: &PublicKey) -> bool {
+        let name = self.fleet.node(node).name.as_str();
+        let text = key.to_string();
+        self.plan.copies.iter().any(|copy| {
+            copy.node == name
+                && matches!(&copy.of, KeySource::Existing { public, .. } if *public == text)
+        })
+    }
+
+    fn keys(&mut self) {
+        let plan = self.plan;
+        let keys = plan.keys.iter().map(|it| (&it.node, &it.target, it.owner));
+        let copies = plan.copies.iter();
+        let copies = copies.map(|it| (&it.node, &it.target, it.owner));
+        for (node, target, owner) in keys.chain(copies) {
+            let mut problem = None;
+            match self.fleet.find(node) {
+                None => problem = Some("no node of the inventory"),
+                Some(id) => {
+                    let others = self.scope.nodes().iter();
+                    if !others.copied().any(|other| self.scope.joins(id, other)) {
+                        problem = Some("a node out of scope");
+                    }
+                    if let Some(facts) = &self.facts[id.index()] {
+                        let place = Place {
+                            node: id,
+                            profile: &self.fleet.node(id).profile,
+                            facts,
+                        };
+                        let mut clients = place.clients(target);
+                        let owned = clients.any(|(client, account)| {
+                            let home = format!("{}/", account.home.trim_end_matches('/'));
+                            let taken = client
+                                .identities
+                                .iter()
+                                .any(|it| it.path == target.path && it.meta.is_some());
+                            let place = target.path.starts_with(&home)
+                                || target.path.starts_with("/etc/nova/");
+                            account.uid == owner.uid && !taken && place
+                        });
+                        if !owned {
+                            problem = Some("taken, or not a place of the account");
+                        }
+                    }
+                }
+            }
+            if owner.mode != 0o600 || !is_straight(&target.path) {
+                problem = Some("mode or path");
+            }
+            if let Some(problem) = problem {
+                self.complain(Rule::PrivateKey, node, Some(target), problem);
+            }
+        }
+        for key in &plan.keys {
+            let expected = format!("clearway:{}", key.node);
+            let known = matches!(&*key.key_type, "ed25519" | "ecdsa" | "rsa");
+            if key.comment != expected || !known {
+                self.complain(
+                    Rule::PrivateKey,
+                    &key.node,
+                    Some(&key.target),
+                    "kind or comment",
+                );
+            }
+        }
+    }
+
+    fn commands(&mut self) {
+        for command in &self.plan.commands {
+            let is_usermod = command.words.first().is_some_and(|it| it == "usermod");
+            let user = command.words.last().cloned().unwrap_or_default();
+            let is_control = self.control.iter().any(|control| {
+                self.fleet.node(control.node).name.as_str() == command.node && control.user == user
+            });
+            if !is_usermod || user == "root" || is_control {
+                self.complain(
+                    Rule::Control,
+                    &command.node,
+                    None,
+                    "another account or command",
+                );
+            }
+        }
+    }
+
+    fn edit(&mut self, place: Place<'_>, edit: &Edit) {
+        let node = self.fleet.node(place.node).name.as_str();
+        let Some(role) = place.role(&edit.target) else {
+            return self.complain(Rule::Place, node, Some(&edit.target), "no file of trust");
+        };
+        let as_found = match &role {
+            Role::KnownHosts(fact, _) | Role::AuthorizedKeys(fact, _) | Role::Config(fact, _) => {
+                is_found(fact, &edit.before)
+            }
+            Role::Identity(identity, _) => {
+                let meta = identity.meta.map(|it| (it.mode, it.uid, it.symlink));
+                let before = edit.before.attributes().map(|it| (it.mode, it.uid, false));
+                meta == before && matches!(edit.after, FileState::Opaque { .. })
+            }
+            Role::Directory(meta, _) => {
+                let is = meta.map(|it| (it.mode, it.uid));
+                let before = edit.before.attributes().map(|it| (it.mode, it.uid));
+                is == before && matches!(edit.after, FileState::Directory { .. })
+            }
+        };
+        if !as_found {
+            self.complain(
+                Rule::Before,
+                node,
+                Some(&edit.target),
+                "not as the survey found it",
+            );
+        }
+        if !is_place_of(&role, &edit.target.path) {
+            self.complain(
+                Rule::Place,
+                node,
+                Some(&edit.target),
+                "no place for such a file",
+            );
+        }
+        self.modes(node, edit, &role);
+        let text = |state: &FileState| state.text().map(bytes_of);
+        let before = text(&edit.before).unwrap_or_default();
+        if let Some(after) = text(&edit.after) {
+            match &role {
+                Role::KnownHosts(..) => self.hosts_file(place, edit, (&before, &after)),
+                Role::AuthorizedKeys(..) => self.keys_file(place, edit, (&before, &after)),
+                Role::Config(..) => self.config_file(node, edit, (&before, &after)),
+                Role::Identity(..) | Role::Directory(..) => {
+                    self.complain(Rule::Place, node, Some(&edit.target), "no text goes there");
+                }
+            }
+        }
+        self.control_of(place, edit);
+    }
+
+    /// Of a configuration nothing may change but lines that defeat the checking of host keys, and these only become
+    /// comments.
+    fn config_file(&mut self, node: &str, edit: &Edit, (before, after): (&[u8], &[u8])) {
+        let (before, after) = (lines(before), lines(after));
+        let is_same = before.len() == after.len()
+            && before.iter().zip(&after).all(|(old, new)| {
+                if old == new {
+                    return true;
+                }
+                let text = String::from_utf8_lossy(old.visible()).to_ascii_lowercase();
+                let defeats = text.contains("stricthostkeychecking")
+                    || (text.contains("userknownhostsfile") && text.contains("/dev/null"));
+                let commented = [b"#clearway: ", old.bytes].concat();
+                defeats && new.bytes == commented
+            });
+        if !is_same {
+            let detail = "the configuration says something else";
+            self.complain(Rule::Unmanaged, node, Some(&edit.target), detail);
+        }
+    }
+
+    fn control_of(&mut self, place: Place<'_>, edit: &Edit) {
+        let mut control = self.control.iter().filter(|it| it.node == place.node);
+        let Some(control) = control.next() else {
+            return;
+        };
+        let node = self.fleet.node(place.node).name.as_str();
+        let mut accounts = place.facts.server.accounts.iter();
+        let account = accounts
+            .find(|it| it.name == control.user)
+            .and_then(|it| it.account.as_ref());
+        let (home, account) = match account {
+            Some(account) => (account.home.trim_end_matches('/').to_owned(), Some(account)),
+            None => (format!("/home/{}", control.user), None),
+        };
+        let concerned =
+            edit.target.path == home || edit.target.path.starts_with(&format!("{home}/"));
+        if !concerned || home.is_empty() || edit.target.context != place.profile.sshd.context {
+            return;
+        }
+        match (account, edit.after.attributes()) {
+            (Some(account), Some(after)) => self.keeps_control(node, edit, (account, after)),
+            _ => {
+                let detail = "the home of the control account, which was not surveyed";
+                self.complain(Rule::Control, node, Some(&edit.target), detail);
+            }
+        }
+    }
+}
+
+fn is_found(fact: &FileFact, before: &FileState) -> bool {
+    match (&fact.state, before) {
+        (Found::Absent, FileState::Absent) => true,
+        (Found::Present { meta, content, .. }, state) => {
+            let Some(attributes) = state.attributes() else {
+                return false;
+            };
+            let same_bytes = match (content, state.text()) {
+                (Some(content), Some(text)) => bytes_of(text) == *content.bytes,
+                (None, None) => true,
+                _ => false,
+            };
+            !meta.symlink
+                && same_bytes
+                && (meta.mode, meta.uid, meta.gid)
+                    == (attributes.mode, attributes.uid, attributes.gid)
+        }
+        _ => false,
+    }
+}
+
+fn is_place_of(role: &Role<'_>, path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let in_home = |home: &str| {
+        let home = home.trim_end_matches('/');
+        !home.is_empty() && path.starts_with(&format!("{home}/.ssh/"))
+    };
+    match role {
+        Role::KnownHosts(_, account) => {
+            name.contains("known_hosts")
+                && (in_home(&account.home) || path.starts_with("/etc/ssh/"))
+        }
+        Role::Config(_, account) => in_home(&account.home) || path.starts_with("/etc/ssh/"),
+        Role::AuthorizedKeys(_, login) => {
+            let own = login.account.as_ref().is_some_and(|it| in_home(&it.home));
+            own || path.contains("authorized_keys")
+        }
+        Role::Identity(_, account) => in_home(&account.home) || path.starts_with("/etc/nova/"),
+        Role::Directory(_, account) => {
+            let home = account.home.trim_end_matches('/');
+            path == home
+                || path == format!("{home}/.ssh")
+                || in_home(home)
+                || path.contains("authorized_keys")
+        }
+    }
+}
+
+/// Every name and address by which a node might be dialled, as the inventory and the node say.
+fn names(fleet: &Fleet, facts: &[Option<NodeFacts>]) -> Vec<(String, NodeId)> {
+    let mut all = Vec::new();
+    for id in fleet.ids() {
+        let node = fleet.node(id);
+        let mut own: Vec<String> = vec![node.name.to_string(), node.control.address.clone()];
+        own.extend(node.service_host.clone());
+        own.extend(node.migration_address.clone());
+        own.extend(node.live_address.clone());
+        if let Some(facts) = &facts[id.index()] {
+            own.push(facts.hostname.clone());
+            own.extend(facts.addresses.iter().map(ToString::to_string));
+            let nova = &facts.nova;
+            own.extend(nova.host.clone());
+            own.extend(nova.my_ip.clone());
+            own.extend(nova.default_my_ip.clone());
+            own.extend(nova.migration_inbound_addr.clone());
+            own.extend(nova.live_migration_inbound_addr.clone());
+        }
+        let mut ports = vec![node.profile.sshd.port];
+        for lane in crate::domain::Lane::ALL {
+            ports.extend(node.profile.lane(lane).port);
+        }
+        own.sort_unstable();
+        own.dedup();
+        for name in own {
+            let name = name.to_ascii_lowercase();
+            for port in &ports {
+                all.push((format!("[{name}]:{port}"), id));
+            }
+            all.push((name, id));
+        }
+    }
+    all
+}

@@ -1,0 +1,178 @@
+//! What a plan makes of a known_hosts file.
+
+use std::collections::BTreeSet;
+
+use super::check::Review;
+use super::complaint::Rule;
+use super::lines::{Line, lines, words};
+use super::roles::Place;
+use crate::domain::NodeId;
+use crate::openssh::key::PublicKey;
+use crate::openssh::known_hosts::HashedName;
+use crate::repair::plan::Edit;
+
+impl Review<'_> {
+    pub(super) fn hosts_file(&mut self, place: Place<'_>, edit: &Edit, bytes: (&[u8], &[u8])) {
+        let node = self.fleet.node(place.node).name.as_str();
+        let (before, after) = (lines(bytes.0), lines(bytes.1));
+        for line in after.iter().filter(|it| it.owned) {
+            if before.iter().any(|old| old.owned && old.is(line)) {
+                continue;
+            }
+            if let Err((rule, detail)) = self.new_host(place.node, line, &before) {
+                let line = String::from_utf8_lossy(line.bytes).into_owned();
+                let detail = format!("{detail}: {line}");
+                self.complain(rule, node, Some(&edit.target), &detail);
+            }
+        }
+        let mut now = after.iter().filter(|it| !it.owned).peekable();
+        for old in before.iter().filter(|it| !it.owned) {
+            match now.peek() {
+                Some(line) if old.is(line) => {
+                    now.next();
+                    continue;
+                }
+                Some(line) if self.is_shorter(place.node, old, Some(line)) => {
+                    now.next();
+                    continue;
+                }
+                _ => {}
+            }
+            if !self.is_shorter(place.node, old, None) {
+                let line = String::from_utf8_lossy(old.bytes).into_owned();
+                let detail = format!("dropped or changed: {line}");
+                self.complain(Rule::Unmanaged, node, Some(&edit.target), &detail);
+                break;
+            }
+        }
+        if now.next().is_some() {
+            let detail = "a line outside of the block is new";
+            self.complain(Rule::Unmanaged, node, Some(&edit.target), detail);
+        }
+    }
+
+    /// Whether a line lost, or with it went, nothing but names of nodes in scope under a key that is none of theirs.
+    fn is_shorter(&self, client: NodeId, old: &Line<'_>, new: Option<&Line<'_>>) -> bool {
+        let Some((names, key, rest)) = entry(old.visible()) else {
+            return false;
+        };
+        let kept = match new {
+            None => Vec::new(),
+            Some(new) => match entry(new.visible()) {
+                Some((kept, _, after)) if after == rest => kept,
+                _ => return false,
+            },
+        };
+        if new.is_some()
+            && old.bytes.ends_with(b"\n") != new.is_some_and(|it| it.bytes.ends_with(b"\n"))
+        {
+            return false;
+        }
+        // What is kept stays in its order.
+        let mut order = names.iter();
+        if !kept.iter().all(|name| order.any(|it| it == name)) {
+            return false;
+        }
+        let gone = names.iter().filter(|name| !kept.contains(name));
+        gone.into_iter().all(|name| {
+            let hashed = HashedName::parse(name);
+            let mut owners = self.names.iter().filter(|(known, _)| match &hashed {
+                Some(hashed) => hashed.matches(known.as_bytes()),
+                None => known.as_bytes().eq_ignore_ascii_case(name),
+            });
+            let is_stale = |id: NodeId| {
+                let keys = self.disk_keys(id);
+                self.scope.joins(id, client) && !keys.is_empty() && !keys.contains(&key)
+            };
+            owners.any(|(_, id)| is_stale(*id))
+        })
+    }
+
+    fn new_host(
+        &self,
+        client: NodeId,
+        line: &Line<'_>,
+        before: &[Line<'_>],
+    ) -> Result<(), (Rule, &'static str)> {
+        let wide = |detail| (Rule::Wide, detail);
+        if line.bytes.starts_with(b"# clearway: ") {
+            return Ok(());
+        }
+        let text = words(line.visible());
+        let [_, _, _, comment] = text.as_slice() else {
+            return Err(wide("not four words"));
+        };
+        let name = std::str::from_utf8(comment)
+            .ok()
+            .and_then(|it| it.strip_prefix("clearway:"))
+            .ok_or(wide("a comment that is not clearway's"))?;
+        let server = self
+            .fleet
+            .find(name)
+            .ok_or((Rule::Scope, "no node of the inventory"))?;
+        if client == server || !self.scope.joins(client, server) {
+            return Err((Rule::Scope, "a node out of scope"));
+        }
+        let (names, key, _) = entry(line.visible()).ok_or(wide("no plain entry"))?;
+        if !self.disk_keys(server).contains(&key) {
+            return Err((Rule::Scope, "not a key of that node's disk"));
+        }
+        let is_hashed = |line: &Line<'_>| line.visible().trim_ascii_start().starts_with(b"|1|");
+        let was_hashed = before.iter().any(is_hashed);
+        for name in names {
+            if let Some(hashed) = HashedName::parse(name) {
+                let known = |(known, id): &(String, NodeId)| {
+                    *id != server && hashed.matches(known.as_bytes()) && self.is_stated(known, *id)
+                };
+                if self.names.iter().any(known) {
+                    return Err((Rule::Scope, "the name of another node"));
+                }
+                continue;
+            }
+            if was_hashed {
+                return Err(wide("a name in the clear in a hashed file"));
+            }
+            let odd = |byte: &u8| !(byte.is_ascii_alphanumeric() || b"._-:%[]".contains(byte));
+            if name.is_empty() || name.iter().any(odd) {
+                return Err(wide("a pattern"));
+            }
+            let text = String::from_utf8_lossy(name).to_ascii_lowercase();
+            let bare = text
+                .strip_prefix('[')
+                .and_then(|it| it.split_once("]:"))
+                .map_or(text.as_str(), |(host, _)| host);
+            let others = self.names.iter().filter(|(it, id)| {
+                *id != server && it.eq_ignore_ascii_case(bare) && self.is_stated(it, *id)
+            });
+            if others.count() > 0 && !self.is_stated(bare, server) {
+                return Err((Rule::Scope, "the name of another node"));
+            }
+        }
+        Ok(())
+    }
+
+    fn disk_keys(&self, node: NodeId) -> BTreeSet<Vec<u8>> {
+        let facts = self.facts[node.index()].iter();
+        facts
+            .flat_map(|facts| &facts.server.host_keys)
+            .filter_map(|key| PublicKey::read(key.public.trim_start().as_bytes()).ok())
+            .map(|(key, _)| key.plain_blob().as_bytes().to_vec())
+            .collect()
+    }
+}
+
+type Entry<'a> = (Vec<&'a [u8]>, Vec<u8>, &'a [u8]);
+
+/// Names, key blob, and everything behind the names, of a line without a marker.
+fn entry(line: &[u8]) -> Option<Entry<'_>> {
+    let start = line.iter().position(|byte| !matches!(byte, b' ' | b'\t'))?;
+    let line = &line[start..];
+    if line.starts_with(b"#") || line.starts_with(b"@") {
+        return None;
+    }
+    let end = line.iter().position(|byte| matches!(byte, b' ' | b'\t'))?;
+    let (names, rest) = line.split_at(end);
+    let (key, _) = PublicKey::read(rest.trim_ascii_start()).ok()?;
+    let names = names.split(|byte| *byte == b',').collect();
+    Some((names, key.plain_blob().as_bytes().to_vec(), rest))
+}

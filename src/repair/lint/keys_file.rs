@@ -1,0 +1,104 @@
+//! What a plan makes of an authorized_keys file.
+
+use std::net::IpAddr;
+
+use super::check::Review;
+use super::complaint::Rule;
+use super::lines::{Line, lines, words};
+use super::roles::Place;
+use crate::domain::NodeId;
+use crate::openssh::authorized_keys::AuthorizedKeys;
+use crate::openssh::key::PublicKey;
+use crate::repair::plan::Edit;
+
+impl Review<'_> {
+    pub(super) fn keys_file(&mut self, place: Place<'_>, edit: &Edit, bytes: (&[u8], &[u8])) {
+        let node = self.fleet.node(place.node).name.as_str();
+        let (before, after) = (lines(bytes.0), lines(bytes.1));
+        let unowned = |all: &[Line<'_>]| -> usize { all.iter().filter(|it| !it.owned).count() };
+        let kept: Vec<&Line<'_>> = before.iter().filter(|it| !it.owned).collect();
+        let now: Vec<&Line<'_>> = after.iter().filter(|it| !it.owned).collect();
+        let same = kept.len() == now.len() && kept.iter().zip(&now).all(|(one, two)| one.is(two));
+        if !same {
+            let detail = format!("{} lines, then {}", unowned(&before), unowned(&after));
+            self.complain(Rule::Unmanaged, node, Some(&edit.target), &detail);
+        }
+        let keys = |bytes: &[u8]| AuthorizedKeys::parse(bytes).keys().count();
+        if keys(bytes.0) > 0 && keys(bytes.1) == 0 {
+            self.complain(Rule::Emptied, node, Some(&edit.target), "no key is left");
+        }
+        for line in after.iter().filter(|it| it.owned) {
+            if before.iter().any(|old| old.owned && old.is(line)) {
+                continue;
+            }
+            if let Err((rule, detail)) = self.new_key(place.node, line) {
+                let line = String::from_utf8_lossy(line.bytes).into_owned();
+                let detail = format!("{detail}: {line}");
+                self.complain(rule, node, Some(&edit.target), &detail);
+            }
+        }
+    }
+
+    fn new_key(&self, server: NodeId, line: &Line<'_>) -> Result<(), (Rule, &'static str)> {
+        let wide = |detail| (Rule::Wide, detail);
+        if line.bytes.starts_with(b"# clearway: ") {
+            return Ok(());
+        }
+        let text = words(line.visible());
+        let [options, kind, data, comment] = text.as_slice() else {
+            return Err(wide("not four words"));
+        };
+        let name = std::str::from_utf8(comment)
+            .ok()
+            .and_then(|it| it.strip_prefix("clearway:"))
+            .ok_or(wide("a comment that is not clearway's"))?;
+        let client = self
+            .fleet
+            .find(name)
+            .ok_or((Rule::Scope, "no node of the inventory"))?;
+        if client == server || !self.scope.joins(client, server) {
+            return Err((Rule::Scope, "a node out of scope"));
+        }
+        let options = std::str::from_utf8(options).map_err(|_| wide("options"))?;
+        let own = self.facts[client.index()].iter();
+        let own: Vec<IpAddr> = own
+            .flat_map(|facts| &facts.addresses)
+            .map(IpAddr::to_canonical)
+            .collect();
+        match options.strip_prefix("restrict") {
+            Some("") => {}
+            Some(rest) => {
+                let list = rest
+                    .strip_prefix(",from=\"")
+                    .and_then(|it| it.strip_suffix('"'))
+                    .ok_or(wide("other options than restrict and from="))?;
+                let is_own = |item: &str| {
+                    let address: Option<IpAddr> = item.parse().ok();
+                    address.is_some_and(|it| own.contains(&it) && !it.is_unspecified())
+                };
+                if list.is_empty() || !list.split(',').all(is_own) {
+                    return Err(wide("from= with addresses that are not the node's"));
+                }
+            }
+            None => return Err(wide("not restricted")),
+        }
+        let key = [*kind, b" ", *data].concat();
+        if self.is_new_key(client, &key) {
+            return Ok(());
+        }
+        let (key, _) = PublicKey::read(&key).map_err(|_| wide("no key"))?;
+        let mut clients = self.facts[client.index()]
+            .iter()
+            .flat_map(|facts| &facts.clients)
+            .flat_map(|client| &client.identities)
+            .filter_map(|identity| identity.public.as_deref());
+        let is_its = clients.any(|public| {
+            PublicKey::read(public.trim_start().as_bytes()).is_ok_and(|(own, _)| own == key)
+        });
+        if is_its || self.is_copied_key(client, &key) {
+            Ok(())
+        } else {
+            Err((Rule::Scope, "not a key of that node"))
+        }
+    }
+}

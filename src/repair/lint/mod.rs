@@ -1,0 +1,16 @@
+//! A second opinion on a plan. It shares no code with the planner, and trusts nothing that the plan says of itself: what is
+//! on a node is what the survey found, and what may change is decided here again.
+
+mod check;
+mod complaint;
+mod hosts_file;
+mod keys_file;
+mod lines;
+mod modes;
+mod roles;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+pub use check::{ControlAccount, lint};
+pub use complaint::{Complaint, Rule};

@@ -1,0 +1,116 @@
+//! What a repair did, for the report.
+
+use std::collections::BTreeSet;
+
+use crate::domain::Fleet;
+use crate::repair::{End, NodeProgress, Plan, Progress};
+use crate::report::{
+    LeftReport, RepairReport, RepairedNode, Report, SCHEMA_VERSION, Summary, exit,
+};
+use crate::run::examine::{Beginning, rfc3339};
+use crate::run::request::Request;
+use crate::system;
+
+/// What would be done.
+pub(super) fn planned(plan: &Plan, fleet: &Fleet) -> RepairReport {
+    report(plan, fleet, false, true, |_| ("planned", None))
+}
+
+/// What was done.
+pub(super) fn carried_out(plan: &Plan, fleet: &Fleet, progress: &Progress) -> RepairReport {
+    let complete = progress.is_closed();
+    report(plan, fleet, true, complete, |name| {
+        progress.node(name).map_or(("unknown", None), ended)
+    })
+}
+
+/// A word for how a node ended, and why.
+pub(super) fn ended(node: &NodeProgress) -> (&'static str, Option<String>) {
+    match &node.end {
+        Some(End::Kept) => ("kept", None),
+        Some(End::Undone(why)) => ("undone", why.clone()),
+        Some(End::Refused(why)) => ("refused", Some(why.clone())),
+        Some(End::Stuck(why)) => ("stuck", Some(why.clone())),
+        Some(End::Lost(why)) => ("unknown", Some(why.clone())),
+        None => ("unknown", node.lost.clone()),
+    }
+}
+
+/// A report that knows nothing yet: what is left of a run that is resumed and interrupted at once.
+pub(super) fn empty_report(request: &Request, beginning: &Beginning) -> Report {
+    Report {
+        schema: SCHEMA_VERSION,
+        clearway: env!("CARGO_PKG_VERSION").to_owned(),
+        run: request.run.clone(),
+        command: request.command.to_owned(),
+        started: rfc3339(beginning.started),
+        finished: rfc3339(system::now()),
+        inventory: request.inventory.clone(),
+        settings: beginning.settings.clone(),
+        interrupted: false,
+        summary: Summary {
+            nodes: request.selected.len() as u64,
+            exit_code: exit::UNPROVEN,
+            ..Summary::default()
+        },
+        nodes: Vec::new(),
+        legs: Vec::new(),
+        predicted_only: Vec::new(),
+        findings: Vec::new(),
+        repair: None,
+    }
+}
+
+fn report(
+    plan: &Plan,
+    fleet: &Fleet,
+    applied: bool,
+    complete: bool,
+    outcome: impl Fn(&str) -> (&'static str, Option<String>),
+) -> RepairReport {
+    let progress = Progress::new(plan);
+    let touched: BTreeSet<&str> = progress.nodes().map(|(name, _)| name).collect();
+    let in_order = fleet.nodes.iter().map(|node| node.name.as_str());
+    let nodes = in_order.filter(|name| touched.contains(name)).map(|name| {
+        let (outcome, detail) = outcome(name);
+        let edits = plan.nodes.iter().filter(|it| it.node == name);
+        let keys = plan.keys.iter().filter(|it| it.node == name).count()
+            + plan.copies.iter().filter(|it| it.node == name).count();
+        RepairedNode {
+            name: name.to_owned(),
+            outcome: outcome.to_owned(),
+            edits: edits.map(|it| it.edits.len() as u64).sum(),
+            keys: keys as u64,
+            detail,
+        }
+    });
+    RepairReport {
+        applied,
+        complete,
+        nodes: nodes.collect(),
+        left: plan
+            .left
+            .iter()
+            .map(|left| LeftReport {
+                code: left.reason.clone(),
+                legs: left.legs.len() as u64,
+                why: left.why.clone(),
+                remedy: left.remedy.clone(),
+            })
+            .collect(),
+    }
+}
+
+/// The exit code of a repair: what the verdicts say, and at the least that something failed where a node is not kept.
+pub(super) fn exit_code(summary: &Summary, repair: &RepairReport) -> u8 {
+    let worst = |outcome: &str| repair.nodes.iter().any(|it| it.outcome == outcome);
+    match summary.exit_code {
+        exit::WELL | exit::UNPROVEN
+            if repair.applied && ["undone", "refused", "stuck"].into_iter().any(worst) =>
+        {
+            exit::BROKEN
+        }
+        exit::WELL if repair.applied && worst("unknown") => exit::UNPROVEN,
+        code => code,
+    }
+}

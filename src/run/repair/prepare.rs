@@ -1,0 +1,375 @@
+//! The first half of a repair: look, plan, and show before anything is changed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::carry::Carrier;
+use super::hands::{Hands, Task};
+use super::journal::RepairJournal;
+use super::outcome::{exit_code, planned};
+use crate::domain::{Event, Verdict};
+use crate::ledger::{Ledger, WorkedLegs};
+use crate::remote::Connector;
+use crate::repair::{
+    self, ControlAccount, Job, Operation, PLAN_SCHEMA, Plan, Policy, Progress, Said, Situation,
+    Standing,
+};
+use crate::report::Report;
+use crate::run::RunError;
+use crate::run::examine::{Beginning, Tried, examine};
+use crate::run::journal::Journal;
+use crate::run::request::{Request, Surroundings};
+use crate::run::survey::{Surveyed, survey};
+use crate::system;
+use crate::trust::PairScope;
+
+/// What a repair is asked to do.
+#[derive(Debug, Clone)]
+pub struct RepairRequest {
+    /// Which nodes and lanes, and how they are looked at; `command` is `repair`, and all pairs are proven.
+    pub request: Request,
+    /// What may be repaired, and how.
+    pub policy: Policy,
+    /// A plan that was reviewed and is to be carried out as it is.
+    pub plan: Option<Plan>,
+    /// Who does it, for others who find a node locked.
+    pub operator: String,
+}
+
+/// A repair that is planned, and has changed nothing.
+pub struct Prepared {
+    pub(super) request: Request,
+    pub(super) around: Surroundings,
+    pub(super) ledger: Ledger,
+    pub(super) events: Journal,
+    pub(super) beginning: Beginning,
+    pub(super) connector: Arc<Connector>,
+    pub(super) surveyed: Surveyed,
+    pub(super) tried: Option<Tried>,
+    pub(super) report: Report,
+    pub(super) plan: Plan,
+    pub(super) worked: WorkedLegs,
+    pub(super) operator: String,
+}
+
+/// Surveys, predicts, proves and plans. Nothing is changed on any node.
+///
+/// # Errors
+/// There is no ledger, it cannot be used, or the given plan does not fit.
+pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepared, RunError> {
+    let request = asked.request;
+    let Some(ledger) = around.ledger.clone() else {
+        return Err(RunError::NoRepair(
+            "a repair is recorded before it begins, and there is no ledger".to_owned(),
+        ));
+    };
+    if let Some(plan) = &asked.plan {
+        fits(plan, &request)?;
+    }
+    let started = system::now();
+    let settings = request.settings();
+    let events = Journal::begin(&request, &settings, &around, started).await?;
+    events.event(&Event::RunStarted {
+        run: request.run.clone(),
+        command: request.command.to_owned(),
+        nodes: request.selected.len() as u64,
+        pairs: pairs(&request),
+        depth: request.depth,
+    });
+    let connector = Arc::new(Connector::new(
+        around.environment.clone(),
+        request.deadlines,
+    ));
+    let surveyed = survey(&request, &around, &connector, &events).await;
+    let beginning = Beginning { started, settings };
+    let policy = &asked.policy;
+    let given = asked.plan;
+    let was_given = given.is_some();
+    let then = |situation: &Situation<'_>| {
+        let plan = given.unwrap_or_else(|| repair::plan(situation, policy));
+        let complaints = review(&plan, situation);
+        (plan, worked(situation), complaints)
+    };
+    let examined = examine(
+        &request, &around, &surveyed, &events, &beginning, None, then,
+    );
+    let examined = match examined.await {
+        Ok(examined) => examined,
+        Err(error) => {
+            events.fail(&error).await;
+            return Err(error);
+        }
+    };
+    let (plan, worked, complaints) = examined.made;
+    if !complaints.is_empty() {
+        let error = if was_given {
+            RunError::Plan(complaints.join("; "))
+        } else {
+            RunError::Complaints(complaints)
+        };
+        events.fail(&error).await;
+        return Err(error);
+    }
+    events.event(&Event::RepairPlanned {
+        nodes: Progress::new(&plan).nodes().count() as u64,
+        edits: plan.nodes.iter().map(|it| it.edits.len() as u64).sum(),
+        keys: (plan.keys.len() + plan.copies.len()) as u64,
+        left: plan.left.len() as u64,
+    });
+    let mut report = examined.report;
+    report.repair = Some(planned(&plan, &request.fleet));
+    Ok(Prepared {
+        request,
+        around,
+        ledger,
+        events,
+        beginning,
+        connector,
+        surveyed,
+        tried: Some(examined.tried),
+        report,
+        plan,
+        worked,
+        operator: asked.operator,
+    })
+}
+
+/// How many pairs are looked at.
+pub(super) fn pairs(request: &Request) -> u64 {
+    request.pairs_in(&PairScope::among(
+        &request.fleet,
+        request.selected.iter().copied(),
+    ))
+}
+
+/// A plan is for one inventory, and for nodes that are selected.
+fn fits(plan: &Plan, request: &Request) -> Result<(), RunError> {
+    let wrong = |text: String| Err(RunError::Plan(text));
+    if plan.schema != PLAN_SCHEMA {
+        return wrong(format!(
+            "it has schema {}, this clearway makes {PLAN_SCHEMA}",
+            plan.schema
+        ));
+    }
+    if plan.inventory != request.inventory_path {
+        return wrong(format!(
+            "it was made for the inventory `{}`",
+            plan.inventory
+        ));
+    }
+    for (name, _) in Progress::new(plan).nodes() {
+        let id = request.fleet.find(name);
+        if !id.is_some_and(|id| request.selected.contains(&id)) {
+            return wrong(format!("it changes {name}, which is not selected"));
+        }
+        Job::new(plan, name, &BTreeMap::new())
+            .map_err(|error| RunError::Plan(error.to_string()))?;
+    }
+    Ok(())
+}
+
+/// What an independent review of the plan complains of. A plan that it complains of is not carried out, whoever made it.
+fn review(plan: &Plan, situation: &Situation<'_>) -> Vec<String> {
+    let control = ControlAccount::of(situation.fleet);
+    let complaints = repair::lint(
+        plan,
+        situation.facts,
+        situation.fleet,
+        situation.scope,
+        &control,
+    );
+    complaints.iter().map(ToString::to_string).collect()
+}
+
+/// The legs that were verified.
+fn worked(situation: &Situation<'_>) -> WorkedLegs {
+    let name = |id| situation.fleet.node(id).name.to_string();
+    let mut legs: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (id, seen) in situation.seen {
+        if seen.verdict == Verdict::Verified {
+            let servers = legs.entry((id.lane, id.client)).or_default();
+            servers.push(id.server);
+        }
+    }
+    let in_order = legs.into_iter().map(|((lane, client), mut servers)| {
+        servers.sort_unstable();
+        (lane, name(client), servers.into_iter().map(name).collect())
+    });
+    in_order.collect()
+}
+
+impl Prepared {
+    /// What would be done.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// What was found.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        Progress::new(&self.plan).nodes().next().is_none()
+    }
+
+    /// Whether it was interrupted while looking; there is no plan worth carrying out then.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.around.cancel.is_cancelled()
+    }
+
+    /// Looks whether every file of the plan is as the plan expects it, on all nodes, before the first of them is changed.
+    ///
+    /// # Errors
+    /// Some are not; they are named, and nothing was changed.
+    pub async fn confirm(&mut self) -> Result<(), RunError> {
+        let mut changed = Vec::new();
+        let hands = self.hands();
+        for name in Progress::new(&self.plan).nodes().map(|(name, _)| name) {
+            let Some(id) = self.request.fleet.find(name) else {
+                continue;
+            };
+            let job = Job::new(&self.plan, name, &BTreeMap::new())
+                .map_err(|error| RunError::Plan(error.to_string()))?;
+            let task = Task {
+                id,
+                job,
+                operation: Operation::Observe,
+                secrets: HashMap::new(),
+            };
+            match hands.tell(&task).await {
+                Err(why) => changed.push(format!("{name} ({why})")),
+                Ok(answer) => {
+                    for said in &answer.said {
+                        let other = match said {
+                            Said::Seen(edit, seen) if seen.standing == Standing::Other => {
+                                task.job.path(*edit)
+                            }
+                            _ => None,
+                        };
+                        changed.extend(other.map(|path| format!("`{path}` on {name}")));
+                    }
+                }
+            }
+        }
+        if changed.is_empty() {
+            Ok(())
+        } else {
+            Err(RunError::Changed(changed))
+        }
+    }
+
+    pub(super) fn hands(&self) -> Hands {
+        Hands::new(
+            self.request.fleet.clone(),
+            self.connector.clone(),
+            self.surveyed.connections.clone(),
+            self.request.run.clone(),
+            &self.operator,
+        )
+    }
+
+    /// Ends it without having changed anything.
+    ///
+    /// # Errors
+    /// The ledger cannot be written.
+    pub async fn leave(mut self) -> Result<Report, RunError> {
+        if let Some(repair) = &self.report.repair {
+            self.report.summary.exit_code = exit_code(&self.report.summary, repair);
+        }
+        self.finish().await
+    }
+
+    /// Ends it as a run that could not do its work.
+    pub async fn fail(self, error: &RunError) {
+        self.events.fail(error).await;
+    }
+
+    /// Carries the plan out, proves what it affects, and keeps it or puts it back.
+    ///
+    /// # Errors
+    /// The ledger cannot be written: `clearway repair resume` goes on.
+    pub async fn carry_out(self) -> Result<Report, RunError> {
+        self.ledger
+            .begin_repair(&self.request.run, &self.plan, &self.worked)
+            .await?;
+        let progress = Progress::new(&self.plan);
+        self.go_on(progress, 0).await
+    }
+
+    /// Carries on from where a journal of so many records has come to.
+    pub(super) async fn go_on(self, progress: Progress, written: u64) -> Result<Report, RunError> {
+        let journal = RepairJournal::new(
+            self.ledger.clone(),
+            self.request.run.clone(),
+            progress,
+            written,
+        );
+        let hands = self.hands();
+        let Self {
+            request,
+            around,
+            events,
+            plan,
+            ..
+        } = self;
+        let events = Arc::new(events);
+        let carrier = Arc::new(Carrier {
+            plan,
+            hands,
+            journal,
+            events: events.clone(),
+            cancel: around.cancel.clone(),
+            concurrency: request.concurrency,
+        });
+        let looked = super::prove::Looked {
+            request,
+            around,
+            beginning: self.beginning,
+            surveyed: self.surveyed,
+            tried: self.tried,
+            worked: self.worked,
+            report: self.report,
+        };
+        let report = looked.carry(&carrier).await?;
+        drop(carrier);
+        let finished = system::now();
+        match Arc::into_inner(events) {
+            Some(events) => match events.finish(&report, finished).await {
+                Ok(()) => Ok(report),
+                Err(source) => Err(RunError::Unrecorded {
+                    report: Box::new(report),
+                    source,
+                }),
+            },
+            None => Ok(report),
+        }
+    }
+
+    async fn finish(self) -> Result<Report, RunError> {
+        let Self { events, report, .. } = self;
+        events.event(&finished(&report));
+        match events.finish(&report, system::now()).await {
+            Ok(()) => Ok(report),
+            Err(source) => Err(RunError::Unrecorded {
+                report: Box::new(report),
+                source,
+            }),
+        }
+    }
+}
+
+/// The last event of a run.
+pub(super) fn finished(report: &Report) -> Event {
+    Event::RunFinished {
+        run: report.run.clone(),
+        broken: report.summary.legs.broken,
+        unproven: report.summary.legs.unproven,
+        exit_code: report.summary.exit_code,
+    }
+}
