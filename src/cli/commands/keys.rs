@@ -15,7 +15,7 @@ use crate::cli::observe::Tellers;
 use crate::cli::paint::Label;
 use crate::cli::signals;
 use crate::cli::text::count;
-use crate::domain::{LegId, fold};
+use crate::domain::{LegId, NodeId, fold};
 use crate::files::{read_text, write_text};
 use crate::inventory::select;
 use crate::remote::Environment;
@@ -196,10 +196,11 @@ fn run(
             if lost.is_empty() {
                 // What is kept needs no way back.
                 runtime.block_on(prepared.forget(&outcomes));
-                Ok(if failed {
-                    exit::BROKEN
-                } else {
-                    report.summary.exit_code
+                Ok(match task {
+                    _ if failed => exit::BROKEN,
+                    // What is broken with a revoked node is just what was asked for.
+                    CertificatesTask::Revoke(node) => still_in(session, &prepared, &report, node),
+                    _ => report.summary.exit_code,
                 })
             } else {
                 session.console.note(format!(
@@ -365,6 +366,45 @@ fn told(session: &Session, outcomes: &BTreeMap<String, NodeOutcome>) -> io::Resu
         )?;
     }
     out.flush()
+}
+
+/// The exit code of a revocation: whether the node really is out.
+fn still_in(
+    session: &Session,
+    prepared: &PreparedCertificates,
+    report: &Report,
+    node: NodeId,
+) -> u8 {
+    let name = prepared.node_name(node);
+    let (mut own, mut unknown) = (Vec::new(), 0);
+    for leg in &report.legs {
+        if leg.client != name && leg.server != name {
+            continue;
+        }
+        match leg.verdict.as_str() {
+            "verified" => own.push(format!("{} {} → {}", leg.lane, leg.client, leg.server)),
+            "unproven" => unknown += 1,
+            _ => {}
+        }
+    }
+    if !own.is_empty() {
+        let own = own.join("; ");
+        session
+            .console
+            .note(format!("{name} is not out, these legs still work: {own}"));
+        return exit::BROKEN;
+    }
+    if unknown > 0 {
+        session.console.note(format!(
+            "{name} could not be asked to try {}",
+            count(unknown, "leg")
+        ));
+        return exit::UNPROVEN;
+    }
+    session.console.note(format!(
+        "{name} is out: it logs in nowhere, and nobody logs in to it"
+    ));
+    exit::WELL
 }
 
 /// Legs that the files let work before, and that were found broken.

@@ -182,10 +182,18 @@ fn client(
         return Err(left(Reason::HostKeyUnknown, node, why));
     };
     let old = before(file).map_err(|why| left(Reason::HostKeyUnknown, node, why))?;
-    let own = Attributes {
-        uid: account.uid,
-        gid: account.gid,
-        mode: 0o644,
+    // As ssh itself makes them; everybody must read the machine's.
+    let own = match place {
+        KnownHostsPlace::User => Attributes {
+            uid: account.uid,
+            gid: account.gid,
+            mode: 0o600,
+        },
+        KnownHostsPlace::Global => Attributes {
+            uid: 0,
+            gid: 0,
+            mode: 0o644,
+        },
     };
     let (bytes, attributes) = parts(&old, own);
     let authority = &policy.authorities.hosts;
