@@ -5,6 +5,7 @@ mod generate;
 mod host_keys;
 mod inventory;
 mod keys;
+mod keys_shown;
 mod reasons;
 mod repair;
 mod runs;

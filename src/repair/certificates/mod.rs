@@ -23,7 +23,9 @@ mod plan;
 mod policy;
 mod request;
 mod retire;
+mod revocation_list;
 mod revoke;
+mod server_side;
 mod sites;
 #[cfg(test)]
 mod tests;
@@ -35,5 +37,6 @@ pub use plan::{CertificatePlan, plan};
 pub use policy::{Authorities, Policy};
 pub use request::{CertificateRequest, MismatchedCertificate, Signed, check_signed};
 pub use retire::retire;
-pub use revoke::{BadRevocation, Revocation, RevocationList, RevocationParts, revoke};
+pub use revocation_list::{BadRevocation, RevocationList, RevocationParts};
+pub use revoke::{Revocation, revoke};
 pub use wanted::{Wanted, wanted};

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 
 use crate::openssh::key::PublicKey;
 
-use super::revoke::RevocationList;
+use super::revocation_list::RevocationList;
 
 /// Seconds of a day.
 const DAY: u64 = 86_400;
