@@ -14,6 +14,7 @@ pub mod remote;
 pub mod repair;
 pub mod report;
 pub mod run;
+pub mod signer;
 pub mod survey;
 pub mod system;
 pub mod trust;

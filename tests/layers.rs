@@ -24,6 +24,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("system", &["domain"]),
     ("files", &["domain", "inventory", "repair"]),
     ("remote", &["domain", "openssh"]),
+    // OpenSSH's own ssh-keygen, which alone touches the authority's private key.
+    ("signer", &["domain", "openssh", "repair", "system"]),
     ("ledger", &["domain", "repair", "report", "system"]),
     // 3: use cases. They emit events and never print.
     (
@@ -42,6 +44,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "system",
             "files",
             "remote",
+            "signer",
             "ledger",
         ],
     ),
@@ -59,6 +62,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "ledger",
             "run",
             "remote",
+            "signer",
         ],
     ),
 ];

@@ -60,6 +60,7 @@ fn dispatch(session: &Session, command: &Command) -> Result<u8, CliError> {
         Command::Reasons(arguments) => commands::reasons(session, arguments),
         Command::Runs(arguments) => commands::runs(session, arguments),
         Command::Show(arguments) => commands::show(session, arguments),
+        Command::Keys(command) => commands::keys(session, command),
         Command::Inventory(command) => commands::inventory(session, command),
         Command::Completions(arguments) => commands::completions(session, arguments),
         Command::Man(arguments) => commands::man(session, arguments),

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use super::DEFAULT_INVENTORY;
+use super::keys_args::Keys;
 use super::paint::ColorChoice;
 use crate::domain::{Depth, Lane};
 
@@ -102,6 +103,9 @@ pub(super) enum Command {
     Runs(Runs),
     /// Print the report of an earlier run again, in any format
     Show(Show),
+    /// Set certificates up, renew them, and take nodes out of everybody's trust
+    #[command(subcommand, arg_required_else_help = true)]
+    Keys(Keys),
     /// Look at the inventory as it is understood
     #[command(subcommand, arg_required_else_help = true)]
     Inventory(Inventory),

@@ -9,7 +9,8 @@ use crate::files::{FileError, LoadError, PlanFileError};
 use crate::inventory::LimitError;
 use crate::ledger::LedgerError;
 use crate::report::{escape, exit};
-use crate::run::RunError;
+use crate::run::{CertificatesError, RunError};
+use crate::signer::SignerError;
 
 /// A command that could not do its work.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl CliError {
         Self::new(Message(text.into()))
     }
 
-    fn new(error: impl Error + Send + Sync + 'static) -> Self {
+    pub(super) fn new(error: impl Error + Send + Sync + 'static) -> Self {
         Self {
             code: exit::USAGE,
             error: Box::new(error),
@@ -154,6 +155,38 @@ impl From<RunError> for CliError {
         hints
             .iter()
             .fold(Self::new(error), |error, hint| error.hint(*hint))
+    }
+}
+
+impl From<SignerError> for CliError {
+    fn from(error: SignerError) -> Self {
+        let hint = match &error {
+            SignerError::Start { .. } => {
+                "install OpenSSH's client (package openssh-client or openssh-clients)"
+            }
+            SignerError::Scratch { .. } => "name a directory that can be written to in TMPDIR",
+            SignerError::Public { .. } => {
+                "name the authority's key with `--ca`; docs/certificates.md says how to start one"
+            }
+            SignerError::TooSlow { .. } => {
+                "a token or an agent waits for somebody: touch it, or confirm"
+            }
+            SignerError::Refused { fault, .. } => fault.hint(),
+            SignerError::Mismatched(_) => "use OpenSSH's own ssh-keygen",
+        };
+        Self::new(error).hint(hint)
+    }
+}
+
+impl From<CertificatesError> for CliError {
+    fn from(error: CertificatesError) -> Self {
+        match error {
+            CertificatesError::Run(error) => error.into(),
+            CertificatesError::Signer(error) => error.into(),
+            error @ CertificatesError::Loses { .. } => {
+                Self::new(error).hint("clearway check --predict-only")
+            }
+        }
     }
 }
 

@@ -110,6 +110,76 @@ const MORE: &[More] = &[
         codes: PROVING,
     },
     More {
+        path: &["keys"],
+        examples: &[
+            (
+                "clearway keys certify --ca clearway_ca",
+                "certificates for all, keys work on",
+            ),
+            (
+                "clearway keys renew --ca clearway_ca --yes",
+                "from cron: what ends soon",
+            ),
+            (
+                "clearway keys retire --ca clearway_ca",
+                "certificates alone",
+            ),
+            (
+                "clearway keys revoke cmp017 --ca clearway_ca",
+                "out of everybody's trust",
+            ),
+        ],
+        codes: PROVING,
+    },
+    More {
+        path: &["keys", "certify"],
+        examples: &[
+            (
+                "clearway keys certify --ca clearway_ca --dry-run",
+                "only show what would change",
+            ),
+            (
+                "clearway keys certify --ca ca.pub --ca-agent",
+                "signed by a key in the ssh-agent",
+            ),
+            (
+                "clearway keys certify --ca new_ca --replace-others",
+                "from one authority to another; retire then ends it",
+            ),
+        ],
+        codes: PROVING,
+    },
+    More {
+        path: &["keys", "renew"],
+        examples: &[
+            (
+                "clearway keys renew --ca clearway_ca --yes --quiet",
+                "from cron",
+            ),
+            (
+                "clearway keys renew --ca clearway_ca --before 200",
+                "all of them, now",
+            ),
+        ],
+        codes: PROVING,
+    },
+    More {
+        path: &["keys", "retire"],
+        examples: &[(
+            "clearway keys retire --ca clearway_ca --limit '@az1'",
+            "some nodes first",
+        )],
+        codes: PROVING,
+    },
+    More {
+        path: &["keys", "revoke"],
+        examples: &[(
+            "clearway keys revoke cmp017 --ca clearway_ca",
+            "whether it answers or not",
+        )],
+        codes: PROVING,
+    },
+    More {
         path: &["reasons"],
         examples: &[
             ("clearway reasons", "all codes"),

@@ -7,6 +7,7 @@ mod console;
 mod error;
 mod help;
 mod jsonl;
+mod keys_args;
 mod observe;
 mod paint;
 mod progress;

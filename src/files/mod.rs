@@ -3,7 +3,9 @@
 mod inventory;
 mod plan;
 mod read;
+mod write;
 
 pub use inventory::{LoadError, load_inventory};
 pub use plan::{PlanFileError, read_plan, write_new};
 pub use read::{FileError, read_text};
+pub use write::write_text;

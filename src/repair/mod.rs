@@ -3,6 +3,7 @@
 //!
 //! Planning, linting and showing a plan are pure. What carries a plan out is `run::repair`.
 
+pub mod certificates;
 mod diff;
 mod edit;
 mod effect;
@@ -10,6 +11,7 @@ mod lint;
 mod plan;
 mod planner;
 mod progress;
+pub mod reload;
 #[doc(hidden)]
 pub mod simulate;
 
@@ -21,7 +23,7 @@ pub use effect::{
 pub use lint::{Complaint, ControlAccount, Rule, lint};
 pub use plan::{
     AccountCommand, Answers, Attributes, Bytes, Edit, FileState, KeyCopy, KeyId, KeySource, Left,
-    NewKey, NodePlan, PLAN_SCHEMA, Piece, Plan, Target, Text,
+    NewKey, NodePlan, PLAN_SCHEMA, Piece, Plan, SshdChange, Target, Text,
 };
 pub use planner::{Policy, Seen, Situation, plan};
 pub use progress::{End, IllegalRecord, NodeProgress, Progress, Record, Stage};

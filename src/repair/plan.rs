@@ -32,6 +32,9 @@ pub struct Plan {
     pub commands: Vec<AccountCommand>,
     /// What is edited, for each node with at least one edit, in inventory order.
     pub nodes: Vec<NodePlan>,
+    /// What changes of each sshd after that: it must read its configuration again for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sshd: Vec<SshdChange>,
     /// What clearway does not repair by itself, and what a person can do about it.
     pub left: Vec<Left>,
 }
@@ -114,6 +117,22 @@ pub struct NodePlan {
     /// Inventory name.
     pub node: String,
     /// Its edits: at most one for a target, directories before what is in them.
+    pub edits: Vec<Edit>,
+}
+
+/// A change of an sshd that takes effect when it reads its configuration again. It is made as one: tested before, kept
+/// only after a new login, taken back by the node itself where that login does not come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SshdChange {
+    /// Inventory name.
+    pub node: String,
+    /// The sshd binary, an absolute path.
+    pub binary: String,
+    /// Its configuration file (`sshd -f`).
+    pub config: String,
+    /// The ports that it listens on.
+    pub ports: Vec<u16>,
+    /// Its files: all are changed, or none. Empty where something that it reads was changed before.
     pub edits: Vec<Edit>,
 }
 

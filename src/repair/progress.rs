@@ -382,6 +382,7 @@ mod tests {
             copies: Vec::new(),
             commands: Vec::new(),
             nodes: vec![node("a"), node("b")],
+            sshd: Vec::new(),
             left: Vec::new(),
         }
     }

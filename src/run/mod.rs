@@ -1,6 +1,7 @@
 //! The use cases: async, over the adapters, telling an observer what happens and the ledger what happened.
 
 mod assemble;
+mod certificates;
 mod check;
 mod error;
 mod examine;
@@ -12,8 +13,13 @@ mod prove;
 mod repair;
 mod request;
 mod sample;
+mod sshd;
 mod survey;
 
+pub use certificates::{
+    CertificatesError, CertificatesRequest, CertificatesTask, NodeOutcome, PreparedCertificates,
+    prepare_certificates,
+};
 pub use check::check;
 pub use error::RunError;
 pub use host_keys::{record_host_keys, unknown_host_keys};
@@ -21,3 +27,4 @@ pub use repair::{
     Prepared, RepairRequest, Undoing, Undone, UndoneNode, prepare, prepare_undo, resume,
 };
 pub use request::{Cancel, Canceller, PairsMode, Request, Surroundings};
+pub use sshd::{SshdOutcome, change_sshd};

@@ -15,6 +15,8 @@ pub struct Environment {
     pub user: Option<String>,
     /// `SSH_AUTH_SOCK`.
     pub agent_socket: Option<PathBuf>,
+    /// `TMPDIR`, `/tmp` otherwise (POSIX).
+    pub scratch: PathBuf,
     /// The terminal, as far as there is one.
     pub terminal: Terminal,
 }
@@ -46,6 +48,7 @@ impl Environment {
         let user = variable("LOGNAME").or_else(|| variable("USER"));
         Self {
             agent_socket: variable("SSH_AUTH_SOCK").map(PathBuf::from),
+            scratch: variable("TMPDIR").map_or_else(|| "/tmp".into(), PathBuf::from),
             terminal: Terminal::read(),
             user: user.and_then(|user| user.into_string().ok()),
             home,

@@ -111,6 +111,7 @@ pub(crate) fn plan(node: &Node, edits: Vec<Edit>, keys: Vec<NewKey>) -> Plan {
             node: node.name().to_owned(),
             edits,
         }],
+        sshd: Vec::new(),
         left: Vec::new(),
     }
 }

@@ -27,7 +27,7 @@ const TRACED: usize = 2;
 const WORKERS: u32 = 2;
 
 /// What is left running after a command has ended has so long to end, too.
-const LEFT_RUNNING: Duration = Duration::from_secs(2);
+pub(super) const LEFT_RUNNING: Duration = Duration::from_secs(2);
 
 pub(in crate::cli) fn check(session: &Session, arguments: &Check) -> Result<u8, CliError> {
     if arguments.pairs == Pairs::Changed && arguments.proving.no_ledger {
@@ -48,7 +48,7 @@ pub(in crate::cli) fn check(session: &Session, arguments: &Check) -> Result<u8, 
         concurrency: usize::try_from(arguments.concurrency.get()).unwrap_or(usize::MAX),
         ..request(session, "check", fleet, selected, &arguments.proving)
     };
-    let report = run(session, request, &arguments.proving)?;
+    let report = proven(session, request, &arguments.proving)?;
     let warned = report
         .findings
         .iter()
@@ -85,7 +85,7 @@ pub(in crate::cli) fn trace(session: &Session, arguments: &Trace) -> Result<u8, 
             &arguments.proving,
         )
     };
-    let report = run(session, request, &arguments.proving)?;
+    let report = proven(session, request, &arguments.proving)?;
     Ok(report.summary.exit_code)
 }
 
@@ -100,7 +100,7 @@ fn one_node(fleet: &Fleet, name: &str) -> Result<NodeId, CliError> {
 }
 
 /// What both commands ask for alike.
-fn request(
+pub(super) fn request(
     session: &Session,
     command: &'static str,
     fleet: Arc<Fleet>,
@@ -143,7 +143,11 @@ fn request(
 }
 
 /// Does what is asked for, tells about it meanwhile, and writes the report.
-fn run(session: &Session, request: Request, proving: &Proving) -> Result<Report, CliError> {
+pub(super) fn proven(
+    session: &Session,
+    request: Request,
+    proving: &Proving,
+) -> Result<Report, CliError> {
     let environment = Environment {
         home: session
             .environment

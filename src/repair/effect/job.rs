@@ -503,6 +503,7 @@ mod tests {
                 node: "n".to_owned(),
                 edits,
             }],
+            sshd: Vec::new(),
             left: Vec::new(),
         }
     }

@@ -55,6 +55,7 @@ fn job() -> Job {
                 edit(&[], "/etc/ssh/ssh_known_hosts"),
             ],
         }],
+        sshd: Vec::new(),
         left: Vec::new(),
     };
     Job::new(&plan, "n", &BTreeMap::new()).unwrap()

@@ -96,6 +96,7 @@ pub fn plan(situation: &Situation<'_>, policy: &Policy) -> Plan {
         copies: planner.copies,
         commands: planner.commands,
         nodes: planner.draft.finish(situation.fleet),
+        sshd: Vec::new(),
         left: planner.left.finish(situation),
     }
 }

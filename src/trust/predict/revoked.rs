@@ -2,6 +2,7 @@
 
 use crate::openssh::Lines;
 use crate::openssh::key::PublicKey;
+use crate::openssh::revoked::RevokedKeys;
 use crate::survey::{FileFact, FileState};
 
 /// What such a file says about a key.
@@ -13,7 +14,7 @@ pub(super) enum Revocation {
     Revoked,
     /// The file is missing, unreadable or no list: OpenSSH then refuses every key.
     Unreadable,
-    /// It was not read, or is in the binary form, which is not read here.
+    /// It was not read.
     Unknown,
 }
 
@@ -31,7 +32,11 @@ pub(super) fn check(file: &FileFact, key: &PublicKey) -> Revocation {
         FileState::Present { .. } => return Revocation::Unknown,
     };
     if content.bytes.starts_with(MAGIC) {
-        return Revocation::Unknown;
+        return match RevokedKeys::parse(&content.bytes).contains(key) {
+            Ok(true) => Revocation::Revoked,
+            Ok(false) => Revocation::Clear,
+            Err(_) => Revocation::Unreadable,
+        };
     }
     let authority = key.certificate().map(|it| it.authority.plain_blob());
     for line in Lines::new(&*content.bytes).visible() {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::openssh::fixtures::CertificateOf;
-use crate::survey::{Identity, IdentityState, LockState};
+use crate::survey::{Content, FileKind, Identity, IdentityState, LockState};
 
 /// Changes the only identity that the client has.
 fn identity(change: impl FnOnce(&mut Identity)) -> Lab {
@@ -127,6 +127,35 @@ fn strict_modes_and_missing_files() {
     state(|server| server.accounts[0].authorized_keys.clear()).unknown();
 }
 
+/// A file of any bytes.
+fn bytes(bytes: &[u8]) -> FileState {
+    use sha2::{Digest as _, Sha256};
+    FileState::Present {
+        meta: meta(FileKind::File, 0o600, NOVA),
+        readable: true,
+        content: Some(Content {
+            sha256: Sha256::digest(bytes).into(),
+            bytes: bytes.into(),
+        }),
+    }
+}
+
+/// A binary list (PROTOCOL.krl) with the SHA-256 of one key, `TYPE BASE64`.
+fn revocation_list(key: &str) -> Vec<u8> {
+    use base64::Engine as _;
+    use sha2::{Digest as _, Sha256};
+    let data = key.split(' ').nth(1).unwrap();
+    let blob = base64::engine::general_purpose::STANDARD
+        .decode(data)
+        .unwrap();
+    let mut list = Vec::from(&b"SSHKRL\n\0\0\0\0\x01"[..]);
+    // Version, date, flags; nothing reserved, no comment.
+    list.extend([0; 8 + 8 + 8 + 4 + 4]);
+    list.extend([5, 0, 0, 0, 36, 0, 0, 0, 32]);
+    list.extend(Sha256::digest(blob));
+    list
+}
+
 #[test]
 fn revoked_keys() {
     let key = Lab::new().login_key(0);
@@ -143,7 +172,12 @@ fn revoked_keys() {
     with(file(&key)).breaks(Reason::KeyRevoked);
     with(file("")).works();
     with(FileState::Absent).breaks(Reason::RevokedKeysUnreadable);
-    with(file("SSHKRL\n\0rest")).unknown();
+    // The binary form; cut short, no key gets in any more.
+    let (whole, other) = (revocation_list(&key), revocation_list("ssh-ed25519 AAAA"));
+    with(file("SSHKRL\n\0rest")).breaks(Reason::RevokedKeysUnreadable);
+    with(bytes(&whole)).breaks(Reason::KeyRevoked);
+    with(bytes(&other)).works();
+    with(bytes(&whole[..whole.len() - 1])).breaks(Reason::RevokedKeysUnreadable);
 }
 
 #[test]

@@ -1,0 +1,51 @@
+# Makes the change, with the guard armed before the first byte of it.
+
+trap '' HUP PIPE
+umask 077
+
+answer() {
+	cw "$@"
+	cw_end
+	exit 0
+}
+
+# Nothing was changed yet.
+refuse() {
+	rm -rf -- "$d"
+	answer "$@"
+}
+
+# Something was: back with it, before anybody else decides.
+back() {
+	if mkdir "$d/decided" 2>/dev/null; then undo; fi
+	answer "$@"
+}
+
+# A change that was left behind has a guard, or its guard died with what it guarded half-way: then it is taken back now.
+if ! mkdir "$d" 2>/dev/null; then
+	guard=
+	read -r guard 2>/dev/null <"$d/pid"
+	# By its words: another process may have its number by now.
+	case $([ -z "$guard" ] || tr '\0' ' ' 2>/dev/null <"/proc/$guard/cmdline") in
+	*"$d/guard"*) answer busy "process $guard waits for the end of another change" ;;
+	esac
+	if [ -n "$guard" ]; then undo; else rm -rf -- "$d"; fi
+	mkdir "$d" || answer refused lock "$d cannot be made"
+fi
+: >"$d/is.$n"
+
+# Number, path, what must be there (a sum or `absent`), owner, mode, what shall be there (base64, or `absent`).
+file() {
+	[ -L "$2" ] && refuse changed "$2" "is a symbolic link"
+	[ "$(sum "$2")" = "$3" ] || refuse changed "$2" "is not as it was when the change was planned"
+	if [ "$3" = absent ]; then
+		[ -d "${2%/*}" ] || refuse changed "$2" "its directory is not there"
+		echo "$1 new $2" >>"$d/files"
+	else
+		cp -p -- "$2" "$d/old.$1" || refuse refused save "$2 cannot be saved"
+		echo "$1 saved $2" >>"$d/files"
+	fi
+	[ "$6" = absent ] && return
+	printf %s "$6" | base64 -d >"$d/new.$1" && chown "$4" "$d/new.$1" && chmod "$5" "$d/new.$1" ||
+		refuse refused save "no room for $2"
+}

@@ -1,0 +1,98 @@
+# What the change and its guard have in common: which sshd it is, how it is told, how all is taken back.
+
+PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+limit=
+command -v timeout >/dev/null 2>&1 && limit='timeout -k 2 20'
+
+# Sets `pid` to the sshd that listens on one of the ports, and `sockets` to the sockets that listen there. /proc and
+# not the file with the process id: that may be another sshd's, or an old one.
+listening() {
+	pid= sockets=
+	sockets=$(awk -v ports="$ports" '$4 == "0A" { n = split($2, a, ":"); if (index(ports, " " a[n] " ")) print $10 }' \
+		/proc/net/tcp /proc/net/tcp6 2>/dev/null)
+	for process in /proc/[0-9]*; do
+		name=
+		read -r name 2>/dev/null <"$process/comm"
+		[ "$name" = sshd ] || continue
+		open=$(ls -l "$process/fd" 2>/dev/null)
+		for socket in $sockets; do
+			case $open in *"socket:[$socket]"*)
+				pid=${process#/proc/}
+				return
+				;;
+			esac
+		done
+	done
+	return 1
+}
+
+# Tells sshd to read its configuration again; sets `how`.
+reload() {
+	if [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1; then
+		for unit in ssh sshd; do
+			$limit systemctl -q is-active $unit.service 2>/dev/null || continue
+			$limit systemctl reload $unit.service >/dev/null 2>&1 && how="systemctl reload $unit" && return
+		done
+	fi
+	listening && kill -HUP "$pid" && how="SIGHUP to process $pid"
+}
+
+# Starts it where it is gone.
+start() {
+	if [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1; then
+		for unit in ssh sshd; do
+			$limit systemctl -q is-enabled $unit.service 2>/dev/null || continue
+			$limit systemctl restart $unit.service >/dev/null 2>&1 && return
+		done
+	fi
+	"$binary" -f "$config" </dev/null >/dev/null 2>&1
+}
+
+# Waits until it listens; with other sockets than before, as it opens them anew, if it does so soon.
+listens_again() {
+	old=$1 tries=0
+	while [ $tries -lt 50 ]; do
+		tries=$((tries+1))
+		if listening; then
+			[ "$sockets" = "$old" ] && [ $tries -lt 20 ] || return 0
+		fi
+		sleep 0.1 2>/dev/null || sleep 1
+	done
+	return 1
+}
+
+sum() {
+	if [ -e "$1" ]; then sha256sum <"$1"; else echo absent; fi
+}
+
+# Puts a file in its place: beside it, whole on the disk, then over it. From, to.
+place() {
+	cp -p -- "$1" "$2.clearway" && { sync "$2.clearway" 2>/dev/null || sync; } && mv -f -- "$2.clearway" "$2" || {
+		rm -f -- "$2.clearway"
+		return 1
+	}
+	command -v restorecon >/dev/null 2>&1 && restorecon -- "$2" >/dev/null 2>&1
+	return 0
+}
+
+# All files as they were. One that is not as this change made it was changed by somebody else, and stays.
+restore() {
+	[ -e "$d/files" ] || return 0
+	while IFS=' ' read -r number kind path; do
+		[ "$(sum "$path")" = "$(sum "$d/new.$number")" ] || continue
+		if [ "$kind" = saved ]; then place "$d/old.$number" "$path"; else rm -f -- "$path"; fi
+	done <"$d/files"
+}
+
+undo() {
+	restore
+	listening
+	was=$sockets
+	if [ -n "$pid" ]; then
+		reload
+		listens_again "$was" || start
+	else
+		start
+	fi
+	rm -rf -- "$d"
+}

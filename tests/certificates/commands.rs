@@ -1,0 +1,292 @@
+//! `clearway keys` as it is typed.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use clearway_lab::{Lab, LabSupport, Node};
+
+use crate::fleet::{Cloud, sh};
+
+const DROP_IN: &str = "/etc/ssh/sshd_config.d/10-clearway.conf";
+
+/// A cloud and the authority's key file.
+struct Keys {
+    cloud: Cloud,
+    authority: PathBuf,
+    dir: tempfile::TempDir,
+}
+
+impl Keys {
+    fn start(nodes: usize) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let authority = dir.path().join("ca");
+        let mut keygen = Command::new("ssh-keygen");
+        keygen
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(&authority);
+        assert!(keygen.status().unwrap().success());
+        Self {
+            cloud: Cloud::start(nodes),
+            authority,
+            dir,
+        }
+    }
+
+    fn lab(&self) -> &Lab {
+        &self.cloud.lab
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = self.lab().command(env!("CARGO_BIN_EXE_clearway"));
+        command
+            .arg("keys")
+            .args(words)
+            .args(["--no-ledger", "--ca"])
+            .arg(&self.authority)
+            .arg("--revocations")
+            .arg(self.list())
+            .arg("--inventory")
+            .arg(self.lab().inventory())
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn list(&self) -> PathBuf {
+        self.dir.path().join("revoked")
+    }
+
+    fn run(&self, words: &[&str]) -> Output {
+        self.command(words).output().unwrap()
+    }
+
+    fn well(&self, words: &[&str]) -> String {
+        let output = self.run(words);
+        let out = String::from_utf8(output.stdout).unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{words:?}: {out}{err}");
+        out
+    }
+}
+
+fn files(node: &Node) -> String {
+    sh(
+        node,
+        "find /etc/ssh /root/.ssh /var/lib/nova/.ssh ! -type d -printf '%p %m %U:%G %T@\\n' | sort
+         find /etc/ssh /root/.ssh /var/lib/nova/.ssh -type f -exec sha256sum {} + | sort",
+    )
+}
+
+fn leftovers(node: &Node) -> String {
+    sh(
+        node,
+        "find /run /tmp /etc /root /var/lib /home -name '*clearway*' ! -name 10-clearway.conf ! -path '/run/lock/*' 2>/dev/null || true",
+    )
+}
+
+#[test]
+fn certified_retired_renewed_and_revoked_by_command() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let keys = Keys::start(3);
+    for node in keys.lab().nodes() {
+        sh(
+            node,
+            "rm /root/.ssh/known_hosts /var/lib/nova/.ssh/known_hosts /var/lib/nova/.ssh/authorized_keys",
+        );
+    }
+    let looked = keys.well(&["certify", "--dry-run"]);
+    assert!(
+        looked.contains("12 certificates to put on nodes"),
+        "{looked}"
+    );
+    assert!(looked.contains("node[1-3]"), "{looked}");
+    keys.well(&["certify", "--yes"]);
+    keys.cloud.all_verified("certified by command");
+    let before: Vec<String> = keys.lab().nodes().iter().map(files).collect();
+    let again = keys.well(&["certify", "--yes"]);
+    assert!(
+        again.contains("0 certificates to put on nodes, 12 as they should be"),
+        "{again}"
+    );
+    let again = keys.well(&["renew", "--yes"]);
+    assert!(again.contains("0 certificates"), "{again}");
+    let after: Vec<String> = keys.lab().nodes().iter().map(files).collect();
+    assert_eq!(before, after, "a second time nothing is written");
+
+    let renewed = keys.well(&["renew", "--yes", "--before", "200"]);
+    assert!(
+        renewed.contains("12 certificates to put on nodes"),
+        "{renewed}"
+    );
+    keys.cloud.all_verified("renewed by command");
+
+    let out = keys.well(&["revoke", "node3", "--yes"]);
+    assert!(out.contains("written: node[1-2]: "), "{out}");
+    let report = keys.cloud.check();
+    for leg in &report.legs {
+        let concerned = leg.client == "node3" || leg.server == "node3";
+        assert_eq!(leg.verdict == "verified", !concerned, "{out}{leg:#?}");
+    }
+    let list = std::fs::read_to_string(keys.list()).unwrap();
+    assert!(list.contains("id: clearway:host:node3:1\n"), "{list}");
+    assert!(list.contains("id: clearway:user:nova@node3:1\n"), "{list}");
+}
+
+#[test]
+fn from_keys_to_certificates_and_without_keys_by_command() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let keys = Keys::start(3);
+    keys.well(&["certify", "--yes"]);
+    keys.cloud.all_verified("with both");
+    keys.well(&["retire", "--yes"]);
+    keys.cloud.all_verified("with certificates alone");
+    let admitted = sh(
+        keys.cloud.node("node1"),
+        "cat /var/lib/nova/.ssh/authorized_keys",
+    );
+    assert_eq!(admitted.lines().count(), 1, "{admitted}");
+    for node in keys.lab().nodes() {
+        assert_eq!(leftovers(node), "", "{}", node.name());
+    }
+}
+
+#[test]
+fn what_cannot_be_signed_or_asked_for_changes_nothing() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let keys = Keys::start(2);
+    let before: Vec<String> = keys.lab().nodes().iter().map(files).collect();
+    let refused = |words: &[&str], said: &str| {
+        let output = keys.run(words);
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {err}");
+        assert!(err.contains(said), "{words:?}: {err}");
+        assert!(err.contains("hint: "), "{words:?}: {err}");
+    };
+    refused(&["certify"], "no terminal to ask on");
+    refused(&["certify", "--yes", "--ca-agent"], "agent not present");
+    refused(&["revoke", "node9", "--yes"], "no node `node9`");
+    let after: Vec<String> = keys.lab().nodes().iter().map(files).collect();
+    assert_eq!(before, after);
+}
+
+fn waits_for(node: &Node, line: &str, what: &str, within: Duration) {
+    let began = Instant::now();
+    while !node.sh(line).unwrap().status.success() {
+        assert!(began.elapsed() < within, "{}: {what}", node.name());
+        sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn where_no_new_login_comes_sshd_goes_back_and_the_others_go_on() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let keys = Keys::start(3);
+    let broken = keys.cloud.node("node2");
+    let before = sh(broken, "find /etc/ssh -type f -exec sha256sum {} + | sort");
+    // From the moment at which the change is made, nobody new gets in.
+    let mut watch = broken
+        .command("/bin/sh")
+        .args([
+            "-c",
+            &format!(
+                "while ! [ -e {DROP_IN} ]; do sleep 0.02; done
+                 nft add table inet f; nft add chain inet f i '{{type filter hook input priority 0;}}'
+                 nft add rule inet f i ip saddr 10.77.255.254 tcp dport 22 tcp flags syn drop"
+            ),
+        ])
+        .spawn()
+        .unwrap();
+    let output = keys.run(&["certify", "--yes", "--revert-after", "6", "--timeout", "3"]);
+    watch.wait().unwrap();
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(out.contains("not changed: node2"), "{out}");
+    assert!(out.contains("written: node[1,3]"), "{out}");
+    assert_ne!(output.status.code(), Some(0), "{out}");
+    let after = sh(broken, "find /etc/ssh -type f -exec sha256sum {} + | sort");
+    assert_eq!(before, after);
+    waits_for(
+        broken,
+        "! [ -e /run/clearway-sshd ]",
+        "the guard's directory",
+        Duration::from_secs(10),
+    );
+    sh(broken, "nft delete table inet f");
+    keys.cloud
+        .all_verified("keys do for node2 what certificates do for the others");
+    keys.well(&["certify", "--yes"]);
+    keys.cloud
+        .all_verified("the second time all have certificates");
+}
+
+/// A clearway at work, in a process of its own.
+fn started(keys: &Keys, words: &[&str]) -> Child {
+    keys.command(words)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn killed_while_it_waits_for_the_new_login_the_nodes_go_back_by_themselves() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let keys = Keys::start(2);
+    let before: Vec<String> = keys
+        .lab()
+        .nodes()
+        .iter()
+        .map(|node| sh(node, "find /etc/ssh -type f -exec sha256sum {} + | sort"))
+        .collect();
+    let mut killed = 0;
+    for moment in 0..4 {
+        let mut clearway = started(&keys, &["certify", "--yes", "--revert-after", "4"]);
+        // A change is begun somewhere; then a little more each time.
+        let began = Instant::now();
+        let is_begun = |node: &Node| {
+            node.path("/run/clearway-sshd/is")
+                .parent()
+                .is_some_and(Path::exists)
+        };
+        while !keys.lab().nodes().iter().any(is_begun) {
+            assert!(
+                began.elapsed() < Duration::from_secs(60),
+                "nothing was begun"
+            );
+            sleep(Duration::from_millis(5));
+        }
+        sleep(Duration::from_millis(60) * moment);
+        clearway.kill().unwrap();
+        clearway.wait().unwrap();
+        killed += 1;
+        for (node, before) in keys.lab().nodes().iter().zip(&before) {
+            waits_for(
+                node,
+                "! [ -e /run/clearway-sshd/pid ]",
+                "the guard",
+                Duration::from_secs(20),
+            );
+            let now = sh(node, "find /etc/ssh -type f -exec sha256sum {} + | sort");
+            // Kept, because the new login came before the end, or as it was: never half.
+            let kept = now.contains(DROP_IN)
+                && now.contains("ssh_host_ed25519_key-cert.pub")
+                && now.contains("ssh_host_ecdsa_key-cert.pub");
+            assert!(now == *before || kept, "{moment}: {now}\nat first {before}");
+        }
+        keys.cloud
+            .all_verified(&format!("killed at moment {moment}"));
+    }
+    assert_eq!(killed, 4);
+    keys.well(&["certify", "--yes"]);
+    keys.cloud.all_verified("and then to the end");
+}
