@@ -158,12 +158,13 @@ impl Job {
             };
             let before = place(&edit.before, made, Missing::Fails).ok_or_else(unknown)?;
             let after = place(&edit.after, made, Missing::LeftOut).ok_or_else(unknown)?;
-            let possible = match (&before, &after) {
-                (Place::Directory(_) | Place::Absent, Place::Directory(_)) => true,
-                (Place::File(..), Place::Absent) | (Place::Opaque(_), Place::Opaque(_)) => true,
-                (Place::File(..) | Place::Absent, Place::File(..)) => true,
-                _ => false,
-            };
+            let possible = matches!(
+                (&before, &after),
+                (Place::Directory(_) | Place::Absent, Place::Directory(_))
+                    | (Place::File(..), Place::Absent)
+                    | (Place::Opaque(_), Place::Opaque(_))
+                    | (Place::File(..) | Place::Absent, Place::File(..))
+            );
             if !possible {
                 return Err(JobError::Kind {
                     node: node.to_owned(),

@@ -58,6 +58,11 @@ impl Hands {
         }
     }
 
+    /// How every process that works on this run begins to say who it is.
+    fn mine(&self) -> String {
+        format!("run {} of ", self.run)
+    }
+
     /// The connection to a node, made anew where there is none that works.
     async fn connection(&self, id: NodeId) -> Result<Arc<Connection>, String> {
         if let Some(open) = self.held().get(&id) {
@@ -90,8 +95,11 @@ impl Hands {
         for pause in AGAIN {
             let again = match &answer {
                 Err(_) => true,
-                // The program of a connection that broke off is still at work there.
-                Ok(answer) => matches!(&answer.locked, Some(Lock::Held(who)) if *who == self.who),
+                // The program of a connection that broke off is still at work there, or somebody has just begun.
+                Ok(answer) => matches!(
+                    &answer.locked,
+                    Some(Lock::Held(who)) if who.is_empty() || who.starts_with(&self.mine())
+                ),
             };
             if !again {
                 break;
