@@ -22,9 +22,10 @@ test: setup lint ## Everything: formatting, lints, units, real OpenSSH, the lab 
 	@$(MAKE) --no-print-directory lab-base
 	$(CARGO) test --workspace --no-fail-fast
 
-test-fleet: setup ## The tests of whole fleets that take minutes: a mesh of 40, hostile nodes
+test-fleet: setup ## The tests of whole fleets that take minutes: a mesh of 40, hostile nodes, 200 kills
 	@$(MAKE) --no-print-directory lab-base
 	$(CARGO) test --test fleet -- --ignored --test-threads 1
+	$(CARGO) test --test repair -- --ignored --test-threads 1
 
 lint: ## Formatting and lints
 	$(CARGO) fmt --all --check

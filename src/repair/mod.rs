@@ -4,6 +4,7 @@
 //! Planning, linting and showing a plan are pure. What carries a plan out is `run::repair`.
 
 pub mod certificates;
+mod diff;
 mod edit;
 mod effect;
 mod lint;
@@ -14,6 +15,7 @@ pub mod reload;
 #[doc(hidden)]
 pub mod simulate;
 
+pub use diff::{Change, Folded, Hunk, HunkLine, Tag, diff};
 pub use effect::{
     Answer, AnswerError, Job, JobError, Lock, Obstacle, Operation, Private, Program, Refusal, Said,
     Secrets, Sighting, Standing, public_key,

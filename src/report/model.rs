@@ -97,6 +97,9 @@ pub struct Settings {
     pub pairs: String,
     /// Whether nothing was written on the far ends.
     pub no_write: bool,
+    /// `--lanes`; empty for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lanes: Vec<Lane>,
 }
 
 /// Numbers of verdicts of one kind of thing.

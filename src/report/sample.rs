@@ -35,6 +35,7 @@ pub(crate) fn healthy(count: usize) -> Report {
             depth: Depth::Copy,
             pairs: "all".to_owned(),
             no_write: false,
+            lanes: Vec::new(),
         },
         interrupted: false,
         summary: Summary::default(),

@@ -7,7 +7,7 @@ use super::examine::{Beginning, examine};
 use super::journal::Journal;
 use super::request::{PairsMode, Request, Surroundings};
 use super::survey::survey;
-use crate::domain::{Event, Pair};
+use crate::domain::{Event, Lane, Pair};
 use crate::remote::Connector;
 use crate::report::{Report, Settings};
 use crate::system;
@@ -83,6 +83,11 @@ impl Request {
             depth: self.depth,
             pairs: self.pairs.to_string(),
             no_write: self.no_write,
+            lanes: if self.lanes.len() == Lane::ALL.len() {
+                Vec::new()
+            } else {
+                self.lanes.iter().copied().collect()
+            },
         }
     }
 

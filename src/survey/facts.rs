@@ -171,6 +171,9 @@ pub struct ClientFacts {
     pub identities: Vec<Identity>,
     /// Other files in the account's `.ssh` that are named like private keys: copies that nobody uses. Never read.
     pub key_copies: Vec<FileFact>,
+    /// Files in the account's `.ssh` that are named like public halves of keys (`id_*.pub`), with or without a private
+    /// half beside them.
+    pub public_halves: Vec<String>,
     /// The known_hosts files that the base configuration names, user's then global, and any other that a
     /// configuration file names.
     pub known_hosts: Vec<FileFact>,

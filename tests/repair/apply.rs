@@ -452,3 +452,120 @@ fn a_key_is_brought_from_one_node_to_another_and_shown_to_nobody() {
     assert_eq!(now(two, &path), FileState::Absent);
     assert_eq!(crate::support::left_beside(two), [""; 0]);
 }
+
+#[test]
+fn a_file_that_is_a_mount_point_is_written_in_place_and_put_back() {
+    let Some(lab) = one_node() else { return };
+    let node = lab.node("node1");
+    sh(
+        node,
+        &format!("cp -p {KNOWN_HOSTS} /root/mounted && mount --bind /root/mounted {KNOWN_HOSTS}"),
+    );
+    let plan = plan(node, both_files(node), Vec::new());
+    let before = now(node, KNOWN_HOSTS);
+    let answer = apply(node, &plan);
+    assert_eq!(answer.said, [Said::Wrote(0), Said::Wrote(1)]);
+    assert_eq!(now(node, KNOWN_HOSTS), plan.nodes[0].edits[0].after);
+    assert_eq!(now(node, "/root/mounted"), plan.nodes[0].edits[0].after);
+    // Half written, it is put back all the same.
+    sh(node, &format!("echo torn >{KNOWN_HOSTS}"));
+    crate::support::undo(node, &plan);
+    assert_eq!(now(node, KNOWN_HOSTS), before);
+    assert_eq!(now(node, "/root/mounted"), before);
+    assert_eq!(left_beside(node), [""; 0]);
+}
+
+#[test]
+fn a_container_that_refuses_takes_the_host_back() {
+    let Some(lab) = one_node() else { return };
+    let node = lab.node("node1");
+    let mut plan = plan(node, both_files(node), Vec::new());
+    // Not root, and nothing that clearway knows: what a container's entry looks like.
+    let nova = ["setpriv-like", "--", "x"];
+    std::fs::write(
+        node.path("/usr/local/sbin/setpriv-like"),
+        "#!/bin/sh\nshift 2\nexec setpriv --reuid=nova --regid=nova --clear-groups \"$@\"\n",
+    )
+    .unwrap();
+    sh(node, "chmod 755 /usr/local/sbin/setpriv-like");
+    plan.nodes[0].edits[1].target.context = nova.map(str::to_owned).to_vec();
+    // As nova, nova's own file can be edited.
+    let answer = apply(node, &plan);
+    assert_eq!(answer.said, [Said::Wrote(0), Said::Wrote(1)], "{answer:?}");
+    assert_eq!(now(node, AUTHORIZED_KEYS), plan.nodes[0].edits[1].after);
+    crate::support::undo(node, &plan);
+    let before = picture(node);
+    // Giving it to somebody else is root's alone: nothing stays of what was done on the host.
+    plan.nodes[0].edits[1].after = file(
+        Attributes {
+            uid: 0,
+            gid: 0,
+            mode: 0o600,
+        },
+        b"x",
+    );
+    let answer = apply(node, &plan);
+    assert!(
+        refusals(&answer)[0].contains("belongs to another account"),
+        "{answer:?}"
+    );
+    assert!(answer.said.contains(&Said::Back(0, true)), "{answer:?}");
+    assert_eq!(picture(node), before);
+    // One that cannot be entered is an error that names it, and nothing stays either.
+    plan.nodes[0].edits[1].target.context = vec!["no-such-container".to_owned()];
+    let program = crate::support::program(&plan, node, Operation::Apply);
+    let output = run_in(node, &["/bin/sh"], &program);
+    let error = program.read(&output.stdout).unwrap_err().to_string();
+    assert!(error.contains("no-such-container"), "{error}");
+    assert_eq!(picture(node), before);
+}
+
+#[test]
+fn busybox_can_do_it() {
+    let Some(lab) = one_node() else { return };
+    let node = lab.node("node1");
+    let busybox = std::path::Path::new("/usr/bin/busybox");
+    if !busybox.exists() {
+        println!("skipped: this machine has no busybox to bring along");
+        return;
+    }
+    std::fs::copy(busybox, node.path("/usr/local/bin/busybox")).unwrap();
+    // The program's own search path comes behind what it is given.
+    sh(
+        node,
+        "mkdir /usr/local/busy && cd /usr/local/busy && for c in $(/usr/local/bin/busybox --list | grep -Ex 'stat|mkdir|ln|cp|mv|rm|rmdir|sync|sha256sum|chown|chmod|id|awk|cat|head|df|dd|flock|grep'); do ln -s /usr/local/bin/busybox $c; done",
+    );
+    let plan = plan(node, both_files(node), Vec::new());
+    let shell = [
+        "/usr/bin/env",
+        "PATH=/usr/local/busy",
+        "/usr/local/bin/busybox",
+        "ash",
+    ];
+    for (operation, state) in [
+        (Operation::Apply, true),
+        (
+            Operation::Undo {
+                wrote: BTreeSet::new(),
+                commands: false,
+            },
+            false,
+        ),
+    ] {
+        let program = crate::support::program(&plan, node, operation);
+        let output = run_in(node, &shell, &program);
+        let answer = program
+            .read(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {output:?}"));
+        assert_eq!(answer.refusals().count(), 0, "{answer:?}");
+        for planned in &plan.nodes[0].edits {
+            let expected = if state {
+                &planned.after
+            } else {
+                &planned.before
+            };
+            assert_eq!(now(node, &planned.target.path), *expected, "{answer:?}");
+        }
+    }
+    assert!(left_beside(node).is_empty());
+}

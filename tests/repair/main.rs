@@ -2,6 +2,9 @@
 
 mod apply;
 mod binary;
+mod broken_off;
+mod kills;
 mod support;
 mod undo;
 mod whole;
+mod wrapped;

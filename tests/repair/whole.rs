@@ -69,3 +69,64 @@ fn nodes_without_keys_become_a_verified_mesh_and_undo_gives_everything_back() {
     let twice = clearway(&lab, &["repair", "undo", &report.run, "--yes"]);
     assert_eq!(twice.code(), 2, "{twice:?}");
 }
+
+#[test]
+fn a_plan_is_applied_as_it_was_reviewed_or_not_at_all() {
+    let Some(lab) = bare(2) else { return };
+    let plan = lab.dir().join("plan.json");
+    let plan = plan.to_str().unwrap();
+    let made = clearway(&lab, &["repair", "--out", plan]);
+    assert_eq!(made.code(), 1, "{made:?}");
+    sh(
+        lab.node("node2"),
+        "mkdir -m 700 /var/lib/nova/.ssh; echo x >/var/lib/nova/.ssh/known_hosts; chown -R nova /var/lib/nova/.ssh",
+    );
+    let before = pictures(&lab);
+    let refused = clearway(&lab, &["repair", "--plan", plan, "--yes"]);
+    assert_eq!(refused.code(), 2, "{refused:?}");
+    assert!(refused.err.contains("known_hosts"), "{}", refused.err);
+    assert_eq!(pictures(&lab), before);
+    sh(lab.node("node2"), "rm -r /var/lib/nova/.ssh");
+    let applied = clearway(&lab, &["repair", "--plan", plan, "--yes"]);
+    assert_eq!(applied.code(), 0, "{applied:?}");
+}
+
+#[test]
+fn a_pair_that_worked_and_fails_afterwards_puts_its_files_back() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(2).start().unwrap();
+    let node = lab.node("node2");
+    // node2 does not know node1 any more, but node1 can still log in to node2.
+    sh(node, ": >/var/lib/nova/.ssh/known_hosts");
+    // As soon as a file of node2 is edited, node2 lets nobody in: not what clearway did, but what it sees.
+    let sabotage = "#!/bin/sh\n/usr/bin/mv \"$@\" || exit\ncase $* in *./n*known_hosts) echo DenyUsers nova >/etc/ssh/sshd_config.d/00-deny.conf; kill -HUP $(cat /run/sshd.pid);; esac\n";
+    std::fs::write(node.path("/usr/local/sbin/mv"), sabotage).unwrap();
+    sh(node, "chmod 755 /usr/local/sbin/mv");
+    let before = sh(
+        node,
+        "cat /var/lib/nova/.ssh/known_hosts; stat -c '%a %U' /var/lib/nova/.ssh/known_hosts",
+    );
+    let repaired = clearway(&lab, &["repair", "--yes", "--format", "json"]);
+    let report = repaired.report();
+    assert_eq!(repaired.code(), 1, "{}", repaired.err);
+    let repair = report.repair.as_ref().unwrap();
+    let put_back = repair
+        .nodes
+        .iter()
+        .find(|node| node.name == "node2")
+        .unwrap();
+    assert_eq!(put_back.outcome, "undone", "{repair:#?}");
+    let why = put_back.detail.as_deref().unwrap();
+    assert!(
+        why.contains("from node1 to node2 worked before and does not any more"),
+        "{why}"
+    );
+    assert!(repair.complete);
+    let after = sh(
+        node,
+        "cat /var/lib/nova/.ssh/known_hosts; stat -c '%a %U' /var/lib/nova/.ssh/known_hosts",
+    );
+    assert_eq!(after, before);
+}

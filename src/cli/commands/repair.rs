@@ -210,7 +210,10 @@ fn resume(session: &Session, arguments: &RepairResume) -> Result<u8, CliError> {
         let looking = Looking {
             run: record.start.id.clone(),
             limit: record.start.settings.limit.clone(),
-            lanes: Lane::ALL.to_vec(),
+            lanes: match record.start.settings.lanes.as_slice() {
+                [] => Lane::ALL.to_vec(),
+                lanes => lanes.to_vec(),
+            },
             concurrency: arguments.concurrency.get(),
             timeout: Duration::from_secs(arguments.timeout.get()),
         };

@@ -1,13 +1,13 @@
 //! Plans and what became of them, as text for people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use super::view::View;
 use crate::cli::paint::Label;
 use crate::cli::text::{count, shell_word};
 use crate::domain::fold;
-use crate::repair::{Plan, Progress};
+use crate::repair::{Attributes, Change, Folded, Plan, Progress, Tag, diff};
 use crate::report::{LeftReport, Report, escape};
 use crate::run::Undone;
 
@@ -29,33 +29,9 @@ pub(in crate::cli) fn write_plan(out: &mut dyn Write, plan: &Plan, view: View) -
         heading(out, &what)?;
         writeln!(out)?;
     }
-    let mut made: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for key in &plan.keys {
-        let text = format!("a new {} key, {}", key.key_type, key.target.path);
-        made.entry(text).or_default().push(&key.node);
+    for folded in diff(plan) {
+        difference(out, &folded, view)?;
     }
-    for copy in &plan.copies {
-        let text = format!("the key that all share, {}", copy.target.path);
-        made.entry(text).or_default().push(&copy.node);
-    }
-    if !made.is_empty() {
-        heading(out, "keys")?;
-        folded(out, &made)?;
-    }
-    let mut commands: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for command in &plan.commands {
-        let words = command.context.iter().chain(&command.words);
-        let words: Vec<_> = words.map(|word| shell_word(word)).collect();
-        commands
-            .entry(words.join(" "))
-            .or_default()
-            .push(&command.node);
-    }
-    if !commands.is_empty() {
-        heading(out, "commands")?;
-        folded(out, &commands)?;
-    }
-    difference(out, plan, view)?;
     let left: Vec<LeftReport> = plan
         .left
         .iter()
@@ -203,13 +179,113 @@ pub(in crate::cli) fn write_undo(
     Ok(())
 }
 
-/// The difference of every file.
-fn difference(out: &mut dyn Write, plan: &Plan, _view: View) -> io::Result<()> {
-    for node in &plan.nodes {
-        for edit in &node.edits {
-            let path = escape::line(&edit.target.path);
-            writeln!(out, "  {}: {path}", escape::line(&node.node))?;
+/// Lines of one change that are shown; `-v` shows all.
+const LINES: usize = 60;
+
+/// One change, as a unified diff with a heading for the nodes that share it.
+fn difference(out: &mut dyn Write, folded: &Folded, view: View) -> io::Result<()> {
+    let nodes = escape::line(&folded.nodes);
+    let reasons: BTreeSet<&str> = folded.answers.iter().map(|it| it.reason.as_str()).collect();
+    let reasons: Vec<&str> = reasons.into_iter().collect();
+    let context: Vec<_> = folded
+        .target
+        .context
+        .iter()
+        .map(|it| shell_word(it))
+        .collect();
+    let place = match context.as_slice() {
+        [] => folded.target.path.clone(),
+        words => format!("{} (in `{}`)", folded.target.path, words.join(" ")),
+    };
+    let what = match &folded.change {
+        Change::NewDirectory { attributes } => {
+            format!("new directory {place}, {}", owned(attributes))
+        }
+        Change::Attributes { before, after } => {
+            format!("{place}: {} becomes {}", owned(before), owned(after))
+        }
+        Change::Text {
+            before: None,
+            after,
+            ..
+        } => format!("new file {place}, {}", owned(after)),
+        Change::Text {
+            before: Some(before),
+            after,
+            ..
+        } if before != after => {
+            format!("{place}: {} becomes {}", owned(before), owned(after))
+        }
+        Change::Text { .. } => place,
+        Change::NewKey { key_type, .. } => format!("new {key_type} key {place}, made there"),
+        Change::CopiedKey { from, .. } => format!("key {place}, brought from {from}"),
+        Change::Command { words } => {
+            let words = context
+                .iter()
+                .cloned()
+                .chain(words.iter().map(|it| shell_word(it)));
+            format!("command: {}", words.collect::<Vec<_>>().join(" "))
+        }
+    };
+    let heading = format!("{nodes}: {}", escape::line(&what));
+    write!(out, "{}", view.paint.text(Label::Heading, heading))?;
+    match reasons.as_slice() {
+        [] => writeln!(out)?,
+        reasons => {
+            let reasons = escape::line(&reasons.join(", ")).into_owned();
+            writeln!(out, "  {}", view.paint.text(Label::Faint, reasons))?;
         }
     }
+    if folded.without_own {
+        writeln!(
+            out,
+            "  {}",
+            view.paint
+                .text(Label::Faint, "each without the lines of its own node")
+        )?;
+    }
+    let Change::Text { hunks, .. } = &folded.change else {
+        return Ok(());
+    };
+    let most = if view.verbose { usize::MAX } else { LINES };
+    let total: usize = hunks.iter().map(|hunk| hunk.lines.len()).sum();
+    let mut shown = 0;
+    for hunk in hunks {
+        if shown >= most {
+            break;
+        }
+        let head = format!(
+            "@@ -{},{} +{},{} @@",
+            hunk.old_start, hunk.old_lines, hunk.new_start, hunk.new_lines
+        );
+        writeln!(out, "  {}", view.paint.text(Label::Code, head))?;
+        for line in hunk.lines.iter().take(most - shown) {
+            shown += 1;
+            let text = format!("{}{}", line.tag.sign(), escape::line(&line.text));
+            match line.tag {
+                Tag::Added => writeln!(out, "  {}", view.paint.text(Label::Good, text))?,
+                Tag::Removed => writeln!(out, "  {}", view.paint.text(Label::Bad, text))?,
+                Tag::Context => writeln!(out, "  {text}")?,
+            }
+            if line.without_end {
+                writeln!(out, "  \\ No newline at end of file")?;
+            }
+        }
+    }
+    if total > shown {
+        writeln!(
+            out,
+            "  … {} more, shown by `--verbose`",
+            count((total - shown) as u64, "line")
+        )?;
+    }
     writeln!(out)
+}
+
+/// `0600 of 42436:42436`.
+fn owned(attributes: &Attributes) -> String {
+    format!(
+        "{:04o} of {}:{}",
+        attributes.mode, attributes.uid, attributes.gid
+    )
 }

@@ -21,7 +21,7 @@ pub(crate) fn authorise(
     before: &Arc<[u8]>,
     parsed: &AuthorizedKeys,
     keys: &[Authorised],
-    goes: impl Fn(&str, &PublicKey) -> bool,
+    mut goes: impl FnMut(&str, &PublicKey) -> bool,
 ) -> Option<Text> {
     let mut file = LineEdits::new(Arc::clone(before));
     let block = find_block(&file);

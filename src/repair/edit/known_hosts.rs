@@ -1,11 +1,12 @@
 //! Recording host keys in a known_hosts file.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::block::{COMMENT, add_to_block, find_block};
+use super::block::{Block, COMMENT, add_to_block, find_block};
 use super::lines::LineEdits;
 use crate::openssh::key::{KeyBlob, PublicKey};
 use crate::openssh::known_hosts::{HashedName, Hosts, KnownHost, KnownHosts, Marker};
@@ -56,6 +57,8 @@ pub(crate) fn salt(seed: &[u8; 32], file: &[u8], name: &str, key: &PublicKey) ->
 #[derive(Debug)]
 pub(crate) struct KnownHostsEditor {
     bytes: Arc<[u8]>,
+    spans: Arc<[Range<usize>]>,
+    block: Option<Block>,
     parsed: KnownHosts,
     /// Lines without a marker, by key.
     by_key: HashMap<KeyBlob, Vec<usize>>,
@@ -70,8 +73,12 @@ impl KnownHostsEditor {
     /// Reads a file; no bytes for one that does not exist.
     pub(crate) fn new(bytes: Arc<[u8]>) -> Self {
         let parsed = KnownHosts::parse(&*bytes);
+        let spans = LineEdits::spans(&bytes);
+        let file = LineEdits::with_spans(Arc::clone(&bytes), Arc::clone(&spans));
         let mut editor = Self {
             bytes,
+            spans,
+            block: find_block(&file),
             by_key: HashMap::new(),
             by_name: HashMap::new(),
             hashed: Vec::new(),
@@ -200,8 +207,7 @@ impl KnownHostsEditor {
         &self,
         contributions: impl IntoIterator<Item = &'a Contribution>,
     ) -> Option<Text> {
-        let mut file = LineEdits::new(Arc::clone(&self.bytes));
-        let block = find_block(&file);
+        let mut file = LineEdits::with_spans(Arc::clone(&self.bytes), Arc::clone(&self.spans));
         let mut stale: BTreeMap<usize, BTreeSet<Option<&[u8]>>> = BTreeMap::new();
         let mut lines = Vec::new();
         for contribution in contributions {
@@ -216,7 +222,7 @@ impl KnownHostsEditor {
                 None => file.remove(number),
             }
         }
-        add_to_block(&mut file, block, lines);
+        add_to_block(&mut file, self.block, lines);
         (!file.is_empty()).then(|| file.finish())
     }
 }

@@ -11,7 +11,7 @@ use crate::repair::plan::{Piece, Text};
 pub(crate) struct LineEdits {
     bytes: Arc<[u8]>,
     /// Each line with its `\n`.
-    spans: Vec<Range<usize>>,
+    spans: Arc<[Range<usize>]>,
     /// The new bytes of a line, its `\n` included; nothing where it is removed.
     changed: BTreeMap<usize, Vec<u8>>,
     /// What comes before a line.
@@ -22,6 +22,12 @@ pub(crate) struct LineEdits {
 impl LineEdits {
     /// No change yet.
     pub(crate) fn new(bytes: Arc<[u8]>) -> Self {
+        let spans = Self::spans(&bytes);
+        Self::with_spans(bytes, spans)
+    }
+
+    /// Where the lines of a file are, to be found once for many edits of the same bytes.
+    pub(crate) fn spans(bytes: &[u8]) -> Arc<[Range<usize>]> {
         let mut spans = Vec::new();
         let mut start = 0;
         for (at, byte) in bytes.iter().enumerate() {
@@ -33,6 +39,11 @@ impl LineEdits {
         if start < bytes.len() {
             spans.push(start..bytes.len());
         }
+        spans.into()
+    }
+
+    /// The same as [`Self::new`], for bytes whose lines are known.
+    pub(crate) fn with_spans(bytes: Arc<[u8]>, spans: Arc<[Range<usize>]>) -> Self {
         Self {
             bytes,
             spans,
@@ -101,7 +112,7 @@ impl LineEdits {
                     pieces.push(Piece::Bytes(self.bytes[span].into()));
                 }
             };
-            for (number, span) in (1..).zip(&self.spans) {
+            for (number, span) in (1..).zip(self.spans.iter()) {
                 if let Some(lines) = self.inserted.get(&number) {
                     take(&mut kept, &mut pieces);
                     pieces.extend(lines.iter().cloned());

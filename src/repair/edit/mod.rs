@@ -10,3 +10,4 @@ mod tests;
 pub(crate) use authorized_keys::{Authorised, authorise};
 pub(crate) use block::COMMENT;
 pub(crate) use known_hosts::{Contribution, Host, KnownHostsEditor};
+pub(crate) use lines::LineEdits;

@@ -23,8 +23,8 @@ impl Planner<'_> {
                     self.left.add(reason, why, None, problem.id);
                     continue;
                 }
-                if let Some(way) = self.way(problem.id) {
-                    let key = (problem.id.server, way.user.to_owned(), reason);
+                if let Some((desk, _)) = self.desk(problem.id) {
+                    let key = (problem.id.server, desk.user.to_string(), reason);
                     wanted.entry(key).or_default().push((reason, problem.id));
                 }
             }

@@ -29,7 +29,7 @@ struct Request {
     modes: bool,
 }
 
-type Requests = BTreeMap<(NodeId, String), Request>;
+type Requests = BTreeMap<(NodeId, Arc<str>), Request>;
 
 impl Planner<'_> {
     /// Authorises what must be authorised.
@@ -53,24 +53,23 @@ impl Planner<'_> {
 
     fn ask(&mut self, requests: &mut Requests, reason: Reason, id: LegId, given: &Given) {
         let prediction = self.situation.prediction;
-        let Some(way) = prediction.way(id) else {
-            self.left
-                .add(reason, "the client's configuration is not known", None, id);
-            return;
+        let Some((desk, _)) = self.desk(id) else {
+            let why = "the client's configuration is not known";
+            return self.left.add(reason, why, None, id);
         };
+        let way = &desk.way;
         let request = requests
-            .entry((id.server, way.user.to_owned()))
+            .entry((id.server, Arc::clone(&desk.user)))
             .or_default();
         request.legs.push((reason, id));
         if cure(reason) == Cure::AuthorizedModes {
             request.modes = true;
         }
-        let ring = (id.client, way.facts.context.clone(), way.configuration.1);
-        if given.contains_key(&ring) {
+        if given.contains_key(&self.ring(id, way)) {
             // Its new keys are asked for below, for all of its legs.
             return;
         }
-        let Some(key) = self.agreed(&way, id) else {
+        let Some(key) = self.agreed(way, id) else {
             const UNKNOWN: &str = "the public half of the client's key could not be read";
             self.left.add(reason, UNKNOWN, None, id);
             return;
@@ -78,7 +77,7 @@ impl Planner<'_> {
         if cure(reason) == Cure::AuthorizedModes && prediction.would_admit(id, &key) {
             return;
         }
-        let limited = self.may_limit(&way, id);
+        let limited = self.may_limit(way, id);
         add_key(request, id.client, KeyRef::Known(key), limited);
     }
 
@@ -124,11 +123,11 @@ impl Planner<'_> {
             Some(Predicted::NotNeeded(_))
         );
         let surveyed = self.situation.facts[id.server.index()].is_some();
-        let Some(way) = prediction.way(id).filter(|_| is_needed && surveyed) else {
+        let Some((desk, _)) = self.desk(id).filter(|_| is_needed && surveyed) else {
             return;
         };
-        let ring = (id.client, way.facts.context.clone(), way.configuration.1);
-        let Some(keys) = given.get(&ring) else {
+        let way = &desk.way;
+        let Some(keys) = given.get(&self.ring(id, way)) else {
             return;
         };
         // What it can use already and what is admitted already is enough.
@@ -144,9 +143,9 @@ impl Planner<'_> {
         if already || cured {
             return;
         }
-        let limited = self.may_limit(&way, id);
+        let limited = self.may_limit(way, id);
         let request = requests
-            .entry((id.server, way.user.to_owned()))
+            .entry((id.server, Arc::clone(&desk.user)))
             .or_default();
         let reason = reasons
             .get(&id.client)
@@ -281,28 +280,17 @@ impl Planner<'_> {
                 lines.push(self.line(*client, key, *limited));
             }
         }
-        let fleet = self.situation.fleet;
-        let nodes: HashMap<&str, NodeId> = self
-            .situation
-            .scope
-            .nodes()
-            .iter()
-            .map(|&id| (fleet.node(id).name.as_str(), id))
-            .collect();
-        let current: HashMap<NodeId, HashSet<KeyBlob>> = request
-            .clients
-            .keys()
-            .map(|&client| (client, self.current(client, server, &account.name)))
-            .collect();
+        let mut current: HashMap<NodeId, HashSet<KeyBlob>> = HashMap::new();
         let goes = |node: &str, key: &PublicKey| {
-            let Some(id) = nodes.get(node) else {
+            let Some(id) = self.selected.get(node) else {
                 return false;
             };
+            let current = current
+                .entry(*id)
+                .or_insert_with(|| self.current(*id, server, &account.name));
             let replaced = request.clients.get(id).is_some_and(|keys| {
                 let again = |it: &KeyRef| matches!(it, KeyRef::Known(new) if new == key);
-                let stale = current
-                    .get(id)
-                    .is_some_and(|it| !it.contains(key.plain_blob()));
+                let stale = !current.contains(key.plain_blob());
                 stale || keys.iter().any(|(it, _)| again(it))
             });
             replaced || !self.situation.scope.joins(*id, server)
@@ -381,11 +369,9 @@ impl Planner<'_> {
         }
         for directory in missing {
             let place = target(context, directory);
-            if !self.made_directories.contains(&(server, place.clone())) {
-                let new = places::new_directory(directory, account);
-                self.draft
-                    .make_directory((server, &place), new, because.iter().copied());
-            }
+            let new = places::new_directory(directory, account);
+            self.draft
+                .make_directory((server, &place), new, because.iter().copied());
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{Fleet, Lane, LegId, NodeId, Reason};
+use crate::domain::{FindingCode, Fleet, Lane, LegId, NodeId, Reason};
 use crate::repair::plan::{Answers, Attributes, Bytes, Edit, FileState, NodePlan, Target, Text};
 use crate::survey::{FileFact, FileKind, FileState as Found, Meta};
 
@@ -20,6 +20,8 @@ struct Change {
     before: FileState,
     after: FileState,
     because: Vec<Because>,
+    /// What is no fault of a leg, and worth mending all the same.
+    found: Vec<(FindingCode, LegId)>,
 }
 
 pub(super) fn attributes(meta: Meta) -> Attributes {
@@ -65,6 +67,7 @@ impl Draft {
                 before: before.clone(),
                 after: before.clone(),
                 because: Vec::new(),
+                found: Vec::new(),
             })
     }
 
@@ -101,6 +104,21 @@ impl Draft {
         change.after = FileState::File { attributes, text };
     }
 
+    /// Other bytes for a file that is there, for what was found on legs that work.
+    pub(super) fn mend(
+        &mut self,
+        (node, target): (NodeId, &Target),
+        before: &FileState,
+        text: Text,
+        found: impl IntoIterator<Item = (FindingCode, LegId)>,
+    ) {
+        let change = self.change(node, target, before);
+        change.found.extend(found);
+        if let Some(attributes) = change.after.attributes() {
+            change.after = FileState::File { attributes, text };
+        }
+    }
+
     /// A directory that is not there yet.
     pub(super) fn make_directory(
         &mut self,
@@ -132,7 +150,7 @@ impl Draft {
                     target,
                     before: change.before,
                     after: change.after,
-                    answers: answers(fleet, change.because),
+                    answers: all_answers(fleet, change.because, change.found),
                 });
             }
         }
@@ -140,8 +158,26 @@ impl Draft {
     }
 }
 
+fn all_answers(
+    fleet: &Fleet,
+    because: Vec<Because>,
+    found: Vec<(FindingCode, LegId)>,
+) -> Vec<Answers> {
+    let mut all = answers(fleet, because);
+    all.extend(fold_answers(fleet, found, FindingCode::code));
+    all
+}
+
 /// Reasons and legs, those of many nodes as those of all.
-pub(super) fn answers(fleet: &Fleet, mut because: Vec<Because>) -> Vec<Answers> {
+pub(super) fn answers(fleet: &Fleet, because: Vec<Because>) -> Vec<Answers> {
+    fold_answers(fleet, because, Reason::code)
+}
+
+fn fold_answers<T: Copy + Ord>(
+    fleet: &Fleet,
+    mut because: Vec<(T, LegId)>,
+    code: impl Fn(T) -> &'static str,
+) -> Vec<Answers> {
     /// More are not told one by one.
     const TOLD: usize = 16;
     because.sort_unstable_by_key(|(reason, id)| (*reason, id.lane, id.client, id.server));
@@ -153,14 +189,14 @@ pub(super) fn answers(fleet: &Fleet, mut because: Vec<Because>) -> Vec<Answers> 
             continue;
         };
         let told = |lane: Lane, client: Option<NodeId>, server: Option<NodeId>| Answers {
-            reason: reason.code().to_owned(),
+            reason: code(reason).to_owned(),
             lane,
             client: client.map(name),
             server: server.map(name),
         };
         let lane = first.lane;
         if group.len() <= TOLD {
-            let one = |(_, id): &Because| told(lane, Some(id.client), Some(id.server));
+            let one = |(_, id): &(T, LegId)| told(lane, Some(id.client), Some(id.server));
             all.extend(group.iter().map(one));
         } else if group.iter().all(|(_, id)| id.client == first.client) {
             all.push(told(lane, Some(first.client), None));

@@ -9,7 +9,7 @@ use super::modes;
 use super::places::{self, may_hold_identity, target};
 use super::problems::Problem;
 use crate::domain::{KeySharing, LegId, NewKeyType, NodeId, Reason};
-use crate::openssh::key::PublicKey;
+use crate::openssh::key::{KeyKind, PublicKey};
 use crate::repair::edit::COMMENT;
 use crate::repair::plan::{Attributes, FileState, KeyCopy, KeyId, KeySource, NewKey, Target};
 use crate::survey::{Account, FileState as Found, Identity, IdentityState};
@@ -22,8 +22,8 @@ pub(super) enum KeyRef {
     New(KeyId),
 }
 
-/// Clients whose keys are one: a node, its context, the configuration of its logins.
-pub(super) type Ring = (NodeId, Vec<String>, u32);
+/// Clients whose keys are one: a node, the place of its client side among its facts, the configuration of its logins.
+pub(super) type Ring = (NodeId, usize, u32);
 
 /// The keys that clients will offer besides those that they can use now.
 pub(super) type Given = HashMap<Ring, Vec<KeyRef>>;
@@ -35,13 +35,9 @@ impl Planner<'_> {
         for problem in problems {
             for &reason in &problem.reasons {
                 if cure(reason) == Cure::Identity
-                    && let Some(way) = self.situation.prediction.way(problem.id)
+                    && let Some((desk, _)) = self.desk(problem.id)
                 {
-                    let ring = (
-                        problem.id.client,
-                        way.facts.context.clone(),
-                        way.configuration.1,
-                    );
+                    let ring = self.ring(problem.id, &desk.way);
                     rings.entry(ring).or_default().push((reason, problem.id));
                 }
             }
@@ -49,13 +45,21 @@ impl Planner<'_> {
         let mut given = Given::new();
         for (ring, because) in rings {
             if let Some(&(_, id)) = because.first()
-                && let Some(way) = self.situation.prediction.way(id)
+                && let Some((desk, _)) = self.desk(id)
             {
-                let keys = self.identity(&way, id, &because);
+                let keys = self.identity(&desk.way, id, &because);
                 given.insert(ring, keys);
             }
         }
         given
+    }
+
+    /// Whose keys a way offers.
+    pub(super) fn ring(&self, id: LegId, way: &Way<'_>) -> Ring {
+        let facts = self.situation.facts[id.client.index()].iter();
+        let mut clients = facts.flat_map(|facts| &facts.clients);
+        let place = clients.position(|client| std::ptr::eq(client, way.facts));
+        (id.client, place.unwrap_or(0), way.configuration.1)
     }
 
     fn identity(&mut self, way: &Way<'_>, id: LegId, because: &[Because]) -> Vec<KeyRef> {
@@ -66,8 +70,24 @@ impl Planner<'_> {
         let usable = |state: IdentityState| state == IdentityState::Usable;
         let mut has_one = way.offers.iter().any(|(_, state, _)| usable(*state));
         let context = self.files_context(id.client, &way.facts.context);
+        let is_spoilt = |&(reason, _): &Because| {
+            matches!(reason, Reason::IdentityModes | Reason::IdentityUnreadable)
+        };
+        let sets_right = !has_one || because.iter().any(is_spoilt);
+        // A key that is good for something else may still be authorised for this.
+        let unused = because
+            .iter()
+            .filter(|it| it.0 != Reason::KeyAlgorithmRefused && !is_spoilt(it));
+        for (_, id) in unused {
+            if let Some(key) = self.agreed(way, *id).map(KeyRef::Known)
+                && !keys.contains(&key)
+            {
+                keys.push(key);
+            }
+        }
         for &(path, state, public) in &way.offers {
-            if !matches!(state, IdentityState::TooOpen | IdentityState::Unreadable)
+            if !sets_right
+                || !matches!(state, IdentityState::TooOpen | IdentityState::Unreadable)
                 || !may_hold_identity(path, account)
             {
                 continue;
@@ -142,7 +162,17 @@ impl Planner<'_> {
     ) -> Option<KeyRef> {
         const TAKEN: &str = "every file that ssh would offer is there already, and repair overwrites no private key";
         let repair = &self.situation.fleet.node(node).profile.repair;
-        let Some((path, kind)) = free_path(way, account, repair.key_type) else {
+        let agreed = |kind: NewKeyType| {
+            let kind = match kind {
+                NewKeyType::Ed25519 => KeyKind::Ed25519,
+                NewKeyType::Ecdsa => KeyKind::EcdsaP256,
+                NewKeyType::Rsa => KeyKind::Rsa,
+            };
+            because
+                .iter()
+                .all(|(_, id)| self.situation.prediction.agree_on_kind(*id, kind))
+        };
+        let Some((path, kind)) = free_path(way, account, repair.key_type, agreed) else {
             for &(reason, id) in because {
                 self.left.add(reason, TAKEN, None, id);
             }
@@ -190,10 +220,7 @@ impl Planner<'_> {
             KeyRef::New(id)
         };
         self.made.insert((node, place), known.clone());
-        if let Some(directory) = places::parent(&path) {
-            self.made_directories
-                .insert((node, target(context, directory)));
-        }
+        self.client_directory(way, &path, (node, context), because);
         Some(known)
     }
 
@@ -251,9 +278,6 @@ impl Planner<'_> {
         };
         let place = target(context, directory);
         let fact = places::client_directory(way.facts, path);
-        if self.made_directories.contains(&(node, place.clone())) {
-            return;
-        }
         match fact.map(|fact| (&fact.state, state_of(fact))) {
             Some((Found::Absent, _)) => {
                 let new = places::new_directory(directory, account);
@@ -265,30 +289,47 @@ impl Planner<'_> {
     }
 }
 
-/// The file for a new key: one that ssh offers by itself and that is not there. The default file of the type comes
-/// first, then those of other types, whose keys are then made.
-fn free_path(way: &Way<'_>, account: &Account, kind: NewKeyType) -> Option<(String, NewKeyType)> {
+/// The file for a new key: one that ssh offers by itself and at which nothing is. The default file of the wanted type
+/// comes first, then those of other types, whose keys are then made. Both ends must take the type.
+fn free_path(
+    way: &Way<'_>,
+    account: &Account,
+    wanted: NewKeyType,
+    agreed: impl Fn(NewKeyType) -> bool,
+) -> Option<(String, NewKeyType)> {
     let is_free = |path: &str| {
         let mut identities = way.facts.identities.iter();
         let known = identities.find(|it| it.path == path);
-        let copies = way.facts.key_copies.iter().any(|it| it.path == path);
-        !copies && known.is_none_or(|it| it.state == IdentityState::Missing && it.meta.is_none())
+        let is_copy = way.facts.key_copies.iter().any(|it| it.path == path);
+        let half = format!("{path}.pub");
+        let is_missing = |it: &Identity| {
+            it.state == IdentityState::Missing && it.meta.is_none() && it.public.is_none()
+        };
+        !is_copy && !way.facts.public_halves.contains(&half) && known.is_none_or(is_missing)
     };
     let home = account.home.trim_end_matches('/');
     let default = |kind: NewKeyType| format!("{home}/.ssh/id_{}", kind.as_str());
     let offered = |path: &str| way.identities.iter().any(|it| it == path);
-    let others = [NewKeyType::Ed25519, NewKeyType::Ecdsa, NewKeyType::Rsa];
-    for kind in std::iter::once(kind).chain(others) {
+    let all = [NewKeyType::Ed25519, NewKeyType::Ecdsa, NewKeyType::Rsa];
+    let kinds = || {
+        let others = all.into_iter().filter(|kind| *kind != wanted);
+        std::iter::once(wanted)
+            .chain(others)
+            .filter(|it| agreed(*it))
+    };
+    for kind in kinds() {
         let path = default(kind);
         if offered(&path) && is_free(&path) && may_hold_identity(&path, account) {
             return Some((path, kind));
         }
     }
-    let is_default = |path: &str| others.iter().any(|kind| path == default(*kind));
-    let token = ["_sk", "id_xmss", "id_dsa"];
+    // A file of another name may hold any type.
+    let is_default = |path: &str| all.iter().any(|kind| path == default(*kind));
+    let special = ["_sk", "id_xmss", "id_dsa"];
+    let kind = kinds().next()?;
     way.identities
         .iter()
-        .filter(|path| !is_default(path) && !token.iter().any(|it| path.contains(it)))
+        .filter(|path| !is_default(path) && !special.iter().any(|it| path.contains(it)))
         .find(|path| is_free(path) && may_hold_identity(path, account))
         .map(|path| (path.clone(), kind))
 }

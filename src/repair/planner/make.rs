@@ -1,6 +1,8 @@
 //! Making a plan.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use super::cure::{Cure, cure};
 use super::draft::Draft;
@@ -8,10 +10,11 @@ use super::identities::{KeyRef, Made};
 use super::input::{Policy, Situation};
 use super::left::LeftAlone;
 use super::names::Claims;
+use super::places::target;
 use super::problems::{Problem, problems};
 use super::record::Recorder;
 use super::sources::Sources;
-use crate::domain::{LegId, NodeId};
+use crate::domain::{Lane, LegId, NodeId};
 use crate::repair::plan::{
     AccountCommand, KeyCopy, KeySource, NewKey, PLAN_SCHEMA, Piece, Plan, Target,
 };
@@ -30,11 +33,24 @@ pub(super) struct Planner<'a> {
     pub(super) copies: Vec<KeyCopy>,
     pub(super) commands: Vec<AccountCommand>,
     pub(super) made: Made,
-    /// Directories that come to be with a new key in them.
-    pub(super) made_directories: HashSet<(NodeId, Target)>,
     /// The key that all accounts of a name share.
     pub(super) shared: HashMap<String, (KeySource, KeyRef)>,
     pub(super) lines: HashMap<(NodeId, KeyRef, bool), Vec<Piece>>,
+    /// Nodes that were selected, by name.
+    pub(super) selected: HashMap<&'a str, NodeId>,
+    desks: HashMap<(NodeId, Lane, (u32, u32)), Option<Rc<Desk<'a>>>>,
+    users: HashMap<&'a str, Arc<str>>,
+}
+
+/// A client side of a node, as it is worked at: what all legs with one configuration have in common.
+pub(super) struct Desk<'a> {
+    pub(super) way: Way<'a>,
+    /// Words that lead to its files, as root.
+    pub(super) context: Vec<String>,
+    /// The account at the far end.
+    pub(super) user: Arc<str>,
+    /// Where host keys are recorded; `None` where ssh reads no file that may be written.
+    pub(super) host_keys: Option<Target>,
 }
 
 /// Plans what makes every leg in scope work, as far as files do, and lists what they do not.
@@ -56,9 +72,16 @@ pub fn plan(situation: &Situation<'_>, policy: &Policy) -> Plan {
         copies: Vec::new(),
         commands: Vec::new(),
         made: Made::new(),
-        made_directories: HashSet::new(),
         shared: HashMap::new(),
         lines: HashMap::new(),
+        selected: situation
+            .scope
+            .nodes()
+            .iter()
+            .map(|&id| (situation.fleet.node(id).name.as_str(), id))
+            .collect(),
+        desks: HashMap::new(),
+        users: HashMap::new(),
     };
     planner.leave_to_persons(&broken);
     planner.configurations(&broken);
@@ -79,9 +102,29 @@ pub fn plan(situation: &Situation<'_>, policy: &Policy) -> Plan {
 }
 
 impl<'a> Planner<'a> {
-    /// How a leg's client gets to its server.
-    pub(super) fn way(&self, id: LegId) -> Option<Way<'a>> {
-        self.situation.prediction.way(id)
+    /// How a leg's client gets to its server, and the name or address that it dials behind `HostName`.
+    pub(super) fn desk(&mut self, id: LegId) -> Option<(Rc<Desk<'a>>, Arc<str>)> {
+        let (host, configuration) = self.situation.prediction.configuration(id)?;
+        let key = (id.client, id.lane, configuration);
+        if let Some(known) = self.desks.get(&key) {
+            return known.clone().map(|desk| (desk, host));
+        }
+        let made = self.new_desk(id).map(Rc::new);
+        self.desks.insert(key, made.clone());
+        made.map(|desk| (desk, host))
+    }
+
+    fn new_desk(&mut self, id: LegId) -> Option<Desk<'a>> {
+        let way = self.situation.prediction.way(id)?;
+        let context = self.files_context(id.client, &way.facts.context);
+        let file = self.host_keys_file(&way, id.client);
+        let user = self.users.entry(way.user);
+        Some(Desk {
+            host_keys: file.map(|file| target(&context, &file.path)),
+            user: Arc::clone(user.or_insert_with(|| Arc::from(way.user))),
+            context,
+            way,
+        })
     }
 
     fn leave_to_persons(&mut self, problems: &[Problem]) {

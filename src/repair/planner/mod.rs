@@ -15,6 +15,7 @@ mod places;
 mod problems;
 mod record;
 mod sources;
+mod strict;
 #[cfg(test)]
 pub(in crate::repair) mod tests;
 

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::input::Situation;
 use crate::domain::{Dial, LegId, NodeId};
@@ -37,6 +38,8 @@ pub(super) struct Claims {
     own: HashMap<Same, Vec<NodeId>>,
     interfaces: HashMap<IpAddr, Vec<NodeId>>,
     everyone: PairScope,
+    /// What [`Self::settle`] has found.
+    known: HashMap<(NodeId, Arc<str>), Option<Result<(), String>>>,
 }
 
 impl Claims {
@@ -47,6 +50,7 @@ impl Claims {
             own: HashMap::new(),
             interfaces: HashMap::new(),
             everyone: PairScope::all(fleet),
+            known: HashMap::new(),
         };
         for id in fleet.ids() {
             let node = fleet.node(id);
@@ -110,49 +114,73 @@ impl Claims {
     /// # Errors
     /// Why not, in words.
     pub(super) fn check(
-        &self,
+        &mut self,
         situation: &Situation<'_>,
         id: LegId,
         client: &ClientFacts,
-        name: &str,
+        name: &Arc<str>,
     ) -> Result<(), String> {
-        let server = id.server;
-        let node = |id: NodeId| situation.fleet.node(id).name.as_str();
-        let same = same(name);
-        if let Some(stated) = self.inventory.get(&same) {
-            if stated.contains(&Some(server)) {
-                return Ok(());
-            }
-            let others: Vec<NodeId> = stated.iter().flatten().copied().collect();
-            if stated.contains(&None) {
-                return Err(format!("`{name}` is a jump host of the inventory"));
-            }
-            if let Some(&other) = self.other(&others, server) {
-                return Err(format!("`{name}` is {} in the inventory", node(other)));
-            }
-        }
-        let claimed = self.own.get(&same).map_or(&[][..], Vec::as_slice);
-        if let Some(&other) = self.other(claimed, server) {
-            return Err(format!("{} says that it is `{name}`, too", node(other)));
-        }
-        let is_others = |other: NodeId| format!("an interface of {} has it, too", node(other));
-        if let Same::Literal(address) = same
-            && self.has_address(address, server).map_err(is_others)?
-        {
-            return Ok(());
+        let key = (id.server, Arc::clone(name));
+        let known = self.known.get(&key).cloned();
+        let known = known.unwrap_or_else(|| {
+            let settled = self.settle(situation, id.server, name);
+            self.known.insert(key, settled.clone());
+            settled
+        });
+        if let Some(settled) = known {
+            return settled;
         }
         let resolved = situation.prediction.resolved(client, name);
         let mut all = !resolved.is_empty();
         for address in resolved {
-            all &= self.has_address(address, server).map_err(is_others)?;
+            all &= self
+                .has_address(address, id.server)
+                .map_err(|other| has_too(situation, other))?;
         }
         if all || self.has_shown(situation, id) {
             return Ok(());
         }
         Err(format!(
             "nothing but {} itself says that it is `{name}`",
-            node(server)
+            situation.fleet.node(id.server).name
         ))
+    }
+
+    /// What is the same for every client; `None` where the client's own view decides.
+    fn settle(
+        &self,
+        situation: &Situation<'_>,
+        server: NodeId,
+        name: &str,
+    ) -> Option<Result<(), String>> {
+        let node = |id: NodeId| situation.fleet.node(id).name.as_str();
+        let same = same(name);
+        if let Some(stated) = self.inventory.get(&same) {
+            if stated.contains(&Some(server)) {
+                return Some(Ok(()));
+            }
+            let others: Vec<NodeId> = stated.iter().flatten().copied().collect();
+            if stated.contains(&None) {
+                return Some(Err(format!("`{name}` is a jump host of the inventory")));
+            }
+            if let Some(&other) = self.other(&others, server) {
+                let is_others = format!("`{name}` is {} in the inventory", node(other));
+                return Some(Err(is_others));
+            }
+        }
+        let claimed = self.own.get(&same).map_or(&[][..], Vec::as_slice);
+        if let Some(&other) = self.other(claimed, server) {
+            let too = format!("{} says that it is `{name}`, too", node(other));
+            return Some(Err(too));
+        }
+        if let Same::Literal(address) = same {
+            match self.has_address(address, server) {
+                Ok(true) => return Some(Ok(())),
+                Ok(false) => {}
+                Err(other) => return Some(Err(has_too(situation, other))),
+            }
+        }
+        None
     }
 
     /// Whether whoever answers there has shown this client a key of the server's disk.
@@ -162,4 +190,9 @@ impl Claims {
             keys.any(|key| seen.served.contains(&key.fingerprint().to_string()))
         })
     }
+}
+
+fn has_too(situation: &Situation<'_>, other: NodeId) -> String {
+    let name = &situation.fleet.node(other).name;
+    format!("an interface of {name} has it, too")
 }

@@ -55,7 +55,7 @@ fn name(path: &str) -> &str {
 pub(super) fn may_hold_host_keys(path: &str, account: &Account) -> bool {
     is_plain(path)
         && name(path).contains("known_hosts")
-        && (is_own(path, account) || is_below(path, "/etc/ssh"))
+        && (is_own(path, account) || is_below(path, "/etc/ssh") || is_below(path, "/etc/nova"))
 }
 
 /// Whether an authorized_keys file may be written. sshd's configuration chooses the path.

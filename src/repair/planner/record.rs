@@ -1,11 +1,12 @@
 //! Host keys that clients must know: of whom, under which names, in which file.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::cure::{Cure, cure};
 use super::draft::{Because, state_of};
-use super::make::Planner;
+use super::make::{Desk, Planner};
 use super::modes;
 use super::places::{self, may_hold_host_keys, target};
 use super::problems::Problem;
@@ -13,35 +14,87 @@ use crate::domain::{KnownHostsPlace, LegId, NodeId, Predicted, Reason};
 use crate::openssh::key::{KeyBlob, KeyKind, PublicKey};
 use crate::openssh::known_hosts::HostName;
 use crate::repair::edit::{Contribution, Host, KnownHostsEditor};
-use crate::repair::plan::{FileState, Target};
+use crate::repair::plan::{FileState, Target, Text};
 use crate::survey::{FileFact, FileState as Found};
 use crate::trust::Way;
 
 /// What is to be recorded in one file of one client.
 #[derive(Debug, Default)]
-struct Job {
+pub(super) struct Job {
     /// Any leg that reads it.
     legs: Vec<Because>,
     servers: BTreeMap<NodeId, Names>,
 }
 
 #[derive(Debug, Default)]
-struct Names {
-    names: BTreeSet<String>,
+pub(super) struct Names {
+    /// Numbers of names, in the order in which they came up.
+    names: Vec<u32>,
     /// Names that many hosts share (`HostKeyAlias`).
     aliases: bool,
     because: Vec<Because>,
 }
 
-type Jobs = BTreeMap<(NodeId, Target), Job>;
+impl Names {
+    fn add(&mut self, name: u32) {
+        if !self.names.contains(&name) {
+            self.names.push(name);
+        }
+    }
+}
+
+pub(super) type Jobs = BTreeMap<(NodeId, Target), Job>;
+
+/// A content (by hash) and a server: what recording the server there changes, by the names that it is recorded under.
+type Contributions = HashMap<(Option<[u8; 32]>, NodeId), Vec<(Vec<u32>, Arc<Contribution>)>>;
 
 /// What is shared between the files of a fleet.
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
     editors: HashMap<Option<[u8; 32]>, Arc<KnownHostsEditor>>,
-    contributions: HashMap<(Option<[u8; 32]>, NodeId, Vec<String>), Arc<Contribution>>,
+    contributions: Contributions,
+    /// By content, what was recorded last in a file of it, and what came of that.
+    last: HashMap<Option<[u8; 32]>, (Vec<Arc<Contribution>>, Option<Text>)>,
     keys: HashMap<NodeId, Arc<[PublicKey]>>,
     everybody: Option<Arc<HashSet<KeyBlob>>>,
+    /// Names as they are looked up, and their numbers by configuration and host.
+    names: Vec<String>,
+    numbers: HashMap<(u32, Arc<str>), (u32, bool)>,
+    by_text: HashMap<String, u32>,
+}
+
+impl Recorder {
+    /// A file with all contributions. Clients with the same file and the same to record in it share the outcome.
+    fn apply(
+        &mut self,
+        hash: Option<[u8; 32]>,
+        editor: &KnownHostsEditor,
+        contributions: Vec<Arc<Contribution>>,
+    ) -> Option<Text> {
+        if let Some((known, text)) = self.last.get(&hash)
+            && known.len() == contributions.len()
+            && known
+                .iter()
+                .zip(&contributions)
+                .all(|(one, other)| Arc::ptr_eq(one, other))
+        {
+            return text.clone();
+        }
+        let text = editor.apply(contributions.iter().map(|it| &**it));
+        self.last.insert(hash, (contributions, text.clone()));
+        text
+    }
+
+    fn number(&mut self, text: String) -> u32 {
+        let next = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
+        match self.by_text.entry(text) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                self.names.push(new.key().clone());
+                *new.insert(next)
+            }
+        }
+    }
 }
 
 impl Planner<'_> {
@@ -60,87 +113,106 @@ impl Planner<'_> {
                 }
             }
         }
+        self.strict_host_keys(&mut jobs);
         for ((client, place), job) in jobs {
             self.record(client, &place, job);
         }
     }
 
     fn want(&mut self, jobs: &mut Jobs, reason: Reason, id: LegId) {
-        let situation = self.situation;
-        let prediction = situation.prediction;
-        let Some(way) = self.way(id) else {
+        let Some((desk, host)) = self.desk(id) else {
             let why = "the client's configuration is not known";
             return self.left.add(reason, why, None, id);
         };
-        let Some(file) = self.host_keys_file(&way, id.client) else {
+        self.want_in(jobs, (reason, id), (&desk, &host), desk.host_keys.as_ref());
+    }
+
+    /// Wants a leg's host keys in a file.
+    pub(super) fn want_in(
+        &mut self,
+        jobs: &mut Jobs,
+        (reason, id): Because,
+        (desk, host): (&Desk<'_>, &Arc<str>),
+        file: Option<&Target>,
+    ) {
+        let situation = self.situation;
+        let Some(file) = file else {
             let why = "ssh reads host keys only from files that repair does not write";
             return self.left.add(reason, why, None, id);
         };
-        let Some((host, configuration)) = prediction.configuration(id) else {
-            return;
-        };
-        let (name, is_alias) = prediction.known_as(configuration, &host);
-        if !is_alias && let Err(why) = self.claims.check(&situation, id, way.facts, &host) {
+        let (name, is_alias) = self.name(desk.way.configuration, host);
+        if !is_alias && let Err(why) = self.claims.check(&situation, id, desk.way.facts, host) {
             let server = situation.fleet.node(id.server).name.as_str();
             let remedy = format!(
                 "If `{host}` is {server}, state it in the inventory (`service_host`, `migration_address` or `live_address`); if not, correct nova.conf on {server}."
             );
             return self.left.add(reason, &why, Some(remedy), id);
         }
-        let context = self.files_context(id.client, &way.facts.context);
-        let job = jobs
-            .entry((id.client, target(&context, &file.path)))
-            .or_default();
+        let job = match jobs.get_mut(&(id.client, file.clone())) {
+            Some(job) => job,
+            None => jobs.entry((id.client, file.clone())).or_default(),
+        };
         job.legs.push((reason, id));
         let entry = job.servers.entry(id.server).or_default();
         entry.because.push((reason, id));
         entry.aliases |= is_alias;
-        entry.names.insert(name.first());
-        if way.check_address {
-            let addresses = prediction.resolved(way.facts, &host);
-            for address in addresses {
+        entry.add(name);
+        if desk.way.check_address {
+            for address in situation.prediction.resolved(desk.way.facts, host) {
                 if self.sources.has(id.server, address) {
-                    let name = HostName::new(&address.to_string(), way.port);
-                    entry.names.insert(name.first());
+                    let name = HostName::new(&address.to_string(), desk.way.port);
+                    entry.add(self.recorder.number(name.first()));
                 }
             }
         }
-        self.other_lanes(entry, id, &way, &file.path);
+        self.other_lanes(entry, id, desk);
     }
 
-    /// The names by which other lanes of the same account dial the same server, as far as they are not known either.
-    fn other_lanes(&self, entry: &mut Names, id: LegId, way: &Way<'_>, file: &str) {
-        for &lane in self.policy.lanes.iter().filter(|&&lane| lane != id.lane) {
-            let other = LegId { lane, ..id };
-            let is_open = |id: LegId| {
-                let rungs = self.situation.prediction.rungs(id);
-                rungs.is_some_and(|rungs| rungs.path != Predicted::Works)
+    /// The number of the name that is looked up for a host, and whether it is an alias.
+    fn name(&mut self, configuration: (u32, u32), host: &Arc<str>) -> (u32, bool) {
+        let key = (configuration.0, Arc::clone(host));
+        if let Some(known) = self.recorder.numbers.get(&key) {
+            return *known;
+        }
+        let prediction = self.situation.prediction;
+        let (name, is_alias) = prediction.known_as(configuration, host);
+        let number = (self.recorder.number(name.first()), is_alias);
+        self.recorder.numbers.insert(key, number);
+        number
+    }
+
+    /// The names by which other lanes of the same account dial the same server, where nobody can tell whether they are
+    /// known. Those that are not known are a problem of their own.
+    fn other_lanes(&mut self, entry: &mut Names, id: LegId, desk: &Desk<'_>) {
+        let lanes = self.policy.lanes.iter();
+        let lanes: Vec<LegId> = lanes
+            .filter(|&&lane| lane != id.lane)
+            .map(|&lane| LegId { lane, ..id })
+            .filter(|other| {
+                let rungs = self.situation.prediction.rungs(*other);
+                self.situation.scope.contains(other.pair())
+                    && rungs.is_some_and(|it| matches!(it.path, Predicted::Unknown(_)))
+            })
+            .collect();
+        for other in lanes {
+            let Some((there, host)) = self.desk(other) else {
+                continue;
             };
-            if !self.situation.scope.contains(other.pair()) || !is_open(other) {
+            if there.host_keys != desk.host_keys {
                 continue;
             }
-            if let Some(there) = self.way(other)
-                && there.facts.context == way.facts.context
-                && self
-                    .host_keys_file(&there, id.client)
-                    .is_some_and(|it| it.path == file)
-                && let Some((host, configuration)) = self.situation.prediction.configuration(other)
-            {
-                let (name, is_alias) = self.situation.prediction.known_as(configuration, &host);
-                let is_its = self
-                    .claims
-                    .check(&self.situation, other, way.facts, &host)
-                    .is_ok();
-                if is_alias || is_its {
-                    entry.names.insert(name.first());
-                    entry.aliases |= is_alias;
-                }
+            let (name, is_alias) = self.name(there.way.configuration, &host);
+            let situation = self.situation;
+            let facts = there.way.facts;
+            if is_alias || self.claims.check(&situation, other, facts, &host).is_ok() {
+                entry.add(name);
+                entry.aliases |= is_alias;
             }
         }
     }
 
     /// The file in which host keys are recorded for a way: of the kind that the profile says, where ssh reads one.
-    fn host_keys_file<'w>(&self, way: &Way<'w>, client: NodeId) -> Option<&'w FileFact> {
+    pub(super) fn host_keys_file<'w>(&self, way: &Way<'w>, client: NodeId) -> Option<&'w FileFact> {
         let account = way.facts.account.as_ref()?;
         let fact = |path: &String| {
             let mut facts = way.facts.known_hosts.iter();
@@ -159,31 +231,35 @@ impl Planner<'_> {
 
     /// Files that the account cannot read.
     fn make_readable(&mut self, reason: Reason, id: LegId) {
-        let Some(way) = self.way(id) else {
+        let Some((desk, _)) = self.desk(id) else {
             return;
         };
+        let (way, context) = (&desk.way, &desk.context);
         let Some(account) = &way.facts.account else {
             return;
         };
         let because = [(reason, id)];
-        let context = self.files_context(id.client, &way.facts.context);
         let mut done = false;
         for path in way.user_files.iter().chain(way.global_files) {
             let mut facts = way.facts.known_hosts.iter();
             let Some(fact) = facts.find(|fact| fact.path == *path) else {
                 continue;
             };
-            if !modes::is_unreadable(fact) || !may_hold_host_keys(path, account) {
+            // What a directory hides, the directory shows again.
+            let is_hidden = matches!(fact.state, Found::Unreadable(_))
+                && way.facts.directories.iter().any(modes::is_unreadable);
+            let is_its = modes::is_unreadable(fact) || is_hidden;
+            if !is_its || !may_hold_host_keys(path, account) {
                 continue;
             }
-            let place = (id.client, &*context);
+            let place = (id.client, &**context);
             modes::open_directories(&mut self.draft, place, way.facts, &because);
             done = true;
             if let Found::Present { meta, .. } = &fact.state
                 && let Some(before) = state_of(fact)
             {
                 let to = modes::readable(path, *meta, account);
-                let place = target(&context, path);
+                let place = target(context, path);
                 self.draft
                     .set_attributes((id.client, &place), &before, to, because);
             }
@@ -197,9 +273,10 @@ impl Planner<'_> {
         let Some(&(reason, id)) = job.legs.first() else {
             return;
         };
-        let Some(way) = self.way(id) else {
+        let Some((desk, _)) = self.desk(id) else {
             return;
         };
+        let way = &desk.way;
         let mut facts = way.facts.known_hosts.iter();
         let Some(fact) = facts.find(|fact| fact.path == place.path) else {
             return;
@@ -243,11 +320,10 @@ impl Planner<'_> {
             because.extend(names.because.iter().copied());
             contributions.push(contribution);
         }
-        let text = editor.apply(contributions.iter().map(|it| &**it));
-        if let Some(text) = text {
+        if let Some(text) = self.recorder.apply(hash, &editor, contributions) {
             if before == FileState::Absent {
                 let context = place.context.clone();
-                self.client_directory(&way, &place.path, (client, &context), &because);
+                self.client_directory(way, &place.path, (client, &context), &because);
             }
             let new = places::new_file(&place.path, account);
             self.draft
@@ -262,10 +338,9 @@ impl Planner<'_> {
         server: NodeId,
         names: &Names,
     ) -> Arc<Contribution> {
-        let listed: Vec<String> = names.names.iter().cloned().collect();
-        let key = (hash, server, listed);
         if !names.aliases
-            && let Some(known) = self.recorder.contributions.get(&key)
+            && let Some(known) = self.recorder.contributions.get(&(hash, server))
+            && let Some((_, known)) = known.iter().find(|(it, _)| *it == names.names)
         {
             return Arc::clone(known);
         }
@@ -277,14 +352,21 @@ impl Planner<'_> {
                     .as_ref()
                     .is_some_and(|all| all.contains(key.plain_blob()))
         };
+        let listed: Vec<String> = names
+            .names
+            .iter()
+            .map(|&number| self.recorder.names[number as usize].clone())
+            .collect();
         let host = Host {
             node: self.situation.fleet.node(server).name.as_str(),
-            names: &key.2,
+            names: &listed,
             keys: &keys,
         };
         let made = Arc::new(editor.contribution(&host, rightful, &self.policy.seed));
         if !names.aliases {
-            self.recorder.contributions.insert(key, Arc::clone(&made));
+            let known = self.recorder.contributions.entry((hash, server));
+            let new = (names.names.clone(), Arc::clone(&made));
+            known.or_default().push(new);
         }
         made
     }

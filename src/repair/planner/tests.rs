@@ -2,4 +2,6 @@
 
 mod faults;
 mod hostile;
+mod json;
+mod settings;
 pub(in crate::repair) mod world;

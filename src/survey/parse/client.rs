@@ -62,6 +62,11 @@ pub(super) fn client(
         config_files,
         identities,
         key_copies,
+        public_halves: part
+            .text
+            .role("half")
+            .map(|(_, path)| path.to_owned())
+            .collect(),
         known_hosts,
         directories: part
             .text
@@ -88,6 +93,7 @@ fn without(context: &ContextRequest, why: &str) -> ClientFacts {
         config_files: Vec::new(),
         identities: Vec::new(),
         key_copies: Vec::new(),
+        public_halves: Vec::new(),
         known_hosts: Vec::new(),
         directories: Vec::new(),
         hosts: FileFact {

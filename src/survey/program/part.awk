@@ -251,7 +251,7 @@ function client(   n, i, list, path) {
 		if (substr(list[i], 1, 1) == "r") open_key(path)
 	}
 	n = split(ENVIRON["CW_COPIES"], list, "\n")
-	for (i = 1; i < n; i++) if (list[i] !~ /\.pub$/) role("copy", "", list[i], "m")
+	for (i = 1; i < n; i++) role(list[i] ~ /\.pub$/ ? "half" : "copy", "", list[i], "m")
 	client_path("known", "~/.ssh/known_hosts", "c")
 	client_path("known", "~/.ssh/known_hosts2", "c")
 	client_path("known", "/etc/ssh/ssh_known_hosts", "c")

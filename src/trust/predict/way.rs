@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::domain::{LegId, NodeId, Predicted};
 use crate::openssh::Release;
 use crate::openssh::authorized_keys::LoginContext;
-use crate::openssh::key::PublicKey;
+use crate::openssh::key::{KeyKind, PublicKey};
 use crate::openssh::known_hosts::{HostName, StrictHostKeyChecking};
 use crate::survey::{Account, CheckedFile, ClientFacts, IdentityState};
 
@@ -23,8 +23,6 @@ use super::tail;
 pub struct Way<'a> {
     /// What the survey found where ssh runs.
     pub facts: &'a ClientFacts,
-    /// The name or address that is dialled, behind `HostName`.
-    pub host: Arc<str>,
     /// `Port`.
     pub port: u16,
     /// `UserKnownHostsFile`, expanded.
@@ -73,12 +71,15 @@ pub struct KeysPlace<'a> {
     pub strict_modes: bool,
 }
 
+/// `PubkeyAcceptedAlgorithms` and `RequiredRSASize` of one end.
+type Algorithms<'a> = (Option<&'a str>, u32);
+
 impl<'a> Prediction<'a> {
     /// How a leg's client gets to its server; `None` where its configuration is not known or nothing says what it dials.
     #[must_use]
     pub fn way(&self, id: LegId) -> Option<Way<'_>> {
         let dialling = self.dialling(id)?;
-        let (host, path) = self.dialled(dialling, id)?;
+        let (_, path) = self.dialled(dialling, id)?;
         let login = login_of(&dialling.plan, id.server);
         let (path_config, login_config) = (
             self.configurations.paths.get(path),
@@ -91,7 +92,6 @@ impl<'a> Prediction<'a> {
         Some(Way {
             facts: dialling.facts,
             port: path_config.port,
-            host,
             user_files,
             global_files,
             strict: path_config.strict,
@@ -260,6 +260,28 @@ impl<'a> Prediction<'a> {
     /// Whether client and server of a leg agree on a signature algorithm for a key, and both find it long enough.
     #[must_use]
     pub fn agree_on(&self, id: LegId, key: &PublicKey) -> bool {
+        self.algorithms(id, |client, server| {
+            algorithm_refused(key, client, server).is_none()
+        })
+    }
+
+    /// Whether client and server of a leg agree on a signature algorithm for plain keys of a kind.
+    #[must_use]
+    pub fn agree_on_kind(&self, id: LegId, kind: KeyKind) -> bool {
+        let listed = |list: Option<&str>, algorithm: &str| {
+            list.is_none_or(|list| list.split(',').any(|it| it == algorithm))
+        };
+        self.algorithms(id, |client, server| {
+            let mut algorithms = kind.host_key_algorithms(false).iter();
+            algorithms.any(|it| listed(client.0, it) && listed(server.0, it))
+        })
+    }
+
+    fn algorithms(
+        &self,
+        id: LegId,
+        judge: impl Fn(Algorithms<'_>, Algorithms<'_>) -> bool,
+    ) -> bool {
         let Some(dialling) = self.dialling(id) else {
             return true;
         };
@@ -271,7 +293,7 @@ impl<'a> Prediction<'a> {
         };
         let client = (config.algorithms.as_deref(), config.rsa_bits);
         let server = (view.policy.algorithms.as_deref(), view.policy.rsa_bits);
-        algorithm_refused(key, client, server).is_none()
+        judge(client, server)
     }
 
     fn dialling(&self, id: LegId) -> Option<&Dialling<'a>> {

@@ -328,6 +328,7 @@ fn client(common: &Common, known_hosts: FileState, login_key: String, node: usiz
         )],
         identities,
         key_copies: Vec::new(),
+        public_halves: vec!["/var/lib/nova/.ssh/id_ed25519.pub".into()],
         known_hosts: vec![
             file("/var/lib/nova/.ssh/known_hosts", known_hosts),
             file("/var/lib/nova/.ssh/known_hosts2", FileState::Absent),

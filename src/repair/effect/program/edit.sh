@@ -94,6 +94,14 @@ look() {
 
 # The private directory in `dir`, as the current one.
 stage() {
+	case "$staged" in
+	*"$nl$dir$nl"*) ;;
+	*)
+		# What a program that was killed left there.
+		tidy "$dir"
+		staged=$staged$dir$nl
+		;;
+	esac
 	enter "$dir" || { refuse link "$dir"; return 1; }
 	if ! [ -d "./$B" ] || [ -L "./$B" ]; then
 		said=$(mkdir -m 700 "./$B" 2>&1) || { complain "$said"; return 1; }
@@ -104,6 +112,8 @@ stage() {
 
 # Moves a file whatever stands at the new name, but for a directory.
 move() {
+	# Two names of one file, of which mv makes an error.
+	[ "$1" -ef "$2" ] && { rm -f "$1"; return; }
 	said=$(mv -fT -- "$1" "$2" 2>&1) && return
 	# Not every mv knows -T.
 	[ -d "$2" ] || said=$(mv -f -- "$1" "$2" 2>&1)
@@ -135,6 +145,14 @@ is_mount() {
 	p=$1 awk '$5 == ENVIRON["p"] { found = 1 } END { exit !found }' /proc/self/mountinfo
 }
 
+# Whether a program that was killed has changed only the owner or only the mode of the target: that takes two steps.
+midway() {
+	[ -e "./$name$B" ] || return
+	case $before/$after in 8*:any/8*:any | 4*/4*) ;; *) return 1 ;; esac
+	case ${now%%:*} in "${before%%:*}" | "${after%%:*}") ;; *) return 1 ;; esac
+	case ${now#*:} in "${before#*:}" | "${after#*:}") ;; *) return 1 ;; esac
+}
+
 check() {
 	i=$1 dir=$2 name=$3 before=$4 after=$5
 	look || return
@@ -147,8 +165,8 @@ check() {
 	a???:*) refuse link "${dir%/}/$name"; return ;;
 	*)
 		case $i/$now in i*/4*) return ;; esac
-		refuse changed "$now"
-		return
+		midway || { refuse changed "$now"; return; }
+		todo="$todo$i " half="$half$i "
 		;;
 	esac
 	if [ "$me" != 0 ]; then
@@ -158,6 +176,12 @@ check() {
 		done
 	fi
 	case $after in 4*) making="$making${dir%/}/$name$nl" ;; esac
+}
+
+# Whether `now` is what was checked.
+expected() {
+	[ "$now" = "$before" ] && return
+	case $half in *" $i "*) ;; *) return 1 ;; esac
 }
 
 chosen() {
@@ -181,8 +205,8 @@ prepare() {
 		enter "${dir%/}/$name" || { refuse link "${dir%/}/$name"; return; }
 		wanted=
 		state .
-		[ "$now" = "$before" ] || { refuse changed "$now"; return; }
-		dress . "$before" "$after" || { complain "$said"; return; }
+		expected || { refuse changed "$now"; return; }
+		dress . "$now" "$after" || { complain "$said"; return; }
 		state .
 		[ "$now" = "$after" ] || refuse failed "is $now, not $after"
 		;;
@@ -251,9 +275,9 @@ commit() {
 		said=$(ln "../$name" "./o$i" 2>&1) || { complain "$said"; return; }
 		wanted=$before
 		state "./o$i"
-		[ "$now" = "$before" ] || { refuse changed "$now"; return; }
+		expected || { refuse changed "$now"; return; }
 		echo "$before" >"./m$i"
-		move "./m$i" "../$name$B" && dress "./o$i" "$before" "$after" || { complain "$said"; return; }
+		move "./m$i" "../$name$B" && dress "./o$i" "$now" "$after" || { complain "$said"; return; }
 		;;
 	*)
 		case $mounts in
@@ -320,7 +344,7 @@ restore() {
 		*) [ -e "./$name$B" ] && mark="$name$B" ;;
 		esac
 	fi
-	torn=
+	torn= was=$now
 	case $now in
 	"$before")
 		[ -z "$mark" ] || enter "$dir" && rm -f "./$mark"
@@ -336,7 +360,8 @@ restore() {
 		# One that was there already.
 		case $i/$mark in i*/) return ;; esac
 		# Half written, which only happens in place.
-		if [ -n "$mark" ] && is_mount "${dir%/}/$name"; then torn=1
+		if midway; then :
+		elif [ -n "$mark" ] && is_mount "${dir%/}/$name"; then torn=1
 		else
 			refuse changed "$now"
 			shown
@@ -358,10 +383,10 @@ restore() {
 		[ "$now" = "$after" ] || { ln "./u$i" "../$name"; refuse changed "$now"; return; }
 		;;
 	4*/4*)
-		enter "${dir%/}/$name" && dress . "$after" "$before" || { complain "$said"; return; }
+		enter "${dir%/}/$name" && dress . "$was" "$before" || { complain "$said"; return; }
 		;;
 	8*:any/*)
-		said=$(ln "../$name" "./u$i" 2>&1) && dress "./u$i" "$after" "$before" || { complain "$said"; return; }
+		said=$(ln "../$name" "./u$i" 2>&1) && dress "./u$i" "$was" "$before" || { complain "$said"; return; }
 		;;
 	*)
 		wanted=$before
@@ -601,7 +626,7 @@ context() {
 	set -f
 	nl='
 '
-	kind= failed= all= ran= todo=' ' mounts=' ' lenient= making=$nl
+	kind= failed= all= ran= todo=' ' mounts=' ' half=' ' lenient= making=$nl staged=$nl
 	me=$(id -u) mygid=$(id -g)
 	case $cw_op in
 	keys)

@@ -15,12 +15,20 @@ lock() {
 	fi
 	while :; do
 		exec 9>>"$f"
-		if ! flock -n 9; then
+		said=$(flock -n 9 2>&1)
+		case $? in
+		0) ;;
+		1)
 			holder=
 			read -r holder <"$f"
 			cw locked held "$holder"
 			return 1
-		fi
+			;;
+		*)
+			cw locked failed "flock: $said"
+			return 1
+			;;
+		esac
 		[ /proc/self/fd/9 -ef "$f" ] && break
 	done
 	printf '%s\n' "$who" >"$f"

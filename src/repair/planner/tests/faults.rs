@@ -17,6 +17,7 @@ fn edit_paths(plan: &Plan) -> Vec<(String, String)> {
 /// Takes everything away that a deployment sets up.
 fn bare(facts: &mut NodeFacts) {
     for client in &mut facts.clients {
+        client.public_halves.clear();
         for identity in &mut client.identities {
             identity.state = IdentityState::Missing;
             identity.meta = None;

@@ -1,0 +1,94 @@
+//! Diffs as they would be shown.
+
+use super::{Change, Folded, diff};
+use crate::repair::planner::tests::world::{node, plan_of, text, world, write};
+use crate::survey::{FileState, IdentityState};
+
+/// A diff as plain text, keys shortened.
+fn shown(folded: &[Folded]) -> String {
+    let mut all = String::new();
+    for it in folded {
+        let own = if it.without_own {
+            ", each without its own"
+        } else {
+            ""
+        };
+        all.push_str(&format!("{}{own}: {}\n", it.nodes, it.target.path));
+        match &it.change {
+            Change::Text {
+                before,
+                after,
+                hunks,
+            } => {
+                let mode = |mode: u32| format!("{mode:04o}");
+                let old = before.map_or("new".to_owned(), |it| mode(it.mode));
+                all.push_str(&format!("  {old} -> {}\n", mode(after.mode)));
+                for hunk in hunks {
+                    all.push_str(&format!(
+                        "  @@ -{},{} +{},{} @@\n",
+                        hunk.old_start, hunk.old_lines, hunk.new_start, hunk.new_lines
+                    ));
+                    for line in &hunk.lines {
+                        let words = line.text.split(' ').map(|word| match word.len() {
+                            ..=40 => word.to_owned(),
+                            _ => format!("{}…", &word[..8]),
+                        });
+                        let words: Vec<String> = words.collect();
+                        all.push_str(&format!("  {}{}", line.tag.sign(), words.join(" ")));
+                        all.push_str(if line.without_end { "⏎\n" } else { "\n" });
+                    }
+                }
+            }
+            other => all.push_str(&format!("  {other:?}\n")),
+        }
+    }
+    all
+}
+
+#[test]
+fn a_remade_host_key_and_a_missing_key_read_well() {
+    let mut world = world(5);
+    // The second has another host key, and the first no key and CRLF in its files.
+    let facts = node(&mut world, 1);
+    for key in &mut facts.server.host_keys {
+        key.public = key
+            .public
+            .replace("AAAAIAh", "AAAAIBh")
+            .replace("AAABAQC8", "AAABAQC9");
+    }
+    let facts = node(&mut world, 0);
+    facts.clients[0].public_halves.clear();
+    for it in &mut facts.clients[0].identities {
+        (it.state, it.meta, it.public) = (IdentityState::Missing, None, None);
+    }
+    let file = &mut facts.clients[0].known_hosts[0].state;
+    let hosts = text(file).replace('\n', "\r\n");
+    write(file, hosts.trim_end());
+    insta::assert_snapshot!(shown(&diff(&plan_of(&world))));
+}
+
+#[test]
+fn a_full_mesh_from_nothing_is_told_once() {
+    let mut world = world(12);
+    for facts in world.facts.iter_mut().flatten() {
+        facts.clients[0].known_hosts[0].state = FileState::Absent;
+        facts.server.accounts[0].authorized_keys[0].file.state = FileState::Absent;
+    }
+    let folded = diff(&plan_of(&world));
+    let nodes: Vec<&str> = folded.iter().map(|it| it.nodes.as_str()).collect();
+    assert_eq!(nodes, ["cmp[00000-00011]"; 2], "{}", shown(&folded));
+    assert!(folded.iter().all(|it| it.without_own && it.count == 12));
+    let Change::Text { hunks, .. } = &folded[0].change else {
+        panic!("a text");
+    };
+    assert_eq!(hunks[0].lines.len(), 12 + 2);
+    let names: Vec<&str> = hunks[0]
+        .lines
+        .iter()
+        .filter_map(|line| line.text.rsplit_once(" clearway:cmp"))
+        .map(|(_, name)| name)
+        .collect();
+    let mut sorted = names.clone();
+    sorted.sort_unstable();
+    assert_eq!(names, sorted, "in inventory order");
+}
