@@ -95,6 +95,11 @@ fn help_texts() {
         &["repair"],
         &["repair", "undo"],
         &["repair", "resume"],
+        &["keys"],
+        &["keys", "certify"],
+        &["keys", "renew"],
+        &["keys", "retire"],
+        &["keys", "revoke"],
         &["reasons"],
         &["runs"],
         &["show"],
@@ -383,6 +388,11 @@ fn every_command_has_a_man_page() {
     clearway-inventory-show.1
     clearway-inventory-validate.1
     clearway-inventory.1
+    clearway-keys-certify.1
+    clearway-keys-renew.1
+    clearway-keys-retire.1
+    clearway-keys-revoke.1
+    clearway-keys.1
     clearway-man.1
     clearway-reasons.1
     clearway-repair-resume.1
