@@ -9,6 +9,7 @@ mod plan;
 mod planner;
 #[doc(hidden)]
 pub mod simulate;
+mod text;
 
 pub use diff::{Change, Folded, Hunk, HunkLine, Tag, diff};
 pub use lint::{Complaint, ControlAccount, Rule, lint};
