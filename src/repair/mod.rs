@@ -14,6 +14,7 @@ mod progress;
 pub mod reload;
 #[doc(hidden)]
 pub mod simulate;
+mod text;
 
 pub use diff::{Change, Folded, Hunk, HunkLine, Tag, diff};
 pub use effect::{

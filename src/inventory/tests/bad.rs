@@ -295,6 +295,18 @@ const BAD: &[(&str, &str)] = &[
         "clearway: 1\nnodes:\n  cmp1: {lanes: {live: {dial: live_address}}}\n",
     ),
     (
+        "no way to trust",
+        "clearway: 1\ndefaults: {trust: everybody}\nnodes:\n  cmp1: {}\n",
+    ),
+    (
+        "keys of a kind that nobody should make",
+        "clearway: 1\ngroups:\n  old: {key_type: dsa, keys: share, nodes: {cmp1: {}}}\n",
+    ),
+    (
+        "a path where a kind of file is asked for",
+        "clearway: 1\nnodes:\n  cmp1: {known_hosts: /etc/ssh/ssh_known_hosts}\n",
+    ),
+    (
         "neither used nor not",
         "clearway: 1\nnodes:\n  cmp1: {lanes: {live: {used: sometimes}}}\n",
     ),

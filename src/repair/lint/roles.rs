@@ -1,6 +1,6 @@
 //! What the survey says that a path is for.
 
-use crate::domain::{NodeId, Profile};
+use crate::domain::{Fleet, Lane, NodeId, Profile};
 use crate::repair::plan::Target;
 use crate::survey::{
     Account, ClientFacts, FileFact, FileState, Identity, LoginAccount, Meta, NodeFacts,
@@ -95,4 +95,68 @@ impl<'a> Place<'a> {
         }
         None
     }
+}
+
+/// Whether a file of that use may lie at a path.
+pub(super) fn is_place_of(role: &Role<'_>, path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let in_home = |home: &str| {
+        let home = home.trim_end_matches('/');
+        !home.is_empty() && path.starts_with(&format!("{home}/.ssh/"))
+    };
+    match role {
+        Role::KnownHosts(_, account) => {
+            name.contains("known_hosts")
+                && (in_home(&account.home) || path.starts_with("/etc/ssh/"))
+        }
+        Role::Config(_, account) => in_home(&account.home) || path.starts_with("/etc/ssh/"),
+        Role::AuthorizedKeys(_, login) => {
+            let own = login.account.as_ref().is_some_and(|it| in_home(&it.home));
+            own || path.contains("authorized_keys")
+        }
+        Role::Identity(_, account) => in_home(&account.home) || path.starts_with("/etc/nova/"),
+        Role::Directory(_, account) => {
+            let home = account.home.trim_end_matches('/');
+            path == home
+                || path == format!("{home}/.ssh")
+                || in_home(home)
+                || path.contains("authorized_keys")
+        }
+    }
+}
+
+/// Every name and address by which a node might be dialled, as the inventory and the node say.
+pub(super) fn names(fleet: &Fleet, facts: &[Option<NodeFacts>]) -> Vec<(String, NodeId)> {
+    let mut all = Vec::new();
+    for id in fleet.ids() {
+        let node = fleet.node(id);
+        let mut own: Vec<String> = vec![node.name.to_string(), node.control.address.clone()];
+        own.extend(node.service_host.clone());
+        own.extend(node.migration_address.clone());
+        own.extend(node.live_address.clone());
+        if let Some(facts) = &facts[id.index()] {
+            own.push(facts.hostname.clone());
+            own.extend(facts.addresses.iter().map(ToString::to_string));
+            let nova = &facts.nova;
+            own.extend(nova.host.clone());
+            own.extend(nova.my_ip.clone());
+            own.extend(nova.default_my_ip.clone());
+            own.extend(nova.migration_inbound_addr.clone());
+            own.extend(nova.live_migration_inbound_addr.clone());
+        }
+        let mut ports = vec![node.profile.sshd.port];
+        for lane in Lane::ALL {
+            ports.extend(node.profile.lane(lane).port);
+        }
+        own.sort_unstable();
+        own.dedup();
+        for name in own {
+            let name = name.to_ascii_lowercase();
+            for port in &ports {
+                all.push((format!("[{name}]:{port}"), id));
+            }
+            all.push((name, id));
+        }
+    }
+    all
 }

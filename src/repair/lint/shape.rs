@@ -60,7 +60,7 @@ impl Review<'_> {
                 let is_above = |it: &&Target| {
                     it.context == edit.target.context && it.path.starts_with(&inside)
                 };
-                if seen.iter().any(|it| is_above(it)) {
+                if seen.iter().any(is_above) {
                     self.complain(Rule::Shape, &node.node, target, "comes after what is in it");
                 }
                 if edit.before == edit.after {

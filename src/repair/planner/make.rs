@@ -38,9 +38,12 @@ pub(super) struct Planner<'a> {
     pub(super) lines: HashMap<(NodeId, KeyRef, bool), Vec<Piece>>,
     /// Nodes that were selected, by name.
     pub(super) selected: HashMap<&'a str, NodeId>,
-    desks: HashMap<(NodeId, Lane, (u32, u32)), Option<Rc<Desk<'a>>>>,
+    desks: Desks<'a>,
     users: HashMap<&'a str, Arc<str>>,
 }
+
+/// The client sides of nodes, by lane and configuration.
+type Desks<'a> = HashMap<(NodeId, Lane, (u32, u32)), Option<Rc<Desk<'a>>>>;
 
 /// A client side of a node, as it is worked at: what all legs with one configuration have in common.
 pub(super) struct Desk<'a> {

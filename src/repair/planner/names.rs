@@ -29,6 +29,9 @@ fn same(name: &str) -> Same {
     }
 }
 
+/// That a name is a node's, or why not, in words; `None` where each client's own view decides.
+type Settled = Option<Result<(), String>>;
+
 /// Who has a claim on which names.
 #[derive(Debug)]
 pub(super) struct Claims {
@@ -39,7 +42,7 @@ pub(super) struct Claims {
     interfaces: HashMap<IpAddr, Vec<NodeId>>,
     everyone: PairScope,
     /// What [`Self::settle`] has found.
-    known: HashMap<(NodeId, Arc<str>), Option<Result<(), String>>>,
+    known: HashMap<(NodeId, Arc<str>), Settled>,
 }
 
 impl Claims {
@@ -147,12 +150,7 @@ impl Claims {
     }
 
     /// What is the same for every client; `None` where the client's own view decides.
-    fn settle(
-        &self,
-        situation: &Situation<'_>,
-        server: NodeId,
-        name: &str,
-    ) -> Option<Result<(), String>> {
+    fn settle(&self, situation: &Situation<'_>, server: NodeId, name: &str) -> Settled {
         let node = |id: NodeId| situation.fleet.node(id).name.as_str();
         let same = same(name);
         if let Some(stated) = self.inventory.get(&same) {

@@ -48,13 +48,16 @@ pub(super) type Jobs = BTreeMap<(NodeId, Target), Job>;
 /// A content (by hash) and a server: what recording the server there changes, by the names that it is recorded under.
 type Contributions = HashMap<(Option<[u8; 32]>, NodeId), Vec<(Vec<u32>, Arc<Contribution>)>>;
 
+/// What is recorded in a file, and the file that comes of it; `None` where nothing changes.
+type Outcome = (Vec<Arc<Contribution>>, Option<Text>);
+
 /// What is shared between the files of a fleet.
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
     editors: HashMap<Option<[u8; 32]>, Arc<KnownHostsEditor>>,
     contributions: Contributions,
     /// By content, what was recorded last in a file of it, and what came of that.
-    last: HashMap<Option<[u8; 32]>, (Vec<Arc<Contribution>>, Option<Text>)>,
+    last: HashMap<Option<[u8; 32]>, Outcome>,
     keys: HashMap<NodeId, Arc<[PublicKey]>>,
     everybody: Option<Arc<HashSet<KeyBlob>>>,
     /// Names as they are looked up, and their numbers by configuration and host.

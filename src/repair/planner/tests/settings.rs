@@ -245,10 +245,7 @@ fn only_pairs_in_scope_trust_each_other() {
         ..policy()
     };
     let plan = plan_for(&world, &policy, &HashMap::new());
-    let on_old = plan
-        .nodes
-        .iter()
-        .filter(|it| it.node < "cmp00002".to_owned());
+    let on_old = plan.nodes.iter().filter(|it| &*it.node < "cmp00002");
     let paths = on_old
         .flat_map(|it| &it.edits)
         .map(|it| it.target.path.as_str());
