@@ -206,7 +206,7 @@ fn an_inventory_is_told_right_or_wrong() {
     error: clearway.yaml:6:12: unknown key `cel`
       6 |   cmp004: {cel: two}
         |            ^^^
-      expected `profile`, `cell`, `service_host`, `migration_address`, `live_address`, `control`, `nova_conf`, `nova_context`, `sshd`, `lanes`, `groups`
+      expected `profile`, `cell`, `service_host`, `migration_address`, `live_address`, `control`, `nova_conf`, `nova_context`, `sshd`, `lanes`, `trust`, `keys`, `key_type`, `known_hosts`, `nova_root`, `groups`
       hint: did you mean `cell`?
     "#);
     let done = place.run(&["inventory", "validate", "--format", "json"]);
