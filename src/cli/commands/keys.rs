@@ -176,7 +176,7 @@ fn run(
         }
         let outcomes = prepared.apply().await;
         told(session, &outcomes)?;
-        Ok::<_, CliError>(Done::Applied(prepared, outcomes))
+        Ok::<_, CliError>(Done::Applied(Box::new(prepared), outcomes))
     });
     let code = match done? {
         Done::Nothing(0) => Ok(exit::WELL),
@@ -230,7 +230,7 @@ enum Done {
     /// There is nothing to change; so many nodes could not be looked at.
     Nothing(usize),
     Declined,
-    Applied(PreparedCertificates, BTreeMap<String, NodeOutcome>),
+    Applied(Box<PreparedCertificates>, BTreeMap<String, NodeOutcome>),
 }
 
 fn list_file(session: &Session, authority: &Authority) -> PathBuf {
@@ -247,7 +247,7 @@ fn list_file(session: &Session, authority: &Authority) -> PathBuf {
     })
 }
 
-fn read_list(path: &PathBuf) -> Result<RevocationList, CliError> {
+fn read_list(path: &Path) -> Result<RevocationList, CliError> {
     if !path.exists() {
         return Ok(RevocationList::default());
     }

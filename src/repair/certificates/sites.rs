@@ -37,6 +37,9 @@ impl ClientSite<'_> {
     }
 }
 
+/// The nodes whose names a client looks up, and the ports on which it does: what makes its names.
+type Dialled = (Vec<NodeId>, BTreeSet<u16>);
+
 /// Every context of every node in scope that dials.
 pub(super) fn client_sites<'a>(
     fleet: &Fleet,
@@ -96,7 +99,7 @@ pub(super) fn client_sites<'a>(
             site.ports.extend(port);
         }
     }
-    let mut known: HashMap<(Vec<NodeId>, BTreeSet<u16>), Arc<[String]>> = HashMap::new();
+    let mut known: HashMap<Dialled, Arc<[String]>> = HashMap::new();
     for site in &mut sites {
         // Its own names too: nodes of one scope then have one and the same text.
         let node = site.node;
