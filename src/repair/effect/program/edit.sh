@@ -84,7 +84,8 @@ look() {
 	case $lenient$making in
 	1* | *"$nl$dir$nl"*) ;;
 	*)
-		whose=$(stat -c %u .)
+		[ "$dir" = "$owned" ] || whose=$(stat -c %u .)
+		owned=$dir
 		case " 0 $me ${before#*:} ${after#*:}" in *" $whose "* | *" $whose:"*) ;; *) refuse foreign "$whose $dir"; return 1 ;; esac
 		;;
 	esac
@@ -106,7 +107,11 @@ stage() {
 	if ! [ -d "./$B" ] || [ -L "./$B" ]; then
 		said=$(mkdir -m 700 "./$B" 2>&1) || { complain "$said"; return 1; }
 	fi
-	cd -P "./$B" 2>/dev/null && [ "$PWD" = "${dir%/}/$B" ] && [ "$(stat -c '%u %a' .)" = "$me 700" ] && return
+	if cd -P "./$B" 2>/dev/null && [ "$PWD" = "${dir%/}/$B" ]; then
+		# The one that was looked at before is held open.
+		[ "$held" = "$dir" ] && [ . -ef /proc/self/fd/7 ] && return
+		[ "$(stat -c '%u %a' .)" = "$me 700" ] && exec 7<. && held=$dir && return
+	fi
 	refuse link "${dir%/}/$B"
 }
 
@@ -627,7 +632,13 @@ context() {
 	nl='
 '
 	kind= failed= all= ran= todo=' ' mounts=' ' half=' ' lenient= making=$nl staged=$nl
-	me=$(id -u) mygid=$(id -g)
+	me= mygid= held= owned=
+	while read -r key a b c; do
+		case $key in
+		Uid:) me=$b ;;
+		Gid:) mygid=$b && break ;;
+		esac
+	done </proc/self/status
 	case $cw_op in
 	keys)
 		apply
