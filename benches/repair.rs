@@ -65,6 +65,7 @@ fn main() {
             node: "node1".to_owned(),
             edits: vec![edit("known_hosts", 1000), edit("authorized_keys", 500)],
         }],
+        sshd: Vec::new(),
         left: Vec::new(),
     };
     let job = Job::new(&plan, "node1", &BTreeMap::new()).expect("a plan");

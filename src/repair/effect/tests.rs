@@ -97,8 +97,11 @@ fn record(words: &[&str]) -> Vec<Vec<u8>> {
     words.iter().map(|it| it.as_bytes().to_vec()).collect()
 }
 
+/// The records of a part.
+type Said = Vec<Vec<Vec<u8>>>;
+
 /// Parts as `(number, does, exit status, records)`.
-fn answer(program: &Program, parts: &[(&str, &str, &str, Vec<Vec<Vec<u8>>>)]) -> Vec<u8> {
+fn answer(program: &Program, parts: &[(&str, &str, &str, Said)]) -> Vec<u8> {
     let mut records = Vec::new();
     for (number, does, status, said) in parts {
         let nonce = program.part_nonce(number.parse().unwrap(), does);
