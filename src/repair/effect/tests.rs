@@ -98,10 +98,10 @@ fn record(words: &[&str]) -> Vec<Vec<u8>> {
 }
 
 /// The records of a part.
-type Said = Vec<Vec<Vec<u8>>>;
+type Records = Vec<Vec<Vec<u8>>>;
 
 /// Parts as `(number, does, exit status, records)`.
-fn answer(program: &Program, parts: &[(&str, &str, &str, Said)]) -> Vec<u8> {
+fn answer(program: &Program, parts: &[(&str, &str, &str, Records)]) -> Vec<u8> {
     let mut records = Vec::new();
     for (number, does, status, said) in parts {
         let nonce = program.part_nonce(number.parse().unwrap(), does);
