@@ -6,7 +6,6 @@
 
 #![expect(
     clippy::print_stdout,
-    clippy::disallowed_methods,
     reason = "a bench reads files of the kernel and prints"
 )]
 

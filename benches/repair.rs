@@ -2,6 +2,11 @@
 //!
 //! The peer, measured on another occasion, are two template tasks of Ansible: 1,710 ms of CPU a node, with mitogen 1,065 ms.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a bench measures time and prints"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::process::Stdio;

@@ -1,4 +1,8 @@
 //! Repair on real nodes: files and keys are made, put back and kept whole whatever happens.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test waits for the processes that it starts"
+)]
 
 mod apply;
 mod binary;
