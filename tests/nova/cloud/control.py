@@ -18,6 +18,7 @@ monkey_patch.patch(backend="threading")
 # Everything else comes after Nova has chosen threads.
 import logging as python_logging
 import time
+import traceback
 from typing import Any
 
 import nova.conf
@@ -128,10 +129,14 @@ def _warm_up(plan: Plan, front: Front) -> None:
     from cloud.session import Session
 
     session = Session(plan)
-    answer = Request.blank("/v2.1/os-services", headers={"X-Auth-Token": session.token()}).get_response(front)
-    if answer.status_int != 200:
-        raise SystemExit(f"nova: first request: {answer.status} {answer.text}")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
+    while True:
+        answer = Request.blank("/v2.1/os-services", headers={"X-Auth-Token": session.token()}).get_response(front)
+        # A plan may forbid it; its tokens may be too short-lived for a busy machine.
+        if answer.status_int in (200, 403):
+            break
+        if answer.status_int != 401 or time.monotonic() > deadline:
+            raise SystemExit(f"nova: first request: {answer.status} {answer.text}")
     missing = {compute.node for compute in plan.computes}
     while missing:
         if time.monotonic() > deadline:
@@ -143,4 +148,9 @@ def _warm_up(plan: Plan, front: Front) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BaseException:
+        # Nova's threads would keep a process alive that cannot serve.
+        traceback.print_exc()
+        os._exit(1)

@@ -12,6 +12,7 @@ import contextlib
 import copy
 import dataclasses
 import threading
+import uuid
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import oslo_messaging._drivers.impl_fake as fake_bus
 from nova import rpc, thread_pool_factory
 from nova.db.main import api as main_db
+from nova.virt import node as virt_node
 from oslo_concurrency import lockutils
 from oslo_config import cfg
 
@@ -30,6 +32,11 @@ class Node:
     host: str
     address: str
     cell: str
+
+    @property
+    def identity(self) -> str:
+        """The id that Nova wants to find again when a compute is restarted."""
+        return str(uuid.uuid5(uuid.NAMESPACE_DNS, self.host))
 
 
 _current: ContextVar[Node | None] = ContextVar("node", default=None)
@@ -55,6 +62,7 @@ def install(databases: dict[str, str], transports: dict[str, str]) -> None:
     service is made."""
     _inherit_in_threads()
     _answer_host_and_address()
+    _answer_identity()
     _separate_locks()
     _separate_pools()
     _separate_databases(databases)
@@ -90,6 +98,18 @@ def _answer_host_and_address() -> None:
         return look_up(conf, name)
 
     cfg.ConfigOpts.__getattr__ = answer
+
+
+def _answer_identity() -> None:
+    """Nova keeps it in one file per machine, `compute_id`."""
+    look_up = virt_node.read_local_node_uuid
+
+    def read_local_node_uuid() -> str | None:
+        node = current()
+        found: str | None = look_up() if node is None else node.identity
+        return found
+
+    virt_node.read_local_node_uuid = read_local_node_uuid
 
 
 def _separate_locks() -> None:

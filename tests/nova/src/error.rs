@@ -63,6 +63,14 @@ pub enum CloudError {
         /// The answer's body.
         body: String,
     },
+    /// There is no such fault.
+    #[error("unknown fault {word:?}; known are {known}")]
+    Unknown {
+        /// What was asked for.
+        word: String,
+        /// What there is.
+        known: String,
+    },
     /// Something did not come about in time.
     #[error("{what} after {seconds} s: {last}")]
     Late {

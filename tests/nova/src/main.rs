@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use clearway_nova_lab::{Cache, Cloud, CloudError};
+use clearway_nova_lab::{Cache, Cloud, CloudError, Steer};
 
 /// A real Keystone and Nova on this machine, whose hypervisors do as they are told.
 #[derive(Parser)]
@@ -49,6 +49,30 @@ enum Action {
         /// The client's arguments.
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
+    },
+    /// Say what shall become of moves across a pair of computes; without a fault, they succeed.
+    Steer {
+        /// Service host name of the source; `*` for any.
+        source: String,
+        /// Service host name of the destination; `*` for any.
+        destination: String,
+        /// How cold moves fail: hostkey, denied, refused, timeout, scp, finish, hang-copy and so on.
+        #[arg(long)]
+        cold: Option<String>,
+        /// How live moves fail: hostkey, denied, midway, check, hang-run and so on.
+        #[arg(long)]
+        live: Option<String>,
+        /// Seconds that each phase of a move takes.
+        #[arg(long, default_value_t = 0.0)]
+        seconds: f64,
+    },
+    /// Kill a compute, or start a killed one again.
+    Compute {
+        /// Its service host name.
+        host: String,
+        /// Start it again.
+        #[arg(long)]
+        revive: bool,
     },
     /// Close Nova's port for so many seconds.
     Refuse {
@@ -112,6 +136,18 @@ fn run(arguments: Arguments) -> Result<ExitCode, CloudError> {
                 ExitCode::FAILURE
             });
         }
+        Action::Steer {
+            source,
+            destination,
+            cold,
+            live,
+            seconds,
+        } => {
+            let steer = Steer::from_words(cold.as_deref(), live.as_deref(), seconds)?;
+            attach(&dir)?.steer(&source, &destination, steer)?;
+        }
+        Action::Compute { host, revive: true } => attach(&dir)?.revive_compute(&host)?,
+        Action::Compute { host, .. } => attach(&dir)?.kill_compute(&host)?,
         Action::Refuse { seconds } => {
             attach(&dir)?.refuse_connections(Duration::from_secs_f64(seconds))?
         }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{CloudError, Result};
+
 /// What a cold move does one after the other. `Ssh` to `Copy` run on the source, `Finish` on the destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ColdPhase {
@@ -20,6 +22,14 @@ pub enum ColdPhase {
 }
 
 impl ColdPhase {
+    const ALL: [Self; 5] = [
+        Self::Ssh,
+        Self::Copy,
+        Self::Finish,
+        Self::Confirm,
+        Self::Revert,
+    ];
+
     fn word(self) -> &'static str {
         match self {
             Self::Ssh => "ssh",
@@ -49,6 +59,9 @@ pub enum LivePhase {
 }
 
 impl LivePhase {
+    /// Without the two that say how often and when.
+    const ALL: [Self; 4] = [Self::Check, Self::Prepare, Self::Connect, Self::Run];
+
     fn word(self) -> &'static str {
         match self {
             Self::Check => "check",
@@ -89,6 +102,22 @@ pub enum ColdFault {
 }
 
 impl ColdFault {
+    fn all() -> impl Iterator<Item = Self> {
+        let plain = [
+            Self::HostKey,
+            Self::HostKeyChanged,
+            Self::Denied,
+            Self::Refused,
+            Self::Timeout,
+            Self::Unresolved,
+            Self::NoSsh,
+            Self::Copy,
+            Self::Finish,
+            Self::Confirm,
+        ];
+        plain.into_iter().chain(ColdPhase::ALL.map(Self::Hang))
+    }
+
     fn word(self) -> String {
         match self {
             Self::HostKey => "hostkey".into(),
@@ -132,6 +161,21 @@ pub enum LiveFault {
 }
 
 impl LiveFault {
+    fn all() -> impl Iterator<Item = Self> {
+        let plain = [
+            Self::HostKey,
+            Self::HostKeyChanged,
+            Self::Denied,
+            Self::Refused,
+            Self::Timeout,
+            Self::Unresolved,
+            Self::Check,
+            Self::Prepare,
+            Self::Midway,
+        ];
+        plain.into_iter().chain(LivePhase::ALL.map(Self::Hang))
+    }
+
     fn word(self) -> String {
         match self {
             Self::HostKey => "hostkey".into(),
@@ -183,6 +227,29 @@ impl Steer {
         Self::default().and_live(fault)
     }
 
+    /// From the words of the steering file; every phase takes `seconds`.
+    ///
+    /// # Errors
+    /// [`CloudError::Unknown`] if there is no such fault; it lists those that there are.
+    pub fn from_words(cold: Option<&str>, live: Option<&str>, seconds: f64) -> Result<Self> {
+        let mut steer = Self::default();
+        if let Some(word) = cold {
+            steer = steer.and_cold(find(word, ColdFault::all(), ColdFault::word)?);
+        }
+        if let Some(word) = live {
+            steer = steer.and_live(find(word, LiveFault::all(), LiveFault::word)?);
+        }
+        if seconds > 0.0 {
+            for phase in ColdPhase::ALL {
+                steer = steer.cold_seconds(phase, seconds);
+            }
+            for phase in LivePhase::ALL {
+                steer = steer.live_seconds(phase, seconds);
+            }
+        }
+        Ok(steer)
+    }
+
     /// Cold moves fail so, too.
     #[must_use]
     pub fn and_cold(mut self, fault: ColdFault) -> Self {
@@ -217,6 +284,20 @@ impl Steer {
         self.live.before_33 = true;
         self
     }
+}
+
+fn find<F: Copy>(wanted: &str, all: impl Iterator<Item = F>, word: fn(F) -> String) -> Result<F> {
+    let mut known = Vec::new();
+    for fault in all {
+        if word(fault) == wanted {
+            return Ok(fault);
+        }
+        known.push(word(fault));
+    }
+    Err(CloudError::Unknown {
+        word: wanted.into(),
+        known: known.join(", "),
+    })
 }
 
 /// One line of the steering file.

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import threading
 import time
-import uuid
 from typing import Any
 
 from nova import exception
-from nova.compute import power_state
 from nova.virt import fake
 from oslo_log import log as logging
 
-from cloud import ssh
+from cloud import node, ssh
 from cloud.inventory import Inventory
 from cloud.steering import Behaviour, freeze_if
 
 LOG = logging.getLogger("nova.virt.libvirt.driver")
+
+
+#: The guests that run on each host.
+_guests: dict[str, dict[str, fake.FakeInstance]] = {}
 
 
 class libvirtError(Exception):  # noqa: N801: its name is what Nova's API shows
@@ -49,6 +51,8 @@ class SteeredDriver(fake.FakeDriver):
         self.memory_mb = self._compute.memory_mb
         self.local_gb = self._compute.disk_gb
         self.resources = fake.Resources(self.vcpus, self.memory_mb, self.local_gb)
+        # Guests outlive the nova-compute that started them.
+        self.instances = _guests.setdefault(host, {})
         self._running: dict[str, Running] = {}
         #: Set when this compute is killed.
         self.dead = threading.Event()
@@ -57,7 +61,10 @@ class SteeredDriver(fake.FakeDriver):
         return self._steering.spend(kind, source, destination, phase, self.dead)
 
     def _node_uuid(self) -> str:
-        return str(uuid.uuid5(uuid.NAMESPACE_DNS, self._compute.node))
+        here = node.current()
+        if here is None:
+            raise RuntimeError("a driver runs on a machine")
+        return here.identity
 
     def get_available_resource(self, nodename: str) -> dict[str, Any]:
         """As the fake driver's, with an identity that survives a restart."""
@@ -296,11 +303,3 @@ class SteeredDriver(fake.FakeDriver):
     ) -> None:
         """The guest is gone from the source."""
         self.destroy(context, instance, network_info=None, block_device_info=block_device_info)
-
-    def get_info(self, instance: Any, use_cache: bool = True) -> Any:
-        """As the fake driver's; a guest of a restarted compute is still there."""
-        if instance.uuid not in self.instances and instance.host == self._compute.host:
-            self.instances[instance.uuid] = fake.FakeInstance(
-                instance.name, instance.power_state or power_state.RUNNING, instance.uuid
-            )
-        return super().get_info(instance, use_cache)
