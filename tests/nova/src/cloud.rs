@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -223,7 +223,7 @@ impl Cloud {
             .during(|| format!("running {}", client.display()))
     }
 
-    /// Sends a request to Nova as this person; `path` begins after `/v2.1`.
+    /// Sends a request to Nova as this person; `path` begins after `/v2.1`. A token that has expired is renewed once.
     ///
     /// # Errors
     /// If there was no answer. An answer of any status is one.
@@ -234,31 +234,28 @@ impl Cloud {
         path: &str,
         body: Option<&str>,
     ) -> Result<Answer> {
-        let token = {
-            let mut tokens = self
-                .tokens
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            match tokens.get(person) {
-                Some(token) => token.clone(),
-                None => {
-                    let token = api::log_in(&self.agent, &self.identity_url(), person, PASSWORD)?;
-                    tokens.insert(person.into(), token.clone());
-                    token
-                }
-            }
-        };
         let url = format!("{}{path}", self.compute_url());
-        let (answer, _) = api::send(&self.agent, method, &url, Some(&token), MICROVERSION, body)?;
-        if answer.status == 401 {
-            // The next request logs in again.
-            let mut tokens = self
-                .tokens
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            tokens.remove(person);
+        let send = |token: &str| {
+            let sent = api::send(&self.agent, method, &url, Some(token), MICROVERSION, body);
+            sent.map(|(answer, _)| answer)
+        };
+        let known = self
+            .tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(person)
+            .cloned();
+        if let Some(token) = known {
+            let answer = send(&token)?;
+            if answer.status != 401 {
+                return Ok(answer);
+            }
         }
-        Ok(answer)
+        let token = api::log_in(&self.agent, &self.identity_url(), person, PASSWORD)?;
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.insert(person.into(), token.clone());
+        drop(tokens);
+        send(&token)
     }
 
     /// The body of a successful GET as `operator`.
@@ -481,10 +478,7 @@ impl Cloud {
         name: &str,
         change: impl FnOnce(&mut F),
     ) -> Result<()> {
-        let _writing = self
-            .writing
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.dir().join(name);
         let mut file = read::<F>(&path)?.unwrap_or_default();
         change(&mut file);

@@ -180,8 +180,16 @@ fn a_cloud_of_its_own_can_go_away_and_its_tokens_expire() {
             .request("operator", "GET", "/servers", None)
             .unwrap()
             .status,
-        401
+        200
     );
+    let log = cloud.access_log().unwrap();
+    let statuses: Vec<u16> = log
+        .iter()
+        .rev()
+        .take(2)
+        .map(|request| request.status)
+        .collect();
+    assert_eq!(statuses, [200, 401], "renewed after it was refused");
     let refused = cloud
         .request("operator", "GET", "/os-services", None)
         .unwrap();

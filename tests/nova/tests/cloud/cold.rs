@@ -5,7 +5,7 @@ use std::time::Duration;
 use clearway_nova_lab::{Cloud, ColdFault, ColdPhase, Steer};
 
 use crate::shared::{
-    action, assert_in_order, cloud, event, look, migration, migrations, node, states, watch,
+    assert_in_order, cloud, event, failed_action, look, migration, migrations, node, states, watch,
 };
 
 /// Long enough for each phase to be seen.
@@ -186,8 +186,7 @@ fn a_move_without_ssh_falls_back_to_active_and_only_the_action_says_why() {
             "{fault:?}"
         );
 
-        let action = action(cloud, &server, "migrate");
-        assert_eq!(action["message"], "Error", "{fault:?}");
+        let action = failed_action(cloud, &server, "migrate");
         let event_of = event(&action, "compute_resize_instance");
         assert_eq!(event_of["result"], "Error");
         let details = event_of["details"].as_str().unwrap();
@@ -253,7 +252,7 @@ fn a_move_that_cannot_be_finished_leaves_the_server_in_error_on_the_destination(
         seen.last().unwrap().line(),
         format!("ERROR - @{destination} error")
     );
-    let action = action(cloud, &server, "migrate");
+    let action = failed_action(cloud, &server, "migrate");
     assert_eq!(event(&action, "compute_finish_resize")["result"], "Error");
 }
 

@@ -139,6 +139,19 @@ pub(crate) fn action(cloud: &Cloud, server: &str, name: &str) -> Value {
     found["instanceAction"].take()
 }
 
+/// The same, once it is known to have failed, which is written a moment after everything else.
+pub(crate) fn failed_action(cloud: &Cloud, server: &str, name: &str) -> Value {
+    let started = Instant::now();
+    loop {
+        let action = action(cloud, server, name);
+        if action["message"] == "Error" {
+            return action;
+        }
+        assert!(started.elapsed() < PATIENCE, "{action:#}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// The event of this name in an action.
 pub(crate) fn event<'a>(action: &'a Value, name: &str) -> &'a Value {
     let events = action["events"].as_array().unwrap();
