@@ -28,7 +28,7 @@ from nova.objects import host_mapping
 from oslo_log import log as logging
 from paste import urlmap
 
-from cloud import clouds_yaml, logs, node, settings, storage, stubs, template
+from cloud import bus, clouds_yaml, logs, node, settings, storage, stubs, template
 from cloud.computes import Computes
 from cloud.front import Front
 from cloud.inventory import Inventory
@@ -59,10 +59,8 @@ def main() -> None:
     root = python_logging.getLogger()
     root.addHandler(logs.PerNode(directory / "logs", root.handlers[0].formatter if root.handlers else None))
     Inventory(plan, Steering(directory / "steer.json")).set()
-    node.install(
-        {cell: plan.database(f"nova_{cell}") for cell in plan.cells},
-        {cell: transport(cell) for cell in plan.cells},
-    )
+    node.install({cell: plan.database(f"nova_{cell}") for cell in plan.cells})
+    bus.install({cell: transport(cell) for cell in plan.cells})
     objects.register_all()
     objects.Service.enable_min_version_cache()
     nova.virt.__path__.append(os.path.join(os.path.dirname(__file__), "virt"))

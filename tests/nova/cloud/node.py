@@ -1,7 +1,7 @@
 """Several machines in one process.
 
-Nova reads its host name and address from one global configuration and keeps its message bus, default database, locks
-and thread pools in module globals: one process is one machine. Here every thread belongs to a machine, threads that it
+Nova reads its host name and address from one global configuration and keeps its default database, locks and thread
+pools in module globals: one process is one machine. Here every thread belongs to a machine, threads that it
 starts belong to the same one, and those globals answer for the machine that asks. Threads of no machine (the API) see
 what nova.conf says.
 """
@@ -9,7 +9,6 @@ what nova.conf says.
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
 import threading
 import uuid
@@ -17,8 +16,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
 
-import oslo_messaging._drivers.impl_fake as fake_bus
-from nova import rpc, thread_pool_factory
+from nova import thread_pool_factory
 from nova.db.main import api as main_db
 from nova.virt import node as virt_node
 from oslo_concurrency import lockutils
@@ -57,16 +55,15 @@ def on(node: Node) -> Iterator[None]:
         _current.reset(token)
 
 
-def install(databases: dict[str, str], transports: dict[str, str]) -> None:
-    """Makes Nova's globals answer per machine. `databases` and `transports` are URLs by cell; call once, before any
-    service is made."""
+def install(databases: dict[str, str]) -> None:
+    """Makes Nova's globals answer per machine. `databases` are URLs by cell; call once, before any service is
+    made."""
     _inherit_in_threads()
     _answer_host_and_address()
     _answer_identity()
     _separate_locks()
     _separate_pools()
     _separate_databases(databases)
-    _separate_buses(transports)
 
 
 def _inherit_in_threads() -> None:
@@ -154,57 +151,3 @@ def _separate_databases(urls: dict[str, str]) -> None:
         return of_process(context)
 
     main_db.get_context_manager = get_context_manager
-
-
-def _separate_buses(urls: dict[str, str]) -> None:
-    """Each cell has a bus of its own: what a message is sent on depends on who sends it."""
-    make_driver = fake_bus.FakeDriver.__init__
-
-    class Exchanges(fake_bus.FakeExchangeManager):
-        """The exchanges of one bus; oslo.messaging has one set of them per process."""
-
-        def __init__(self, default: str, bus: str) -> None:
-            super().__init__(default)
-            self.bus = bus
-
-        def get_exchange(self, name: str | None) -> Any:
-            return super().get_exchange(f"{self.bus}/{name or self._default_exchange}")
-
-    def make(driver: Any, conf: Any, url: Any, default_exchange: Any = None, allowed_remote_exmods: Any = None) -> None:
-        make_driver(driver, conf, url, default_exchange, allowed_remote_exmods)
-        driver._exchange_manager = Exchanges(default_exchange, url.virtual_host or "")
-
-    fake_bus.FakeDriver.__init__ = make
-    transports = {cell: rpc.create_transport(rpc.get_transport_url(url)) for cell, url in urls.items()}
-    # nova.rpc makes clients and servers for its global transport.
-    guard = threading.Lock()
-
-    def for_own_bus(function: Any) -> Any:
-        def call(*arguments: Any, **named: Any) -> Any:
-            node = current()
-            with guard:
-                of_process = rpc.TRANSPORT
-                if node is not None:
-                    rpc.TRANSPORT = transports[node.cell]
-                try:
-                    return function(*arguments, **named)
-                finally:
-                    rpc.TRANSPORT = of_process
-
-        return call
-
-    rpc.get_client = for_own_bus(rpc.get_client)
-    rpc.get_server = for_own_bus(rpc.get_server)
-
-    # All computes share one router, and so the default client of whoever made it.
-    route = rpc.ClientRouter.client
-
-    def client(router: Any, context: Any) -> Any:
-        node = current()
-        if context.mq_connection is not None or node is None:
-            return route(router, context)
-        targeted = copy.copy(context)
-        targeted.mq_connection = transports[node.cell]
-        return route(router, targeted)
-
-    rpc.ClientRouter.client = client

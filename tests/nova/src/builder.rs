@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::cache::Cache;
-use crate::cloud::{Cloud, Home};
+use crate::cloud::Cloud;
 use crate::error::{CloudError, During, Result};
+use crate::home::Home;
 use crate::plan::{Compute, Plan};
 use crate::process::Service;
 
@@ -162,7 +163,9 @@ fn free_ports<const N: usize>() -> Result<[u16; N]> {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     // Clouds that are started at the same moment by several tests begin their search at different places.
-    let start = (now.subsec_nanos() / 1000).wrapping_add(std::process::id().wrapping_mul(7919));
+    let start = now
+        .subsec_micros()
+        .wrapping_add(std::process::id().wrapping_mul(7919));
     let count = u32::from(PORTS.end - PORTS.start);
     let mut held = Vec::new();
     for step in 0..count {

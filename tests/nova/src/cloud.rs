@@ -5,66 +5,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::api::{self, Answer};
 use crate::builder::Builder;
 use crate::cache::Cache;
 use crate::error::{CloudError, During, Result};
-use crate::fault::{ApiFault, FaultsFile};
+use crate::home::{Home, read, replace};
 use crate::log::{self, Request};
 use crate::plan::{Compute, Plan};
 use crate::process::{self, Service};
-use crate::steer::{Steer, SteeringFile};
 
-/// The image that every server is made from.
-const IMAGE: &str = "155d900f-4e14-4e4c-a73d-069cbf4541e6";
 /// Everybody's password.
 const PASSWORD: &str = "clearway-nova-lab";
 /// Has everything that the lab itself asks of Nova, and is older than Nova 21.
 const MICROVERSION: &str = "2.87";
-/// How long a server may take to be made, on a machine that is busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(240);
-
-/// The directory of a cloud.
-#[derive(Debug)]
-pub(crate) enum Home {
-    Temporary(tempfile::TempDir),
-    Lasting(PathBuf),
-}
-
-impl Home {
-    pub(crate) fn temporary() -> Result<Self> {
-        let dir = tempfile::Builder::new().prefix("clearway-nova.").tempdir();
-        Ok(Self::Temporary(
-            dir.during(|| "making a temporary directory".into())?,
-        ))
-    }
-
-    pub(crate) fn lasting(dir: &Path) -> Result<Self> {
-        fs::create_dir_all(dir).during(|| format!("making {}", dir.display()))?;
-        let mut inside = fs::read_dir(dir).during(|| format!("reading {}", dir.display()))?;
-        if inside.next().is_some() {
-            return Err(CloudError::NotRunning {
-                dir: dir.to_owned(),
-                why: "it is not empty; is a cloud running in it?".into(),
-            });
-        }
-        let dir = fs::canonicalize(dir).during(|| format!("resolving {}", dir.display()))?;
-        Ok(Self::Lasting(dir))
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        match self {
-            Self::Temporary(dir) => dir.path(),
-            Self::Lasting(dir) => dir,
-        }
-    }
-}
 
 /// A running cloud. Dropping it ends it and removes everything, except a cloud that
 /// [runs until stopped](Builder::until_stopped_in).
@@ -74,11 +30,11 @@ pub struct Cloud {
     services: Vec<Service>,
     pids: [u32; 2],
     home: Home,
-    plan: Plan,
+    pub(crate) plan: Plan,
     cache: Cache,
     agent: ureq::Agent,
     tokens: Mutex<HashMap<String, String>>,
-    writing: Mutex<()>,
+    pub(crate) writing: Mutex<()>,
 }
 
 impl Cloud {
@@ -280,181 +236,6 @@ impl Cloud {
         )
     }
 
-    fn make_flavors(&self) -> Result<()> {
-        for (name, ram, vcpus) in [("tiny", 64, 1), ("small", 128, 1), ("large", 4096, 8)] {
-            let flavor = json!({"flavor": {"id": name, "name": name, "ram": ram, "disk": 1, "vcpus": vcpus}});
-            let answer = self.request("operator", "POST", "/flavors", Some(&flavor.to_string()))?;
-            answer.expect_success(&format!("making flavor {name}"))?;
-        }
-        Ok(())
-    }
-
-    /// Boots a `tiny` server without a network on this host, in project `demo`, and returns its id when it is ACTIVE.
-    ///
-    /// # Errors
-    /// If Nova refuses, or the server goes to ERROR.
-    pub fn boot_server(&self, name: &str, host: &str) -> Result<String> {
-        let id = self.request_server(&json!({
-            "name": name, "imageRef": IMAGE, "flavorRef": "tiny", "networks": "none", "host": host,
-        }))?;
-        self.wait_for_status(&id, "ACTIVE", PATIENCE)?;
-        Ok(id)
-    }
-
-    /// Boots servers `PREFIX-1` to `PREFIX-N` on one host, all at the same time, and returns their ids in that order.
-    ///
-    /// # Errors
-    /// As [`boot_server`](Self::boot_server).
-    pub fn boot_servers(&self, prefix: &str, count: usize, host: &str) -> Result<Vec<String>> {
-        let ids: Vec<String> = (1..=count)
-            .map(|number| {
-                self.request_server(&json!({
-                    "name": format!("{prefix}-{number}"), "imageRef": IMAGE, "flavorRef": "tiny",
-                    "networks": "none", "host": host,
-                }))
-            })
-            .collect::<Result<_>>()?;
-        for id in &ids {
-            self.wait_for_status(id, "ACTIVE", PATIENCE + Duration::from_secs(count as u64))?;
-        }
-        Ok(ids)
-    }
-
-    /// Asks for a server (the members of `server` in `POST /servers`) and returns its id at once.
-    ///
-    /// # Errors
-    /// If Nova refuses.
-    pub fn request_server(&self, server: &Value) -> Result<String> {
-        let body = json!({ "server": server }).to_string();
-        let answer = self.request("operator", "POST", "/servers", Some(&body))?;
-        let answer = answer.expect_success("booting a server")?;
-        Ok(answer.body["server"]["id"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned())
-    }
-
-    /// The server as `GET /servers/ID` shows it to `operator`.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub fn server(&self, id: &str) -> Result<Value> {
-        Ok(self.get(&format!("/servers/{id}"))?["server"].take())
-    }
-
-    /// Waits until a server has this status, and returns it.
-    ///
-    /// # Errors
-    /// If it goes to ERROR meanwhile (and that was not waited for), or takes too long.
-    pub fn wait_for_status(&self, id: &str, status: &str, patience: Duration) -> Result<Value> {
-        let started = Instant::now();
-        loop {
-            let server = self.server(id)?;
-            let now = server["status"].as_str().unwrap_or_default();
-            if now == status && server["OS-EXT-STS:task_state"].is_null() {
-                return Ok(server);
-            }
-            if now == "ERROR" || started.elapsed() > patience {
-                return Err(CloudError::Late {
-                    what: format!("server {id} is not {status}"),
-                    seconds: started.elapsed().as_secs(),
-                    last: server.to_string(),
-                });
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    /// Says what shall become of moves from source to destination (service host names, or `*` for any). Counts for
-    /// moves under way, too, from their next phase on.
-    ///
-    /// # Errors
-    /// If the file could not be written.
-    pub fn steer(&self, source: &str, destination: &str, steer: Steer) -> Result<()> {
-        self.change("steer.json", |file: &mut SteeringFile| {
-            file.steer(source, destination, steer)
-        })
-    }
-
-    /// Lets every move succeed at once from now on.
-    ///
-    /// # Errors
-    /// If the file could not be written.
-    pub fn steer_all_well(&self) -> Result<()> {
-        self.change("steer.json", |file: &mut SteeringFile| file.moves.clear())
-    }
-
-    /// Kills a compute: what it was doing is never heard of again, and Nova calls it down some seconds later.
-    ///
-    /// # Errors
-    /// If the file could not be written.
-    pub fn kill_compute(&self, host: &str) -> Result<()> {
-        self.change("steer.json", |file: &mut SteeringFile| {
-            file.computes.entry(host.into()).or_default().down = true;
-        })
-    }
-
-    /// Starts a killed compute again.
-    ///
-    /// # Errors
-    /// If the file could not be written.
-    pub fn revive_compute(&self, host: &str) -> Result<()> {
-        self.change("steer.json", |file: &mut SteeringFile| {
-            file.computes.entry(host.into()).or_default().down = false;
-        })
-    }
-
-    /// Changes the address that a compute writes into the migrations that come to it (`dest_host`).
-    ///
-    /// # Errors
-    /// If the file could not be written.
-    pub fn set_migration_address(&self, host: &str, address: &str) -> Result<()> {
-        self.change("steer.json", |file: &mut SteeringFile| {
-            let demand = file.computes.entry(host.into()).or_default();
-            demand.migration_address = Some(address.into());
-        })
-    }
-
-    /// Lets something happen to requests, and returns the id by which the [log](Self::access_log) names it.
-    ///
-    /// # Errors
-    /// If the file could not be written.
-    pub fn set_api_fault(&self, fault: ApiFault) -> Result<String> {
-        let mut id = String::new();
-        self.change("faults.json", |file: &mut FaultsFile| id = file.add(fault))?;
-        Ok(id)
-    }
-
-    /// Closes Nova's port for so long, beginning before this returns.
-    ///
-    /// # Errors
-    /// If the file could not be written, or the port stays open.
-    pub fn refuse_connections(&self, time: Duration) -> Result<()> {
-        self.change("faults.json", |file: &mut FaultsFile| file.refuse_for(time))?;
-        let started = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", self.plan.compute_port)).is_ok() {
-            if started.elapsed() > Duration::from_secs(10) {
-                return Err(CloudError::Late {
-                    what: "Nova's port is not closed".into(),
-                    seconds: 10,
-                    last: self.compute_url(),
-                });
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Ok(())
-    }
-
-    /// Ends all faults in front of the API.
-    ///
-    /// # Errors
-    /// If the file could not be written.
-    pub fn clear_api_faults(&self) -> Result<()> {
-        self.change("faults.json", |file: &mut FaultsFile| {
-            *file = FaultsFile::default()
-        })
-    }
-
     /// Every request that Nova's API has answered, or that was answered in its place, so far. The lab's own (of
     /// [`boot_server`](Self::boot_server) and the like) are among them, with `ureq` as the agent.
     ///
@@ -472,36 +253,4 @@ impl Cloud {
         let path = self.dir().join("logs").join(host).join("nova-compute.log");
         fs::read_to_string(path).unwrap_or_default()
     }
-
-    fn change<F: Serialize + DeserializeOwned + Default>(
-        &self,
-        name: &str,
-        change: impl FnOnce(&mut F),
-    ) -> Result<()> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let path = self.dir().join(name);
-        let mut file = read::<F>(&path)?.unwrap_or_default();
-        change(&mut file);
-        replace(&path, &file)
-    }
-}
-
-fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    match fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map(Some)
-            .during(|| format!("parsing {}", path.display())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).during(|| format!("reading {}", path.display())),
-    }
-}
-
-/// Replaces the file as a whole: the cloud may read it at any moment.
-fn replace(path: &Path, content: &impl Serialize) -> Result<()> {
-    let new = path.with_extension("new");
-    let bytes =
-        serde_json::to_vec_pretty(content).during(|| format!("writing {}", path.display()))?;
-    fs::write(&new, bytes)
-        .and_then(|()| fs::rename(&new, path))
-        .during(|| format!("writing {}", path.display()))
 }

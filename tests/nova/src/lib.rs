@@ -17,11 +17,14 @@ mod api;
 mod builder;
 mod cache;
 mod cloud;
+mod control;
 mod error;
 mod fault;
+mod home;
 mod log;
 mod plan;
 mod process;
+mod servers;
 mod steer;
 
 pub use api::Answer;

@@ -1,5 +1,7 @@
 //! `nova-lab`: a cloud from the command line.
 
+mod demo;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -37,6 +39,8 @@ enum Action {
         #[arg(long, default_value_t = 0)]
         servers: usize,
     },
+    /// Start a cloud, show a move that fails, one that does well, and a live one, and end the cloud.
+    Demo,
     /// Stop the cloud and remove its directory.
     Down,
     /// Say how to use the running cloud.
@@ -123,6 +127,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, CloudError> {
             }
             describe(&cloud);
         }
+        Action::Demo => demo::run()?,
         Action::Down => attach(&dir)?.stop()?,
         Action::Status => describe(&attach(&dir)?),
         Action::Openstack { cloud, arguments } => {
@@ -187,8 +192,5 @@ fn describe(cloud: &Cloud) {
         "type         export OS_CLIENT_CONFIG_FILE={} OS_CLOUD=operator",
         cloud.clouds_yaml().display()
     );
-    println!(
-        "             ({})",
-        "manager, member, reader; each by application credential with -app"
-    );
+    println!("             (or manager, member, reader; each by application credential with -app)");
 }
