@@ -28,7 +28,7 @@ from nova.objects import host_mapping
 from oslo_log import log as logging
 from paste import urlmap
 
-from cloud import bus, clouds_yaml, logs, node, settings, storage, stubs, template
+from cloud import bus, clouds_yaml, logs, node, real_ssh, settings, storage, stubs, template
 from cloud.computes import Computes
 from cloud.front import Front
 from cloud.inventory import Inventory
@@ -61,6 +61,7 @@ def main() -> None:
     Inventory(plan, Steering(directory / "steer.json")).set()
     node.install({cell: plan.database(f"nova_{cell}") for cell in plan.cells})
     bus.install({cell: transport(cell) for cell in plan.cells})
+    real_ssh.install()
     objects.register_all()
     objects.Service.enable_min_version_cache()
     nova.virt.__path__.append(os.path.join(os.path.dirname(__file__), "virt"))

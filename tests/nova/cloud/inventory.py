@@ -19,6 +19,10 @@ class Inventory:
         """The compute of this service host name."""
         return next(compute for compute in self.plan.computes if compute.host == host)
 
+    def find(self, host: str) -> Compute | None:
+        """The compute of this service host name, if it is one and has a real node."""
+        return next((found for found in self.plan.computes if found.host == host and found.nova_prefix), None)
+
     def set(self) -> None:
         """Makes this the process's inventory."""
         global _inventory

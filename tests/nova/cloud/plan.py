@@ -30,6 +30,10 @@ class Compute:
     vcpus: int = 64
     memory_mb: int = 65536
     disk_gb: int = 1024
+    #: Command before `ssh` and `scp` that runs them on a real node as nova-compute's user; empty for made-up moves.
+    nova_prefix: tuple[str, ...] = ()
+    #: The same as libvirtd's user.
+    root_prefix: tuple[str, ...] = ()
 
     @property
     def node(self) -> str:
@@ -53,7 +57,7 @@ class Plan:
     #: Life of a token (Keystone's `[token] expiration`).
     token_seconds: int = 3600
     #: Nova's `service_down_time`.
-    down_seconds: int = 10
+    down_seconds: int = 60
     #: Nova's `max_concurrent_live_migrations`, per source.
     live_migrations: int = 1
     #: Lines of a policy.yaml that changes Nova's defaults.

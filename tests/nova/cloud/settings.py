@@ -74,6 +74,8 @@ def nova(plan: Plan) -> Sections:
             "log_file": str(directory / "nova.log"),
             "compute_driver": "steered.SteeredDriver",
             "report_interval": "2",
+            # Nothing is lost in memory; a busy machine is only slow.
+            "rpc_response_timeout": "300",
             "service_down_time": str(plan.down_seconds),
             "max_concurrent_live_migrations": str(plan.live_migrations),
             "sync_power_state_interval": "-1",

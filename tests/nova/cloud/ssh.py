@@ -12,7 +12,7 @@ from oslo_concurrency import processutils
 #: Nova's default instances_path.
 INSTANCES = "/var/lib/nova/instances"
 #: Name of the base image's file, the sha1 of its id.
-_BASE = f"{INSTANCES}/_base/4f1e2a6c0d9b8e7f6a5b4c3d2e1f0a9b8c7d6e5f"
+BASE_IMAGE = f"{INSTANCES}/_base/4f1e2a6c0d9b8e7f6a5b4c3d2e1f0a9b8c7d6e5f"
 
 _CHANGED = """\
 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\r
@@ -70,7 +70,7 @@ def fetch_base_image(fault: str | None, source: str) -> None:
     if fault != "finish":
         return
     raise processutils.ProcessExecutionError(
-        cmd=f"scp -C -r {source}:{_BASE} {_BASE}",
+        cmd=f"scp -C -r {source}:{BASE_IMAGE} {BASE_IMAGE}",
         exit_code=255,
         stdout="",
         stderr="Host key verification failed.\r\nscp: Connection closed\r\n",
@@ -82,6 +82,11 @@ def live_connection_error(fault: str | None, host: str) -> str | None:
     stderr = _stderr(fault or "", "nova", host)
     if stderr is None:
         return None
+    return libvirt_text(host, stderr)
+
+
+def libvirt_text(host: str, stderr: str) -> str:
+    """libvirt's error around what its ssh has said."""
     said = stderr.strip().replace("\r", "")
     return (
         f"operation failed: Failed to connect to remote libvirt URI qemu+ssh://nova@{host}/system: "

@@ -31,6 +31,8 @@ class Behaviour:
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
     #: Nova before 33.0.0 rolls a failed live migration back and leaves it at that.
     before_33: bool = False
+    #: The image is gone from Glance: a real node fetches it from the source.
+    image_gone: bool = False
 
     def hangs(self, phase: str) -> bool:
         """Whether this phase lasts until the file says otherwise."""

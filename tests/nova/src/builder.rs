@@ -36,7 +36,7 @@ impl Default for Builder {
         Self {
             computes: (1..=3).map(Compute::of_lab).collect(),
             token_seconds: 3600,
-            down_seconds: 10,
+            down_seconds: 60,
             live_migrations: 1,
             policy: BTreeMap::new(),
             nova_conf: BTreeMap::new(),
@@ -77,7 +77,7 @@ impl Builder {
         self
     }
 
-    /// How long a compute may be silent before Nova calls it down (10 s unless told).
+    /// How long a compute may be silent before Nova calls it down (60 s unless told).
     #[must_use]
     pub fn down_seconds(mut self, seconds: u32) -> Self {
         self.down_seconds = seconds;

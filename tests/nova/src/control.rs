@@ -32,7 +32,8 @@ impl Cloud {
         self.change("steer.json", |file: &mut SteeringFile| file.moves.clear())
     }
 
-    /// Kills a compute: what it was doing is never heard of again, and Nova calls it down some seconds later.
+    /// Kills a compute: what it was doing is never heard of again, and Nova calls it down when
+    /// [`down_seconds`](crate::Builder::down_seconds) have passed.
     ///
     /// # Errors
     /// If the file could not be written.

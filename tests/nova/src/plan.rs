@@ -26,6 +26,13 @@ pub struct Compute {
     pub memory_mb: u32,
     /// Disk in GiB.
     pub disk_gb: u32,
+    /// Command before Nova's `ssh` and `scp` that runs them on a real node as nova-compute's user; moves are made up
+    /// if empty.
+    #[serde(default)]
+    pub nova_prefix: Vec<String>,
+    /// The same as libvirtd's user.
+    #[serde(default)]
+    pub root_prefix: Vec<String>,
 }
 
 impl Compute {
@@ -42,7 +49,22 @@ impl Compute {
             vcpus: 64,
             memory_mb: 65536,
             disk_gb: 1024,
+            nova_prefix: Vec::new(),
+            root_prefix: Vec::new(),
         }
+    }
+
+    /// Lets the ssh of a real node decide about moves from and to this compute: a node in namespaces, by a process in
+    /// them. Steered faults come on top.
+    #[must_use]
+    pub fn on_node(mut self, pid: i32) -> Self {
+        let words = |line: String| line.split(' ').map(str::to_owned).collect();
+        let enter = format!("nsenter -t {pid} -a --");
+        self.nova_prefix = words(format!(
+            "{enter} setpriv --reuid=nova --regid=nova --init-groups --reset-env"
+        ));
+        self.root_prefix = words(format!("{enter} setpriv --reset-env"));
+        self
     }
 }
 

@@ -199,6 +199,8 @@ struct Behaviour {
     seconds: BTreeMap<String, f64>,
     #[serde(default)]
     before_33: bool,
+    #[serde(default)]
+    image_gone: bool,
 }
 
 /// What shall become of the moves across a pair. Moves of the kind that is not mentioned succeed at once.
@@ -275,6 +277,14 @@ impl Steer {
     #[must_use]
     pub fn live_seconds(mut self, phase: LivePhase, seconds: f64) -> Self {
         self.live.seconds.insert(phase.word().into(), seconds);
+        self
+    }
+
+    /// The image is gone from Glance: the destination of a cold move fetches it from the source. Only
+    /// [real nodes](crate::Compute::on_node) do; for made-up ones see [`ColdFault::Finish`].
+    #[must_use]
+    pub fn image_gone(mut self) -> Self {
+        self.cold.image_gone = true;
         self
     }
 

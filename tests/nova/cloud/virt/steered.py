@@ -16,6 +16,7 @@ from oslo_log import log as logging
 
 from cloud import node, ssh
 from cloud.inventory import Inventory
+from cloud.real_ssh import RealSsh
 from cloud.steering import Behaviour, freeze_if
 
 LOG = logging.getLogger("nova.virt.libvirt.driver")
@@ -54,6 +55,7 @@ class SteeredDriver(fake.FakeDriver):
         # Guests outlive the nova-compute that started them.
         self.instances = _guests.setdefault(host, {})
         self._running: dict[str, Running] = {}
+        self._real = RealSsh(self._compute) if self._compute.nova_prefix else None
         #: Set when this compute is killed.
         self.dead = threading.Event()
 
@@ -98,12 +100,18 @@ class SteeredDriver(fake.FakeDriver):
     ) -> str:
         """The source's half: ssh, power off, copy (nova/virt/libvirt/driver.py, the method of the same name)."""
         source = self._compute.host
-        destination = instance.migration_context and self._destination(instance) or dest
+        destination = self._destination(instance)
         now = self._spend("cold", source, destination, "ssh")
         ssh.touch_and_make_directory(now.fault, source, dest, instance.uuid)
+        if self._real is not None:
+            if now.image_gone:
+                self._real.keep_base_image()
+            self._real.make_directory(dest, instance.uuid)
         self.power_off(instance, timeout, retry_interval)
         now = self._spend("cold", source, destination, "copy")
         ssh.copy_disk(now.fault, dest, instance.uuid)
+        if self._real is not None:
+            self._real.copy_disk(dest, instance.uuid)
         return "[]"
 
     def _destination(self, instance: Any) -> str:
@@ -134,6 +142,8 @@ class SteeredDriver(fake.FakeDriver):
         """The destination's half. Its fault is the base image that cannot be fetched back from the source."""
         now = self._spend("cold", migration.source_compute, self._compute.host, "finish")
         ssh.fetch_base_image(now.fault, migration.source_compute)
+        if self._real is not None and now.image_gone:
+            self._real.fetch_base_image(migration.source_compute)
         super().finish_migration(
             context,
             migration,
@@ -153,6 +163,8 @@ class SteeredDriver(fake.FakeDriver):
         now = self._spend("cold", migration.source_compute, migration.dest_compute, "confirm")
         if now.fault == "confirm":
             raise OSError(39, "Directory not empty", f"{ssh.INSTANCES}/{instance.uuid}_resize")
+        if self._real is not None:
+            self._real.clean_up(instance.uuid)
         super().confirm_migration(context, migration, instance, network_info)
 
     def finish_revert_migration(
@@ -238,6 +250,8 @@ class SteeredDriver(fake.FakeDriver):
         source = self._compute.host
         now = self._spend("live", source, dest, "connect")
         error = ssh.live_connection_error(now.fault, dest)
+        if error is None and self._real is not None:
+            error = self._real.live_connection_error(dest)
         if error is None:
             error = self._copy_memory(instance, dest, migrate_data, running)
         if error == "abort":

@@ -70,6 +70,7 @@ fn two_cells_do_not_move_into_each_other_and_addresses_can_differ_and_computes_c
     let cloud = Cloud::builder()
         .with_computes(computes)
         .two_cells()
+        .down_seconds(20)
         .start()
         .unwrap();
     assert_eq!(hypervisors(&cloud).len(), 4, "both cells are seen");

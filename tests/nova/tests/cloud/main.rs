@@ -6,4 +6,5 @@ mod cold;
 mod computes;
 mod ends;
 mod live;
+mod real_ssh;
 mod shared;
