@@ -6,7 +6,8 @@ N ?= 4
 # Seconds for each fuzz target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help demo test test-fleet lint bench fuzz docs deny setup lab-base lab-up lab-down lab-verify clean
+.PHONY: help demo test test-fleet lint bench fuzz docs deny setup lab-base lab-up lab-down lab-verify nova-base nova-up \
+	nova-down clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -57,6 +58,15 @@ lab-down: ## Stop it
 
 lab-verify: lab-base ## Plant every fault and let OpenSSH say whether it does what its file says
 	@$(CARGO) run --quiet -p clearway-lab --bin lab -- verify
+
+nova-base: ## Install Nova from PyPI and make its databases, once
+	@tests/nova/setup >/dev/null
+
+nova-up: nova-base ## Start a real Nova with N steerable computes and say how to use it
+	@$(CARGO) run --quiet -p clearway-nova-lab --bin nova-lab -- up --computes $(N) --servers 2
+
+nova-down: ## Stop it
+	@$(CARGO) run --quiet -p clearway-nova-lab --bin nova-lab -- down
 
 clean:
 	$(CARGO) clean
