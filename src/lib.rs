@@ -9,6 +9,7 @@ pub mod inquiry;
 pub mod inventory;
 pub mod ledger;
 pub mod openssh;
+pub mod openstack;
 pub mod proof;
 pub mod remote;
 pub mod repair;

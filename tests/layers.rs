@@ -13,6 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // 1: rules. Pure.
     ("frame", &[]),
     ("openssh", &["domain"]),
+    ("openstack", &["domain"]),
     ("inventory", &["domain"]),
     ("survey", &["domain", "frame"]),
     ("proof", &["domain", "frame", "openssh"]),
@@ -68,6 +69,7 @@ const PURE: &[&str] = &[
     "domain",
     "frame",
     "openssh",
+    "openstack",
     "inventory",
     "survey",
     "proof",
