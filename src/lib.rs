@@ -8,6 +8,8 @@ pub mod frame;
 pub mod inquiry;
 pub mod inventory;
 pub mod ledger;
+pub mod moves;
+pub mod nova;
 pub mod openssh;
 pub mod openstack;
 pub mod proof;

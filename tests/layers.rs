@@ -21,10 +21,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("trust", &["domain", "openssh", "survey"]),
     ("repair", &["domain", "frame", "openssh", "survey", "trust"]),
     ("report", &["domain", "inventory", "trust"]),
+    ("moves", &["domain", "openssh", "openstack"]),
     // 2: adapters. The only I/O.
     ("system", &["domain"]),
     ("files", &["domain", "inventory"]),
     ("remote", &["domain", "openssh"]),
+    ("nova", &["domain", "openstack", "system"]),
     ("ledger", &["domain", "report", "system"]),
     // 3: use cases. They emit events and never print.
     (
@@ -40,9 +42,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "trust",
             "repair",
             "report",
+            "openstack",
+            "moves",
             "system",
             "files",
             "remote",
+            "nova",
             "ledger",
         ],
     ),
@@ -55,6 +60,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "trust",
             "repair",
             "report",
+            "openstack",
+            "moves",
             "system",
             "files",
             "ledger",
@@ -77,6 +84,7 @@ const PURE: &[&str] = &[
     "trust",
     "repair",
     "report",
+    "moves",
 ];
 const IMPURE: &[&str] = &[
     "std::fs",
@@ -90,6 +98,7 @@ const IMPURE: &[&str] = &[
     "Instant",
     "async fn",
     "russh::",
+    "reqwest::",
     "sqlx::",
     "Timestamp::now",
 ];
