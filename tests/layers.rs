@@ -24,7 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("moves", &["domain", "openssh", "openstack"]),
     // 2: adapters. The only I/O.
     ("system", &["domain"]),
-    ("files", &["domain", "inventory"]),
+    ("files", &["domain", "inventory", "openstack"]),
     ("remote", &["domain", "openssh"]),
     ("nova", &["domain", "openstack", "system"]),
     ("ledger", &["domain", "report", "system"]),

@@ -92,6 +92,36 @@ fn words(event: &Event, verbose: bool) -> Option<String> {
         Event::ProofFailed { node, why, detail } => {
             format!("{node}: its legs could not all be proven: {why}: {detail}")
         }
+        Event::MovesPlanned {
+            run,
+            command,
+            moves,
+            stay,
+        } => {
+            let stay = match stay {
+                0 => String::new(),
+                stay => format!(", {stay} cannot move"),
+            };
+            format!("{command} {run}: {}{stay}", count(*moves, "server"))
+        }
+        Event::MoveChanged {
+            name,
+            kind,
+            source,
+            destination,
+            stage,
+            detail,
+            ..
+        } => {
+            let to = destination.as_deref().unwrap_or("?");
+            let detail = match detail.as_str() {
+                "" => String::new(),
+                detail => format!(": {detail}"),
+            };
+            format!("{name}: {kind} {source} → {to}: {stage}{detail}")
+        }
+        Event::ServiceChanged { host, what } => format!("nova-compute on {host}: {what}"),
+        Event::MovesStopped { why } => format!("nothing new is started: {why}"),
         Event::NodeSurveyed { .. }
         | Event::LegProven { .. }
         | Event::Interrupted
@@ -102,7 +132,14 @@ fn words(event: &Event, verbose: bool) -> Option<String> {
 
 /// Whether an event is worth a line above a moving one, which tells the rest.
 fn is_trouble(event: &Event) -> bool {
-    matches!(event, Event::NodeFailed { .. } | Event::ProofFailed { .. })
+    matches!(
+        event,
+        Event::NodeFailed { .. }
+            | Event::ProofFailed { .. }
+            | Event::MoveChanged { .. }
+            | Event::ServiceChanged { .. }
+            | Event::MovesStopped { .. }
+    )
 }
 
 /// A log: a line for each change, and for each tenth of a long phase.

@@ -81,6 +81,46 @@ pub enum Event {
         /// The particulars.
         detail: String,
     },
+    /// Servers are about to be moved.
+    MovesPlanned {
+        /// The run's id.
+        run: String,
+        /// `migrate` or `drain`.
+        command: String,
+        /// Servers that will be moved.
+        moves: u64,
+        /// Servers that cannot be.
+        stay: u64,
+    },
+    /// A move has come further.
+    MoveChanged {
+        /// The server's id.
+        server: String,
+        /// Its name.
+        name: String,
+        /// `cold`, `live` or `resize`.
+        kind: String,
+        /// Where it was.
+        source: String,
+        /// Where it goes, when that is known.
+        destination: Option<String>,
+        /// How far it is: `proving`, `moving`, …
+        stage: String,
+        /// Nova's word for it, or why.
+        detail: String,
+    },
+    /// A compute service was taken out of scheduling, or put back.
+    ServiceChanged {
+        /// Its host.
+        host: String,
+        /// `disabled`, `enabled`, or why it was left alone.
+        what: String,
+    },
+    /// Nothing new is started any more.
+    MovesStopped {
+        /// Why.
+        why: String,
+    },
     /// The first interrupt was seen: nothing new is started.
     Interrupted,
     /// The run ended.
@@ -120,6 +160,8 @@ pub enum Phase {
     Prove,
     /// Destinations are asked why they refused.
     Inquire,
+    /// Servers are moved.
+    Move,
 }
 
 impl Phase {
@@ -131,6 +173,7 @@ impl Phase {
             Self::Predict => "predicting",
             Self::Prove => "proving",
             Self::Inquire => "asking why",
+            Self::Move => "moving",
         }
     }
 }

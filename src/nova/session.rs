@@ -1,8 +1,10 @@
 //! A session: log in, find the API, agree on a microversion; then reads and writes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
 use super::error::{NovaError, Unsent};
@@ -35,6 +37,8 @@ struct Inner {
     versions: VersionRange,
     version: Microversion,
     token: Mutex<Token>,
+    /// How many seconds the cloud's clock is ahead of this machine's.
+    ahead: AtomicI64,
 }
 
 /// What a session found when it was opened.
@@ -84,6 +88,7 @@ impl Session {
             },
             version: Microversion(1),
             token: Mutex::new(token),
+            ahead: AtomicI64::new(0),
         };
         let call = Call::get("/", Microversion(1));
         let answer = inner.read(&call).await?;
@@ -107,6 +112,27 @@ impl Session {
             endpoint: self.inner.endpoint.clone(),
             versions: self.inner.versions,
         }
+    }
+
+    /// The address of the Compute API: what tells clouds apart.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.inner.endpoint
+    }
+
+    /// The newest microversion that the cloud speaks.
+    #[must_use]
+    pub fn newest(&self) -> Microversion {
+        self.inner.versions.newest
+    }
+
+    /// The time by the cloud's clock, as the API's answers say it (`Date`).
+    #[must_use]
+    pub fn cloud_time(&self) -> Timestamp {
+        let ahead = self.inner.ahead.load(Ordering::Relaxed);
+        system::now()
+            .checked_add(SignedDuration::from_secs(ahead))
+            .unwrap_or_else(|_| system::now())
     }
 
     /// The microversion that servers are read in.
@@ -234,7 +260,17 @@ impl Inner {
             ("x-openstack-nova-api-version", version),
         ];
         let body = call.body.as_ref().map(|body| body.to_string().into_bytes());
-        self.http.exchange(call.method, &url, &headers, body).await
+        let response = self
+            .http
+            .exchange(call.method, &url, &headers, body)
+            .await?;
+        if let Some(date) = response.header("date")
+            && let Ok(date) = jiff::fmt::rfc2822::parse(date)
+        {
+            let ahead = date.timestamp().as_second() - system::now().as_second();
+            self.ahead.store(ahead, Ordering::Relaxed);
+        }
+        Ok(response)
     }
 
     /// A token that is good for some time.

@@ -56,6 +56,36 @@ impl Journal {
         })
     }
 
+    /// Goes on with a run that was left, behind the events that it has.
+    pub(super) async fn again(
+        run: &str,
+        ledger: &Ledger,
+        around: &Surroundings,
+    ) -> Result<Self, LedgerError> {
+        let last = ledger
+            .events(run)
+            .await?
+            .last()
+            .map_or(0, |event| event.seq);
+        let writer = Recorder::start(ledger.clone(), run.to_owned());
+        Ok(Self {
+            observer: around.observer.clone(),
+            record: Some(Box::new(writer.handle())),
+            recorder: Some((ledger.clone(), writer)),
+            sequence: AtomicU64::new(last),
+            run: run.to_owned(),
+        })
+    }
+
+    /// Waits until every event is written; the end of the run is recorded by whoever knows it.
+    pub(super) async fn close(self) -> Result<(), LedgerError> {
+        if let Some((_, recorder)) = self.recorder {
+            drop(self.record);
+            recorder.finish().await?;
+        }
+        Ok(())
+    }
+
     /// Something happened.
     pub(super) fn event(&self, event: &Event) {
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
