@@ -322,7 +322,7 @@ async fn a_ledger_of_a_later_version_is_refused() {
             error,
             LedgerError::Newer {
                 found: 99,
-                known: 1,
+                known: 2,
                 ..
             }
         ),

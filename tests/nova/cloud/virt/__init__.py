@@ -1,0 +1,1 @@
+"""Put on `nova.virt`'s path: Nova loads drivers from there only."""
