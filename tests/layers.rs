@@ -64,6 +64,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "moves",
             "system",
             "files",
+            "nova",
             "ledger",
             "run",
             "remote",

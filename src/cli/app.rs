@@ -56,6 +56,12 @@ fn dispatch(session: &Session, command: &Command) -> Result<u8, CliError> {
     match command {
         Command::Check(arguments) => commands::check(session, arguments),
         Command::Trace(arguments) => commands::trace(session, arguments),
+        Command::Servers(arguments) => commands::servers(session, arguments),
+        Command::Migrate(arguments) => commands::migrate(session, arguments),
+        Command::Drain(arguments) => commands::drain(session, arguments),
+        Command::Resume(arguments) => commands::resume(session, arguments),
+        Command::Watch(arguments) => commands::watch(session, arguments),
+        Command::Diagnose(arguments) => commands::diagnose(session, arguments),
         Command::Reasons(arguments) => commands::reasons(session, arguments),
         Command::Runs(arguments) => commands::runs(session, arguments),
         Command::Show(arguments) => commands::show(session, arguments),

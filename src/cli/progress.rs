@@ -130,6 +130,11 @@ fn words(event: &Event, verbose: bool) -> Option<String> {
     Some(escape::line(&text).into_owned())
 }
 
+/// What a stored event says to somebody who watches; `None` for one of a later version, too.
+pub(super) fn stored_words(json: &str, verbose: bool) -> Option<String> {
+    words(&serde_json::from_str(json).ok()?, verbose)
+}
+
 /// Whether an event is worth a line above a moving one, which tells the rest.
 fn is_trouble(event: &Event) -> bool {
     matches!(

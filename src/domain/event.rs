@@ -1,11 +1,11 @@
 //! What happens during a run. Terminal, plain log and JSON lines are folds over these.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::lane::{Depth, Lane};
 
 /// Something that happened and matters: kept in order, none may be lost.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "event")]
 pub enum Event {
     /// The run began.

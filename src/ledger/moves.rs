@@ -132,6 +132,19 @@ impl Ledger {
         Ok(Some((options.get("options"), moves)))
     }
 
+    /// The address of the Compute API that a run is about.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn moves_cloud(&self, run: &str) -> Result<Option<String>, LedgerError> {
+        let row = sqlx::query("SELECT cloud FROM moves_runs WHERE run = ?")
+            .bind(run)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|source| LedgerError::database(self.path(), "read", source))?;
+        Ok(row.map(|row| row.get("cloud")))
+    }
+
     /// Adds a record to a move. It is on the disk when this returns. A place that is taken is an error: two processes at
     /// one move.
     ///

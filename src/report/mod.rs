@@ -16,8 +16,8 @@ pub use model::{
     Summary,
 };
 pub use moves::{
-    MOVES_SCHEMA_VERSION, MoveRow, MovesReport, ServerRow, ServersReport, ServiceRow, StayRow,
-    WayRow,
+    DiagnosisReport, MOVES_SCHEMA_VERSION, MoveRow, MovesReport, ServerRow, ServersReport,
+    ServiceRow, StayRow, WayRow,
 };
 pub use overview::{FindingGroup, LostNodes, Overview};
 pub use remedy::Remedy;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::Lane;
+
 /// Version of the JSON form of [`MovesReport`] and [`ServersReport`].
 pub const MOVES_SCHEMA_VERSION: u32 = 1;
 
@@ -126,4 +128,25 @@ pub struct WayRow {
     pub open: Vec<String>,
     /// Destinations that could be tried, and whose legs have no fresh proof.
     pub unproven: Vec<String>,
+}
+
+/// What an error text means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiagnosisReport {
+    /// What it is.
+    pub what: String,
+    /// The lane in which it happened.
+    pub lane: Option<Lane>,
+    /// The name that was dialled.
+    pub dialled: Option<String>,
+    /// Code of the reason.
+    pub code: Option<String>,
+    /// The policy rule that is missing.
+    pub policy: Option<String>,
+    /// What it has done to the server.
+    pub server: Option<String>,
+    /// Whether the text was cut, and the message supplied.
+    pub completed: bool,
+    /// What to do.
+    pub remedy: Vec<String>,
 }

@@ -6,6 +6,7 @@ mod error;
 mod host_keys;
 mod inquire;
 mod journal;
+pub mod moves;
 mod pairs;
 mod prove;
 mod request;

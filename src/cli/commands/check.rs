@@ -24,10 +24,10 @@ use crate::system;
 const TRACED: usize = 2;
 
 /// Legs that one node climbs at the same time. More would come close to a far end's MaxStartups (10 by default).
-const WORKERS: u32 = 2;
+pub(super) const WORKERS: u32 = 2;
 
 /// What is left running after a command has ended has so long to end, too.
-const LEFT_RUNNING: Duration = Duration::from_secs(2);
+pub(super) const LEFT_RUNNING: Duration = Duration::from_secs(2);
 
 pub(in crate::cli) fn check(session: &Session, arguments: &Check) -> Result<u8, CliError> {
     if arguments.pairs == Pairs::Changed && arguments.proving.no_ledger {

@@ -1,16 +1,25 @@
 //! The commands: each one from its arguments to its exit code.
 
 mod check;
+mod cloud;
+mod diagnose;
 mod generate;
 mod host_keys;
 mod inventory;
+mod moves;
 mod reasons;
 mod runs;
+mod servers;
 mod session;
+mod watch;
 
 pub(super) use check::{check, trace};
+pub(super) use diagnose::diagnose;
 pub(super) use generate::{completions, man};
 pub(super) use inventory::inventory;
+pub(super) use moves::{drain, migrate, resume};
 pub(super) use reasons::reasons;
 pub(super) use runs::{runs, show};
+pub(super) use servers::servers;
 pub(super) use session::Session;
+pub(super) use watch::watch;

@@ -79,16 +79,12 @@ impl Tracked {
                 Stage::Requested,
                 Record::Rejected {
                     elsewhere: true, ..
-                }
-                | Record::NotSent { .. },
-            ) => {
-                let sent = matches!(record, Record::Rejected { .. });
-                if sent {
-                    next.try_elsewhere(at);
-                } else {
-                    next.destination = None;
-                    next.enter(Stage::Planned, at);
-                }
+                },
+            ) => next.try_elsewhere(at),
+            // Also after a stop: what was only prepared is prepared again, from a fresh proof.
+            (Stage::Proving | Stage::Passed | Stage::Requested, Record::NotSent { .. }) => {
+                next.destination = None;
+                next.enter(Stage::Planned, at);
             }
             (
                 Stage::Requested,
