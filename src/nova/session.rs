@@ -20,7 +20,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// A token that ends within this is renewed first.
-const RENEW_BEFORE_SECONDS: i64 = 60;
+const RENEW_BEFORE_SECONDS: i64 = 10;
 
 /// A session with a cloud. Clones share its token.
 #[derive(Debug, Clone)]

@@ -178,11 +178,11 @@ impl Tracked {
         match reading {
             Reading::Moving(word) => {
                 self.settling = None;
-                self.phase = word;
                 // A confirmation that is being carried out stays one.
                 if self.stage != Stage::Confirming {
                     self.enter(Stage::Moving, at);
                 }
+                self.phase = word;
             }
             Reading::Waiting => {
                 self.settling = None;
@@ -213,6 +213,7 @@ impl Tracked {
         if self.stage != stage {
             self.stage = stage;
             self.since = at;
+            self.phase.clear();
         }
     }
 
