@@ -56,6 +56,17 @@ impl Journal {
         })
     }
 
+    /// Tells, and records nothing: for what only looks.
+    pub(super) fn unrecorded(observer: std::sync::Arc<dyn Observer>) -> Self {
+        Self {
+            observer,
+            record: None,
+            recorder: None,
+            sequence: AtomicU64::new(0),
+            run: String::new(),
+        }
+    }
+
     /// Goes on with a run that was left, behind the events that it has.
     pub(super) async fn again(
         run: &str,

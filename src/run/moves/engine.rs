@@ -31,7 +31,7 @@ use super::servers::needs_of;
 /// How old what is known of the cloud's hosts may be while moves are still to be started.
 const HOSTS_AGE: SignedDuration = SignedDuration::from_secs(15);
 /// For how long locks are taken; they are renewed at a third of it.
-pub(super) const LOCK: SignedDuration = SignedDuration::from_secs(180);
+pub(super) const LOCK: SignedDuration = SignedDuration::from_secs(600);
 
 /// What a task brought.
 pub(super) enum Done {

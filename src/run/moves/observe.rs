@@ -148,7 +148,7 @@ impl Engine<'_> {
                 self.entries[index].server = server;
                 self.record(index, Record::Seen(seen)).await
             }
-            Sent::No(why) => self.record(index, Record::NotSent { why }).await,
+            Sent::No(why) => self.not_sent(index, why).await,
             Sent::Other(why) => self.give_up(index, Verdict::Unknown, &why).await,
             Sent::NotYetKnown => self.go_on(index).await,
         }

@@ -2,7 +2,7 @@
 
 use crate::domain::{Depth, Lane, Verdict, Why};
 use crate::moves::gate::{LegProof, Override, Reported, Wanted, pass};
-use crate::moves::machine::{Record, Stage, Verdict as End};
+use crate::moves::machine::{Record, Verdict as End};
 use crate::moves::{Movable, MoveRequest, movable};
 use crate::nova::{NovaError, Written};
 use crate::openstack::compute::{InstanceAction, Migration, Server};
@@ -14,6 +14,9 @@ use super::engine::{Done, Engine};
 use super::error::MovesError;
 use super::prover::Climbed;
 use super::servers::requirements;
+
+/// How often a request may turn out not to have been sent.
+const UNSENT: u32 = 5;
 
 /// What Nova says of a server right before it is asked to move it.
 pub(super) struct Looked {
@@ -50,8 +53,7 @@ impl Engine<'_> {
             Ok(looked) => looked,
             Err(error) => {
                 let why = format!("Nova could not be asked right before: {error}");
-                self.entries[index].postpone(10);
-                return self.record(index, Record::NotSent { why }).await;
+                return self.not_sent(index, why).await;
             }
         };
         let Some(server) = looked.server else {
@@ -107,8 +109,7 @@ impl Engine<'_> {
         let request = match MoveRequest::new(pass, system::now()) {
             Ok(request) => request,
             Err(error) => {
-                let why = error.to_string();
-                return self.record(index, Record::NotSent { why }).await;
+                return self.not_sent(index, error.to_string()).await;
             }
         };
         let kind = self.entries[index].tracked.kind;
@@ -176,6 +177,21 @@ impl Engine<'_> {
         (young && proof.verdict == Verdict::Verified).then(|| proof.clone())
     }
 
+    /// It is certain that nothing was asked of Nova: again in a moment, from a fresh proof, but not for ever.
+    pub(super) async fn not_sent(&mut self, index: usize, why: String) -> Result<(), MovesError> {
+        let entry = &mut self.entries[index];
+        entry.postpone(10);
+        entry.unsent += 1;
+        let last = entry.unsent >= UNSENT;
+        self.record(index, Record::NotSent { why: why.clone() })
+            .await?;
+        if last {
+            let why = format!("given up after {UNSENT} tries: {why}");
+            self.give_up(index, End::NotStarted, &why).await?;
+        }
+        Ok(())
+    }
+
     /// Nova has answered a request, or not.
     pub(super) async fn sent(&mut self, index: usize, written: Written) -> Result<(), MovesError> {
         let record = match written {
@@ -183,9 +199,7 @@ impl Engine<'_> {
                 request_id: answer.request_id,
             },
             Written::Refused(fault) if fault.status == 429 => {
-                self.entries[index].postpone(10);
-                let why = fault.to_string();
-                Record::NotSent { why }
+                return self.not_sent(index, fault.to_string()).await;
             }
             Written::Refused(fault) => {
                 if let Some(policy) = fault.policy() {
@@ -205,20 +219,9 @@ impl Engine<'_> {
                     elsewhere,
                 }
             }
-            Written::NotSent(why) => {
-                self.entries[index].postpone(10);
-                Record::NotSent { why }
-            }
+            Written::NotSent(why) => return self.not_sent(index, why).await,
             Written::Unknown(why) => Record::Uncertain { why },
         };
-        if matches!(record, Record::NotSent { .. }) {
-            self.entries[index].unsent += 1;
-        }
-        self.record(index, record).await?;
-        if self.entries[index].unsent >= 5 && self.entries[index].tracked.stage == Stage::Planned {
-            let why = "Nova could not be asked, five times";
-            self.give_up(index, End::NotStarted, why).await?;
-        }
-        Ok(())
+        self.record(index, record).await
     }
 }

@@ -70,7 +70,14 @@ pub async fn servers(
         Some(ledger) => ledger.proven(&request.inventory_path).await?,
         None => Vec::new(),
     };
-    let nodes = match_nodes(&request.fleet, |_| None);
+    // As the last check has read them: this command logs in to no node.
+    let known = match &ledger {
+        Some(ledger) => ledger.service_hosts(&request.inventory_path).await?,
+        None => HashMap::new(),
+    };
+    let nodes = match_nodes(&request.fleet, |id| {
+        known.get(request.fleet.node(id).name.as_str()).cloned()
+    });
     let cloud = ask(&session, &request.fleet, nodes, BTreeSet::new()).await?;
     let fresh = Fresh::new(&request, proven, system::now());
     let newest = session.newest();
@@ -131,9 +138,10 @@ fn way(
         if proven { &mut open } else { &mut unproven }.push(candidate.host.to_string());
     }
     WayRow {
-        no: source
-            .is_none()
-            .then(|| "the inventory does not have its host".to_owned()),
+        no: source.is_none().then(|| {
+            "no node of the inventory is known to be its host (`service_host`, or a check)"
+                .to_owned()
+        }),
         lanes: lanes.iter().map(ToString::to_string).collect(),
         open,
         unproven,

@@ -15,7 +15,7 @@ use super::journal::Entry;
 use super::options::{MoveOptions, What};
 use super::plan::{Chosen, choose};
 use super::prover::Prover;
-use crate::domain::{Event, HostName, MoveKind};
+use crate::domain::{Dial, Event, Fleet, HostName, MoveKind, NodeId};
 use crate::ledger::{Ledger, LedgerError, RunState, StoredMove};
 use crate::moves::compare::Portrait;
 use crate::moves::gate::candidates;
@@ -57,7 +57,7 @@ pub async fn migrate(
         return Err(MovesError::HostsHidden);
     }
     if moves.dry_run {
-        return plan_only(&moves, &session, chosen).await;
+        return plan_only(&moves, &session, chosen, &around).await;
     }
     let kinds: BTreeSet<MoveKind> = chosen.moves.iter().map(|(_, kind)| *kind).collect();
     for kind in kinds {
@@ -212,6 +212,14 @@ fn margin(at: Timestamp) -> Timestamp {
     at.checked_sub(SignedDuration::from_secs(60)).unwrap_or(at)
 }
 
+/// The nodes by service host name, as the survey has read it where the inventory does not state it.
+fn service_hosts(fleet: &Fleet, legs: &Legs) -> HashMap<HostName, NodeId> {
+    match_nodes(fleet, |id| {
+        let name = legs.address(id, &Dial::ServiceHost).name();
+        name.map(|name| name.to_string())
+    })
+}
+
 /// Surveys, moves, puts services back, and reports.
 async fn go(
     check: &Request,
@@ -234,10 +242,7 @@ async fn go(
     let scope = PairScope::among(&fleet, check.selected.iter().copied());
     let legs = Legs::new(&fleet, &surveyed.facts);
     let prediction = Prediction::new(&fleet, &surveyed.facts, &legs, &scope);
-    let nodes = match_nodes(&fleet, |id| {
-        let dial = &fleet.node(id).profile.cold_pull.dial;
-        legs.address(id, dial).name().map(|name| name.to_string())
-    });
+    let nodes = service_hosts(&fleet, &legs);
     let cloud = ask(&session, &fleet, nodes, draining.clone()).await?;
     let rows = session
         .newest_migrations()
@@ -290,14 +295,24 @@ async fn go(
     Ok(report)
 }
 
-/// The plan without anything being begun: no lock, no record, no login anywhere but at Keystone.
+/// The plan without anything being begun: no lock, no record, nothing written anywhere. Nodes are only asked for their
+/// service host names.
 async fn plan_only(
     moves: &Moves,
     session: &Session,
     chosen: Chosen,
+    around: &Surroundings,
 ) -> Result<MovesReport, MovesError> {
     let fleet = &moves.check.fleet;
-    let nodes = match_nodes(fleet, |_| None);
+    let stated = |id| fleet.node(id).service_host.is_some();
+    let nodes = if fleet.ids().all(stated) {
+        match_nodes(fleet, |_| None)
+    } else {
+        let connector = Connector::new(around.environment.clone(), moves.check.deadlines);
+        let journal = Journal::unrecorded(around.observer.clone());
+        let surveyed = survey(&moves.check, around, &Arc::new(connector), &journal).await;
+        service_hosts(fleet, &Legs::new(fleet, &surveyed.facts))
+    };
     let cloud = ask(session, fleet, nodes, chosen.draining).await?;
     let row = |(server, kind): &(Server, MoveKind)| {
         let (open, excluded) = candidates(&cloud, server, &moves.options.to, &[], &HashMap::new());
