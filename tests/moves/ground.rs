@@ -104,7 +104,7 @@ impl Ground {
         let Some(parts) = self.parts.lock().unwrap().take() else {
             return;
         };
-        // SAFETY-free way to drop what was leaked for the tests' sake: both know how to end by their process ids.
+        // The tests hold them for ever, so they are ended by what they are made of.
         for pid in parts.cloud.pids() {
             let _ = nix::sys::signal::kill(
                 nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap()),
