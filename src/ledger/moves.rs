@@ -187,7 +187,8 @@ impl Ledger {
             .collect()
     }
 
-    /// Records that a run is about to take a service out of scheduling.
+    /// Records that a run is about to take a service out of scheduling. What it was before the first time stays what it
+    /// was; it has to be put back once more.
     ///
     /// # Errors
     /// The ledger cannot be written.
@@ -198,7 +199,7 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         sqlx::query(
             "INSERT INTO moves_services (run, host, reason, was_enabled, was_reason) VALUES (?, ?, ?, ?, ?) \
-             ON CONFLICT DO NOTHING",
+             ON CONFLICT (run, host) DO UPDATE SET restored = 0",
         )
         .bind(run)
         .bind(&service.host)

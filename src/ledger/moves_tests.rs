@@ -212,4 +212,10 @@ async fn a_service_is_remembered_as_it_was() {
     );
     ledger.restored_service("one", "a").await.unwrap();
     assert!(ledger.disabled_services("one").await.unwrap()[0].restored);
+    // A run that goes on takes it out again, and has to put it back again.
+    ledger.disabling_service("one", &again).await.unwrap();
+    assert_eq!(
+        ledger.disabled_services("one").await.unwrap(),
+        std::slice::from_ref(&service)
+    );
 }

@@ -72,6 +72,7 @@ pub(crate) fn interrupted(ground: &Ground) {
         assert_ne!(ground.server(id).1, "node1.lab");
         assert_eq!(ground.requests_of("os-migrateLive", id).len(), 1);
     }
+    assert_eq!(ground.service("node1.lab"), ("enabled".to_owned(), None));
     let again = ground.run("operator", &["resume", &report.run, "--format", "json"]);
     assert_eq!(again.code, 0, "nothing is left: {}", again.all());
 }

@@ -116,10 +116,10 @@ async fn lock(
     chosen: &Chosen,
 ) -> Result<(), MovesError> {
     let cloud = session.endpoint();
-    let servers = chosen
-        .moves
-        .iter()
-        .map(|(it, _)| format!("{cloud} server {}", it.id));
+    // Also those that cannot move: the likeliest reason is that another run is moving them.
+    let moves = chosen.moves.iter().map(|(it, _)| it.id.to_string());
+    let stay = chosen.stay.iter().map(|it| it.server.clone());
+    let servers = moves.chain(stay).map(|id| format!("{cloud} server {id}"));
     let hosts = chosen
         .draining
         .iter()
