@@ -13,6 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // 1: rules. Pure.
     ("frame", &[]),
     ("openssh", &["domain"]),
+    ("openstack", &["domain"]),
     ("inventory", &["domain"]),
     ("survey", &["domain", "frame"]),
     ("proof", &["domain", "frame", "openssh"]),
@@ -20,12 +21,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("trust", &["domain", "openssh", "survey"]),
     ("repair", &["domain", "frame", "openssh", "survey", "trust"]),
     ("report", &["domain", "inventory", "trust"]),
+    ("moves", &["domain", "openssh", "openstack"]),
     // 2: adapters. The only I/O.
     ("system", &["domain"]),
-    ("files", &["domain", "inventory", "repair"]),
+    ("files", &["domain", "inventory", "openstack", "repair"]),
     ("remote", &["domain", "openssh"]),
     // OpenSSH's own ssh-keygen, which alone touches the authority's private key.
     ("signer", &["domain", "openssh", "repair", "system"]),
+    ("nova", &["domain", "openstack", "system"]),
     ("ledger", &["domain", "repair", "report", "system"]),
     // 3: use cases. They emit events and never print.
     (
@@ -41,10 +44,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "trust",
             "repair",
             "report",
+            "openstack",
+            "moves",
             "system",
             "files",
             "remote",
             "signer",
+            "nova",
             "ledger",
         ],
     ),
@@ -57,8 +63,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "trust",
             "repair",
             "report",
+            "openstack",
+            "moves",
             "system",
             "files",
+            "nova",
             "ledger",
             "run",
             "remote",
@@ -72,6 +81,7 @@ const PURE: &[&str] = &[
     "domain",
     "frame",
     "openssh",
+    "openstack",
     "inventory",
     "survey",
     "proof",
@@ -79,6 +89,7 @@ const PURE: &[&str] = &[
     "trust",
     "repair",
     "report",
+    "moves",
 ];
 const IMPURE: &[&str] = &[
     "std::fs",
@@ -92,6 +103,7 @@ const IMPURE: &[&str] = &[
     "Instant",
     "async fn",
     "russh::",
+    "reqwest::",
     "sqlx::",
     "Timestamp::now",
 ];

@@ -10,6 +10,7 @@ use clap_complete::Shell;
 
 use super::DEFAULT_INVENTORY;
 use super::keys_args::Keys;
+use super::moves_args::{Diagnose, Drain, Migrate, Resume, Servers, Watch};
 use super::paint::ColorChoice;
 use crate::domain::{Depth, Lane};
 
@@ -94,6 +95,26 @@ pub(super) enum Command {
     /// what to do. See docs/repair.md.
     #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
     Repair(Repair),
+    /// List the servers that could move: whether they can, what stands in the way, which destinations are open now
+    ///
+    /// Nothing is proven by this: destinations are open when `check` has proven their legs within --max-age.
+    Servers(Servers),
+    /// Move servers, each one across a pair that has just been proven; confirm, compare, report
+    ///
+    /// The legs that a move needs are proven right before it is requested, and Nova is always told where to go. A move is
+    /// tracked to its end, confirmed, and its server compared with what it was. Whatever happens is in the journal:
+    /// `clearway resume` goes on with it.
+    Migrate(Migrate),
+    /// Empty hosts: their services are taken out of scheduling meanwhile, and put back as they were
+    Drain(Drain),
+    /// Go on with moves that were interrupted or killed
+    ///
+    /// What was being done is looked up in Nova first. Nothing that may have been requested is requested again.
+    Resume(Resume),
+    /// Follow the moves of another process
+    Watch(Watch),
+    /// Say what the failure of a move is: from a server, or from a pasted error text
+    Diagnose(Diagnose),
     /// Explain the codes: what each means, on which rung it stops a leg, what to do
     Reasons(Reasons),
     /// List earlier runs, newest first

@@ -8,7 +8,10 @@ use super::paint::Label;
 use crate::files::{FileError, LoadError, PlanFileError};
 use crate::inventory::LimitError;
 use crate::ledger::LedgerError;
+use crate::nova::NovaError;
+use crate::openstack::cloud::CloudError;
 use crate::report::{escape, exit};
+use crate::run::moves::MovesError;
 use crate::run::{CertificatesError, RunError};
 use crate::signer::SignerError;
 
@@ -178,6 +181,25 @@ impl From<SignerError> for CliError {
     }
 }
 
+impl From<CloudError> for CliError {
+    fn from(error: CloudError) -> Self {
+        let hint = match &error {
+            CloudError::NotNamed { known } if known.is_empty() => {
+                "name a cloud of clouds.yaml with `--os-cloud NAME`, or source an openrc file"
+                    .to_owned()
+            }
+            CloudError::NotNamed { known } | CloudError::Unknown { known, .. } => {
+                format!("clouds.yaml has {}: `--os-cloud NAME`", known.join(", "))
+            }
+            CloudError::NoFile { .. } => {
+                "put it into ~/.config/openstack, or name it in OS_CLIENT_CONFIG_FILE".to_owned()
+            }
+            _ => return Self::new(error),
+        };
+        Self::new(error).hint(hint)
+    }
+}
+
 impl From<CertificatesError> for CliError {
     fn from(error: CertificatesError) -> Self {
         match error {
@@ -187,6 +209,68 @@ impl From<CertificatesError> for CliError {
                 Self::new(error).hint("clearway check --predict-only")
             }
         }
+    }
+}
+
+impl From<FileError> for CliError {
+    fn from(error: FileError) -> Self {
+        Self::new(error)
+    }
+}
+
+impl From<NovaError> for CliError {
+    fn from(error: NovaError) -> Self {
+        let hint = nova_hint(&error);
+        let converted = Self::new(error);
+        match hint {
+            Some(hint) => converted.hint(hint),
+            None => converted,
+        }
+    }
+}
+
+fn nova_hint(error: &NovaError) -> Option<&'static str> {
+    match error {
+        NovaError::Login(_) => Some("`openstack token issue` must work with the same cloud"),
+        NovaError::Unreachable { .. } => Some(
+            "is the address right? `region_name` and `interface` choose it, `cacert` lets it be trusted",
+        ),
+        NovaError::Catalog(_) => Some("name `region_name` and `interface` in clouds.yaml"),
+        _ => None,
+    }
+}
+
+impl From<MovesError> for CliError {
+    fn from(error: MovesError) -> Self {
+        let hints: Vec<String> = match &error {
+            MovesError::Nova(inner) => nova_hint(inner).into_iter().map(str::to_owned).collect(),
+            MovesError::Ledger(inner) => ledger_hints(inner)
+                .iter()
+                .map(|it| (*it).to_owned())
+                .collect(),
+            MovesError::Right { .. } | MovesError::HostsHidden => {
+                vec![
+                    "log in as an administrator, or let policy.yaml of nova-api allow it"
+                        .to_owned(),
+                ]
+            }
+            MovesError::NoServer(_) => vec!["`clearway servers` lists them".to_owned()],
+            MovesError::Ambiguous { ids, .. } => vec![format!("say which: {}", ids.join(", "))],
+            MovesError::NoHost(_) => {
+                vec![
+                    "`openstack compute service list` has the names: they are those of `host`"
+                        .to_owned(),
+                ]
+            }
+            MovesError::Locked { held } => held
+                .first()
+                .map(|lock| format!("`clearway watch {}` follows it", lock.run))
+                .into_iter()
+                .collect(),
+            MovesError::Running(run) => vec![format!("`clearway watch {run}` follows it")],
+            MovesError::NotResumable { .. } | MovesError::Journal { .. } => Vec::new(),
+        };
+        hints.into_iter().fold(Self::new(error), Self::hint)
     }
 }
 

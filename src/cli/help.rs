@@ -21,6 +21,15 @@ const PROVING: &[u8] = &[
     exit::INTERRUPTED,
 ];
 
+const MOVING: &[u8] = &[
+    exit::WELL,
+    exit::BROKEN,
+    exit::USAGE,
+    exit::UNPROVEN,
+    exit::REFUSED,
+    exit::INTERRUPTED,
+];
+
 const MORE: &[More] = &[
     More {
         path: &[],
@@ -178,6 +187,68 @@ const MORE: &[More] = &[
             "whether it answers or not",
         )],
         codes: PROVING,
+    },
+    More {
+        path: &["servers"],
+        examples: &[
+            ("clearway servers --host cmp001", "all on one host"),
+            (
+                "clearway servers web-1 --max-age 3600 --format json",
+                "one, with proofs of the last hour",
+            ),
+        ],
+        codes: LOCAL,
+    },
+    More {
+        path: &["migrate"],
+        examples: &[
+            ("clearway migrate web-1", "cold, confirmed, compared"),
+            (
+                "clearway migrate web-1 --live --to cmp017",
+                "while it runs, to one host",
+            ),
+            ("clearway migrate web-1 web-2 --dry-run", "only the plan"),
+        ],
+        codes: MOVING,
+    },
+    More {
+        path: &["drain"],
+        examples: &[
+            (
+                "clearway drain cmp001 --dry-run",
+                "what would go where, what cannot",
+            ),
+            (
+                "clearway drain cmp001 cmp002 --yes",
+                "neither is a destination",
+            ),
+            (
+                "clearway drain cmp001 --yes --until 2026-11-25T22:00:00Z",
+                "a maintenance window",
+            ),
+        ],
+        codes: MOVING,
+    },
+    More {
+        path: &["resume"],
+        examples: &[
+            ("clearway resume last", "the latest run"),
+            ("clearway resume 7f3a9c", "by the end of its id"),
+        ],
+        codes: MOVING,
+    },
+    More {
+        path: &["watch"],
+        examples: &[("clearway watch", "the latest run, until it ends")],
+        codes: LOCAL,
+    },
+    More {
+        path: &["diagnose"],
+        examples: &[
+            ("clearway diagnose web-1", "why its last move failed"),
+            ("clearway diagnose --error -", "what a pasted text means"),
+        ],
+        codes: &[exit::WELL, exit::USAGE, exit::UNPROVEN],
     },
     More {
         path: &["reasons"],

@@ -55,10 +55,15 @@ pub(super) fn write_stored(out: &mut Stream, event: &StoredEvent) -> std::io::Re
 
 /// Writes the last line.
 pub(super) fn write_report(out: &mut Stream, report: &Report) -> std::io::Result<()> {
+    write_last(out, report)
+}
+
+/// Writes the last line, whatever the report is of.
+pub(super) fn write_last<R: Serialize>(out: &mut Stream, report: &R) -> std::io::Result<()> {
     #[derive(Serialize)]
-    struct Last<'r> {
+    struct Last<'r, R> {
         event: &'static str,
-        report: &'r Report,
+        report: &'r R,
     }
     let last = Last {
         event: "report",

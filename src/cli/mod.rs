@@ -8,6 +8,7 @@ mod error;
 mod help;
 mod jsonl;
 mod keys_args;
+mod moves_args;
 mod observe;
 mod paint;
 mod progress;

@@ -121,6 +121,36 @@ fn words(event: &Event, verbose: bool) -> Option<String> {
             };
             format!("{node}: {what}: {outcome}{detail}")
         }
+        Event::MovesPlanned {
+            run,
+            command,
+            moves,
+            stay,
+        } => {
+            let stay = match stay {
+                0 => String::new(),
+                stay => format!(", {stay} cannot move"),
+            };
+            format!("{command} {run}: {}{stay}", count(*moves, "server"))
+        }
+        Event::MoveChanged {
+            name,
+            kind,
+            source,
+            destination,
+            stage,
+            detail,
+            ..
+        } => {
+            let to = destination.as_deref().unwrap_or("?");
+            let detail = match detail.as_str() {
+                "" => String::new(),
+                detail => format!(": {detail}"),
+            };
+            format!("{name}: {kind} {source} → {to}: {stage}{detail}")
+        }
+        Event::ServiceChanged { host, what } => format!("nova-compute on {host}: {what}"),
+        Event::MovesStopped { why } => format!("nothing new is started: {why}"),
         Event::NodeRepaired { .. }
         | Event::NodeSurveyed { .. }
         | Event::LegProven { .. }
@@ -130,10 +160,19 @@ fn words(event: &Event, verbose: bool) -> Option<String> {
     Some(escape::line(&text).into_owned())
 }
 
+/// What a stored event says to somebody who watches; `None` for one of a later version, too.
+pub(super) fn stored_words(json: &str, verbose: bool) -> Option<String> {
+    words(&serde_json::from_str(json).ok()?, verbose)
+}
+
 /// Whether an event is worth a line above a moving one, which tells the rest.
 fn is_trouble(event: &Event) -> bool {
     match event {
-        Event::NodeFailed { .. } | Event::ProofFailed { .. } => true,
+        Event::NodeFailed { .. }
+        | Event::ProofFailed { .. }
+        | Event::MoveChanged { .. }
+        | Event::ServiceChanged { .. }
+        | Event::MovesStopped { .. } => true,
         Event::NodeRepaired { outcome, .. } => outcome != "done",
         _ => false,
     }

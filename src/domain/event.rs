@@ -1,11 +1,11 @@
 //! What happens during a run. Terminal, plain log and JSON lines are folds over these.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::lane::{Depth, Lane};
 
 /// Something that happened and matters: kept in order, none may be lost.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "event")]
 pub enum Event {
     /// The run began.
@@ -105,6 +105,46 @@ pub enum Event {
         /// Why not, or why it was put back.
         detail: Option<String>,
     },
+    /// Servers are about to be moved.
+    MovesPlanned {
+        /// The run's id.
+        run: String,
+        /// `migrate` or `drain`.
+        command: String,
+        /// Servers that will be moved.
+        moves: u64,
+        /// Servers that cannot be.
+        stay: u64,
+    },
+    /// A move has come further.
+    MoveChanged {
+        /// The server's id.
+        server: String,
+        /// Its name.
+        name: String,
+        /// `cold`, `live` or `resize`.
+        kind: String,
+        /// Where it was.
+        source: String,
+        /// Where it goes, when that is known.
+        destination: Option<String>,
+        /// How far it is: `proving`, `moving`, …
+        stage: String,
+        /// Nova's word for it, or why.
+        detail: String,
+    },
+    /// A compute service was taken out of scheduling, or put back.
+    ServiceChanged {
+        /// Its host.
+        host: String,
+        /// `disabled`, `enabled`, or why it was left alone.
+        what: String,
+    },
+    /// Nothing new is started any more.
+    MovesStopped {
+        /// Why.
+        why: String,
+    },
     /// The first interrupt was seen: nothing new is started.
     Interrupted,
     /// The run ended.
@@ -148,6 +188,8 @@ pub enum Phase {
     Repair,
     /// Files are put back.
     Undo,
+    /// Servers are moved.
+    Move,
 }
 
 impl Phase {
@@ -161,6 +203,7 @@ impl Phase {
             Self::Inquire => "asking why",
             Self::Repair => "repairing",
             Self::Undo => "putting back",
+            Self::Move => "moving",
         }
     }
 }

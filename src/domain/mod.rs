@@ -3,6 +3,7 @@
 mod event;
 mod fold;
 mod lane;
+mod moves;
 mod node;
 mod profile;
 mod reason;
@@ -11,6 +12,7 @@ mod verdict;
 pub use event::{Event, Observer, Phase, Progress};
 pub use fold::fold;
 pub use lane::{Depth, Lane, Leg, LegId, Pair, Step, Transport};
+pub use moves::{HostName, MoveKind, ServerId};
 pub use node::{Control, Fleet, GroupRule, HostKeyTrust, JumpHost, Node, NodeId, NodeName, Scope};
 pub use profile::{
     Dial, KeySharing, KnownHostsPlace, LaneProfile, LaneUse, NewKeyType, Profile, RepairProfile,

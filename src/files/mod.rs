@@ -1,10 +1,12 @@
 //! The operator's files: read whole, within bounds, with errors that name the path.
 
+mod clouds;
 mod inventory;
 mod plan;
 mod read;
 mod write;
 
+pub use clouds::{load_authorities, load_clouds};
 pub use inventory::{LoadError, load_inventory};
 pub use plan::{PlanFileError, read_plan, write_new};
 pub use read::{FileError, read_text};

@@ -50,11 +50,21 @@ impl Ledger {
     /// # Errors
     /// The ledger cannot be read.
     pub async fn events(&self, run: &str) -> Result<Vec<StoredEvent>, LedgerError> {
-        let rows = sqlx::query("SELECT seq, at, event FROM events WHERE run = ? ORDER BY seq")
-            .bind(run)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|source| LedgerError::database(self.path(), "read", source))?;
+        self.events_after(run, 0).await
+    }
+
+    /// The events of a run behind one of them, in order.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn events_after(&self, run: &str, seq: u64) -> Result<Vec<StoredEvent>, LedgerError> {
+        let rows =
+            sqlx::query("SELECT seq, at, event FROM events WHERE run = ? AND seq > ? ORDER BY seq")
+                .bind(run)
+                .bind(i64::try_from(seq).unwrap_or(i64::MAX))
+                .fetch_all(&self.pool)
+                .await
+                .map_err(|source| LedgerError::database(self.path(), "read", source))?;
         rows.iter()
             .map(|row| {
                 Ok(StoredEvent {

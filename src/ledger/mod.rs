@@ -5,6 +5,8 @@
 
 mod error;
 mod events;
+mod locks;
+mod moves;
 mod open;
 mod proofs;
 mod recorder;
@@ -13,11 +15,15 @@ mod runs;
 
 pub use error::LedgerError;
 pub use events::StoredEvent;
+pub use locks::HeldLock;
+pub use moves::{StoredMove, StoredRecord, StoredService};
 pub use open::Ledger;
 pub use proofs::ProvenLeg;
 pub use recorder::Recorder;
 pub use repairs::{StoredRepair, WorkedLegs};
 pub use runs::{RunRecord, RunStart, RunState};
 
+#[cfg(test)]
+mod moves_tests;
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,11 @@ use super::error::LedgerError;
 const APPLICATION_ID: i64 = 0x636c_7279;
 
 /// Each brings the schema of one version to the next, the first one an empty file to version 1.
-const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2-repairs.sql"),
+    include_str!("schema/3-moves.sql"),
+];
 
 /// How long another process may hold the file before that is an error.
 const BUSY: Duration = Duration::from_secs(10);

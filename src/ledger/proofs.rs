@@ -76,6 +76,33 @@ impl Ledger {
         Ok(legs)
     }
 
+    /// The service host names that the latest report of an inventory has, by node.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn service_hosts(
+        &self,
+        inventory_path: &str,
+    ) -> Result<HashMap<String, String>, LedgerError> {
+        let run = sqlx::query(
+            "SELECT runs.id FROM runs JOIN reports ON run = runs.id \
+             WHERE inventory_path = ? AND command = 'check' ORDER BY started DESC LIMIT 1",
+        )
+        .bind(inventory_path)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(|source| LedgerError::database(self.path(), "read", source))?;
+        let Some(run) = run else {
+            return Ok(HashMap::new());
+        };
+        let report = self.report(run.get("id")).await?;
+        Ok(report
+            .into_iter()
+            .flat_map(|report| report.nodes)
+            .filter_map(|node| Some((node.name, node.service_host?)))
+            .collect())
+    }
+
     /// Keeps what a report proves and drops what it disproves.
     ///
     /// A shallower proof does not replace a deeper one of the same facts: what was known stays known.

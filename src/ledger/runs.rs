@@ -248,7 +248,8 @@ impl Ledger {
             .iter()
             .skip(usize::try_from(keep).unwrap_or(usize::MAX))
         {
-            if run.state == RunState::Running {
+            // Moves that were left half-way are resumed from here, and from nowhere else.
+            if run.state == RunState::Running || self.has_open_moves(&run.start.id).await? {
                 continue;
             }
             let gone = sqlx::query(
@@ -266,6 +267,21 @@ impl Ledger {
             .await
             .map_err(failed)?;
         Ok(forgotten)
+    }
+}
+
+impl Ledger {
+    /// Whether a run moves servers and can be resumed.
+    async fn has_open_moves(&self, run: &str) -> Result<bool, LedgerError> {
+        let row = sqlx::query(
+            "SELECT count(*) FROM runs JOIN moves_runs ON run = id \
+             WHERE id = ? AND (state IS NULL OR state = 'interrupted')",
+        )
+        .bind(run)
+        .fetch_one(&self.pool)
+        .await
+        .map_err(|source| LedgerError::database(self.path(), "read", source))?;
+        Ok(row.get::<i64, _>(0) > 0)
     }
 }
 

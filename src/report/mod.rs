@@ -5,6 +5,7 @@ pub mod exit;
 mod groups;
 mod matrix;
 mod model;
+mod moves;
 mod overview;
 mod remedy;
 
@@ -13,6 +14,10 @@ pub use matrix::{Cell, Matrix};
 pub use model::{
     Counts, FindingReport, FoldedLegs, LeftReport, LegReport, NodeReport, RepairReport,
     RepairedNode, Report, SCHEMA_VERSION, Settings, Summary,
+};
+pub use moves::{
+    DiagnosisReport, MOVES_SCHEMA_VERSION, MoveRow, MovesReport, ServerRow, ServersReport,
+    ServiceRow, StayRow, WayRow,
 };
 pub use overview::{FindingGroup, LostNodes, Overview};
 pub use remedy::Remedy;

@@ -87,6 +87,15 @@ impl Journal {
         }
     }
 
+    /// Waits until every event is written; the end of the run is recorded by whoever knows it.
+    pub(super) async fn close(self) -> Result<(), LedgerError> {
+        if let Some((_, recorder)) = self.recorder {
+            drop(self.record);
+            recorder.finish().await?;
+        }
+        Ok(())
+    }
+
     /// Something happened.
     pub(super) fn event(&self, event: &Event) {
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;

@@ -8,6 +8,7 @@ mod examine;
 mod host_keys;
 mod inquire;
 mod journal;
+pub mod moves;
 mod pairs;
 mod prove;
 mod repair;

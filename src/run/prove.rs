@@ -39,7 +39,7 @@ pub(super) struct ProvenLegs {
     pub(super) failed: HashMap<NodeId, Why>,
 }
 
-enum Told {
+pub(super) enum Told {
     Leg(LegId, Proof),
     Ended(NodeId, Option<Failure>),
 }
@@ -134,7 +134,7 @@ pub(super) async fn prove(
 
 /// How a client climbs: pauses differ from node to node, so that those that were dropped together do not come back
 /// together.
-fn settings(request: &Request, client: NodeId, legs: usize) -> Settings {
+pub(super) fn settings(request: &Request, client: NodeId, legs: usize) -> Settings {
     const SPREAD_MILLIS: u64 = 3_000;
     let workers = request.workers.max(1);
     let slot = (request.seed ^ (u64::from(client.0) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)) >> 7;
@@ -152,7 +152,7 @@ fn settings(request: &Request, client: NodeId, legs: usize) -> Settings {
 }
 
 /// Whether Nova would dial the leg at all. A leg that would lead to another node's disks is not touched.
-fn is_dialled(predicted: Predicted) -> bool {
+pub(super) fn is_dialled(predicted: Predicted) -> bool {
     !matches!(
         predicted,
         Predicted::NotNeeded(_) | Predicted::Breaks(Reason::SharedAddress | Reason::AddressUnknown)
@@ -160,7 +160,7 @@ fn is_dialled(predicted: Predicted) -> bool {
 }
 
 /// Runs a client's programs to their end, one for each context, telling each leg as it is done.
-async fn climb(
+pub(super) async fn climb(
     connection: &Connection,
     legs: Vec<Leg>,
     settings: &Settings,
@@ -224,7 +224,7 @@ async fn climb(
 }
 
 /// Inventory names by id.
-struct Names(Arc<Fleet>);
+pub(super) struct Names(pub(super) Arc<Fleet>);
 
 impl Names {
     fn of(&self, id: NodeId) -> String {

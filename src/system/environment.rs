@@ -1,5 +1,6 @@
 //! The environment variables and standard streams of this process.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -70,6 +71,19 @@ impl Terminal {
                 || variable("TERM").is_some_and(|term| term == "dumb"),
         }
     }
+}
+
+/// The variables whose names begin with a text, those that are UTF-8.
+#[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads them"
+)]
+pub fn variables(prefix: &str) -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name.starts_with(prefix))
+        .collect()
 }
 
 /// The words of the command line, the program's name first.

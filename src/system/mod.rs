@@ -6,6 +6,6 @@ mod process;
 mod random;
 
 pub use clock::{Stopwatch, now, now_unix};
-pub use environment::{Environment, Terminal, command_line};
+pub use environment::{Environment, Terminal, command_line, variables};
 pub use process::{ProcessId, leave_now};
 pub use random::{host_name_salt, random_bytes, random_name, random_seed, run_id};

@@ -24,7 +24,7 @@ use crate::system;
 const TRACED: usize = 2;
 
 /// Legs that one node climbs at the same time. More would come close to a far end's MaxStartups (10 by default).
-const WORKERS: u32 = 2;
+pub(super) const WORKERS: u32 = 2;
 
 /// What is left running after a command has ended has so long to end, too.
 pub(super) const LEFT_RUNNING: Duration = Duration::from_secs(2);

@@ -79,6 +79,8 @@ place() {
 restore() {
 	[ -e "$d/files" ] || return 0
 	while IFS=' ' read -r number kind path; do
+		# Left by whoever was killed before it had its place.
+		rm -f -- "$path.clearway"
 		[ "$(sum "$path")" = "$(sum "$d/new.$number")" ] || continue
 		if [ "$kind" = saved ]; then place "$d/old.$number" "$path"; else rm -f -- "$path"; fi
 	done <"$d/files"

@@ -1,0 +1,10 @@
+//! What Nova's error texts mean: from what was pasted to the leg, the reason and the remedy.
+
+mod complete;
+mod meaning;
+mod python;
+
+pub use meaning::{Diagnosis, diagnose};
+
+#[cfg(test)]
+mod tests;

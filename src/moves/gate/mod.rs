@@ -1,0 +1,14 @@
+//! The gate: which destinations may be tried, and what lets a move through to one.
+
+mod closed;
+mod destinations;
+mod pass;
+
+pub use closed::Closed;
+pub use destinations::{Candidate, Cloud, Excluded, candidates};
+pub use pass::{LegProof, Override, Pass, Reported, Wanted, pass};
+
+#[cfg(test)]
+pub(crate) mod fixtures;
+#[cfg(test)]
+mod tests;

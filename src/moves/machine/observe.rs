@@ -1,0 +1,228 @@
+//! What server, task, host and row together mean. None of them alone says how a move ended: one that failed leaves the
+//! server ACTIVE, one that is failing shows ACTIVE before it shows ERROR, and a row may say `completed` while the server
+//! is where it was.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::record::{Seen, SeenMigration, SeenServer};
+use super::state::{Stage, Tracked, Verdict};
+use crate::domain::MoveKind;
+use crate::openstack::compute::MigrationStatus as M;
+
+/// How long what looks like a failure must stay the same before it counts. ERROR has been seen up to 4 seconds after
+/// ACTIVE (nova 34, live moves).
+pub const SETTLE: SignedDuration = SignedDuration::from_secs(10);
+/// How long what contradicts itself may last: the parts are written one after the other, by several services.
+const CONTRADICTION: SignedDuration = SignedDuration::from_secs(60);
+
+/// What an observation means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// Nova works on it; with its word.
+    Moving(String),
+    /// It waits for its confirmation.
+    Waiting,
+    /// Its confirmation is carried out.
+    Confirming,
+    /// The server is where it should be, for good.
+    Arrived,
+    /// It looks like this end; it counts when it stays.
+    Settling(Verdict, String),
+    /// It has ended.
+    Ended(Verdict, String),
+}
+
+/// Reads an observation. Pure: the same tracked move, observation and time give the same reading.
+#[must_use]
+pub fn read(tracked: &Tracked, seen: &Seen, at: Timestamp) -> Reading {
+    let reading = match (&seen.server, &seen.migration) {
+        (None, _) => {
+            return Reading::Ended(
+                Verdict::Failed,
+                "the server was deleted meanwhile".to_owned(),
+            );
+        }
+        (Some(server), None) => without_row(server),
+        (Some(server), Some(row)) if tracked.kind == MoveKind::Live => live(tracked, server, row),
+        (Some(server), Some(row)) => cold(tracked, server, row),
+    };
+    settle(tracked, reading, at)
+}
+
+/// What looks like an end becomes one when it has been the same for long enough.
+fn settle(tracked: &Tracked, reading: Reading, at: Timestamp) -> Reading {
+    let Reading::Settling(verdict, why) = reading else {
+        return reading;
+    };
+    let enough = match verdict {
+        Verdict::Unknown => CONTRADICTION,
+        _ => SETTLE,
+    };
+    match &tracked.settling {
+        Some((before, said, since))
+            if *before == verdict && *said == why && at.duration_since(*since) >= enough =>
+        {
+            Reading::Ended(verdict, why)
+        }
+        _ => Reading::Settling(verdict, why),
+    }
+}
+
+fn without_row(server: &SeenServer) -> Reading {
+    match &server.task {
+        Some(task) => Reading::Moving(task.clone()),
+        None => Reading::Settling(
+            Verdict::Unknown,
+            format!(
+                "Nova took the request, but os-migrations has no row of it; the server is {} on {}",
+                server.status,
+                host(server)
+            ),
+        ),
+    }
+}
+
+fn cold(tracked: &Tracked, server: &SeenServer, row: &SeenMigration) -> Reading {
+    let idle = server.task.is_none();
+    let there = is_there(tracked, server, row);
+    let in_error = server.status == "ERROR" && idle;
+    match M::read(&row.status) {
+        M::Accepted
+        | M::Queued
+        | M::Preparing
+        | M::Running
+        | M::PreMigrating
+        | M::Migrating
+        | M::PostMigrating
+            if in_error =>
+        {
+            failing(server, row)
+        }
+        M::Finished if server.status == "VERIFY_RESIZE" && idle && there => {
+            if tracked.stage == Stage::Confirming {
+                Reading::Confirming
+            } else {
+                Reading::Waiting
+            }
+        }
+        M::Finished if in_error => failing(server, row),
+        M::Finished if idle && server.status != "RESIZE" => contradicting(server, row),
+        M::Confirming => Reading::Confirming,
+        M::Confirmed if server.status == "VERIFY_RESIZE" => Reading::Confirming,
+        M::Confirmed if in_error => failing(server, row),
+        M::Confirmed if there => Reading::Arrived,
+        M::Confirmed => contradicting(server, row),
+        M::Reverted => Reading::Ended(
+            Verdict::Failed,
+            format!("somebody reverted it; the server is on {}", host(server)),
+        ),
+        M::Error | M::Failed if idle || server.status == "ERROR" => failed(tracked, server, row),
+        M::Cancelled => Reading::Ended(Verdict::Failed, "somebody cancelled it".to_owned()),
+        M::Completed | M::Done | M::Other if idle => contradicting(server, row),
+        _ => Reading::Moving(word(server, row)),
+    }
+}
+
+fn live(tracked: &Tracked, server: &SeenServer, row: &SeenMigration) -> Reading {
+    let idle = server.task.is_none();
+    match M::read(&row.status) {
+        M::Completed if idle && server.status == "ERROR" => failing(server, row),
+        M::Completed if idle && is_there(tracked, server, row) => Reading::Arrived,
+        // A drain that trusts the row alone never ends, one that trusts the host alone ends too early.
+        M::Completed if idle => Reading::Settling(
+            Verdict::Failed,
+            format!(
+                "os-migrations says completed, but the server is still on {}",
+                host(server)
+            ),
+        ),
+        M::Error | M::Failed if idle => failed(tracked, server, row),
+        M::Cancelled if idle => Reading::Ended(
+            Verdict::Failed,
+            format!(
+                "it was aborted; the server is {} on {}",
+                server.status,
+                host(server)
+            ),
+        ),
+        M::Confirming
+        | M::Confirmed
+        | M::Reverting
+        | M::Reverted
+        | M::Finished
+        | M::Done
+        | M::Other
+            if idle =>
+        {
+            contradicting(server, row)
+        }
+        _ => Reading::Moving(word(server, row)),
+    }
+}
+
+/// A row that failed, and a server at rest. In ERROR it is certain; ACTIVE may still become ERROR.
+fn failed(tracked: &Tracked, server: &SeenServer, row: &SeenMigration) -> Reading {
+    let host = host(server);
+    if server.status == "ERROR" {
+        let why = if server.host.as_ref() == Some(&tracked.source) {
+            format!(
+                "the migration is {}, the server is in ERROR on {host}",
+                row.status
+            )
+        } else {
+            format!(
+                "the migration is {}, the server is in ERROR on {host}, where it was going",
+                row.status
+            )
+        };
+        return Reading::Ended(Verdict::Failed, why);
+    }
+    Reading::Settling(
+        Verdict::Failed,
+        format!(
+            "the migration is {}, the server is {} on {host} as if nothing had been",
+            row.status, server.status
+        ),
+    )
+}
+
+/// A server in ERROR whose row has not said so yet.
+fn failing(server: &SeenServer, row: &SeenMigration) -> Reading {
+    Reading::Settling(
+        Verdict::Failed,
+        format!(
+            "the server is in ERROR on {}, the migration {}",
+            host(server),
+            row.status
+        ),
+    )
+}
+
+fn contradicting(server: &SeenServer, row: &SeenMigration) -> Reading {
+    Reading::Settling(
+        Verdict::Unknown,
+        format!(
+            "the migration is {}, the server {} on {}: that does not fit",
+            row.status,
+            server.status,
+            host(server)
+        ),
+    )
+}
+
+/// Whether the server is where it was to go: where the row says for a resize, where it was asked to go otherwise.
+fn is_there(tracked: &Tracked, server: &SeenServer, row: &SeenMigration) -> bool {
+    let wanted = tracked.destination.as_ref().or(row.destination.as_ref());
+    wanted.is_some() && server.host.as_ref() == wanted
+}
+
+fn word(server: &SeenServer, row: &SeenMigration) -> String {
+    match &server.task {
+        Some(task) => format!("{} ({task})", row.status),
+        None => row.status.clone(),
+    }
+}
+
+fn host(server: &SeenServer) -> &str {
+    server.host.as_ref().map_or("no host", |host| host.as_str())
+}

@@ -1,0 +1,98 @@
+//! Why the API could not be asked, or what it refused.
+
+use crate::openstack::compute::{ReadError, TooOld};
+use crate::openstack::identity::{CatalogError, TokenError};
+use crate::openstack::{Fault, Policy};
+
+/// Why a request got no usable answer. No text holds a token or a password.
+#[derive(Debug, thiserror::Error)]
+pub enum NovaError {
+    /// The HTTP client cannot be made.
+    #[error("cannot prepare connections to the cloud: {0}")]
+    Client(String),
+    /// Nobody answered.
+    #[error("{call}: no answer from {host}")]
+    Unreachable {
+        /// The request, without its query.
+        call: String,
+        /// Where it went: scheme, host and port.
+        host: String,
+        /// Why.
+        source: Unsent,
+    },
+    /// Keystone refuses.
+    #[error("Keystone refuses the login: {0}")]
+    Login(Fault),
+    /// What Keystone answers is no token.
+    #[error("Keystone's answer cannot be used")]
+    Token(#[from] TokenError),
+    /// There is no Compute API.
+    #[error("the Compute API cannot be found")]
+    Catalog(#[from] CatalogError),
+    /// It is too old.
+    #[error("{0}")]
+    TooOld(TooOld),
+    /// The API refuses.
+    #[error("{call}: {fault}")]
+    Refused {
+        /// The request, without its query.
+        call: String,
+        /// What it says.
+        fault: Fault,
+    },
+    /// The answer cannot be read.
+    #[error("{call}: the answer cannot be read")]
+    Answer {
+        /// The request, without its query.
+        call: String,
+        /// Why.
+        source: ReadError,
+    },
+    /// The answer is larger than anything that is read.
+    #[error("{call}: the answer is larger than {limit} bytes")]
+    TooLarge {
+        /// The request, without its query.
+        call: String,
+        /// The bound.
+        limit: usize,
+    },
+    /// A list does not end.
+    #[error("{call}: the list does not end after {pages} pages")]
+    Endless {
+        /// The request, without its query.
+        call: String,
+        /// Pages read.
+        pages: usize,
+    },
+}
+
+impl NovaError {
+    /// The policy rule whose absence this is.
+    #[must_use]
+    pub fn policy(&self) -> Option<Policy> {
+        match self {
+            Self::Refused { fault, .. } => fault.policy(),
+            _ => None,
+        }
+    }
+
+    /// The HTTP status of a refusal.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused { fault, .. } | Self::Login(fault) => Some(fault.status),
+            _ => None,
+        }
+    }
+}
+
+/// Why nobody answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unsent {
+    /// There was no connection: the request has not been seen by anybody.
+    #[error("cannot connect: {0}")]
+    NoConnection(String),
+    /// The connection broke or nothing came in time: the request may have been carried out.
+    #[error("no answer: {0}")]
+    NoAnswer(String),
+}

@@ -1,0 +1,173 @@
+//! Whole lists, page by page.
+
+use super::error::NovaError;
+use super::session::Session;
+use crate::domain::ServerId;
+use crate::openstack::compute::{
+    self, ComputeService, Hypervisor, InstanceAction, LiveProgress, Migration, Page, ReadError,
+    Server, ServerFilter,
+};
+use crate::openstack::{Answer, Call};
+
+/// Rows per page; Nova's own bound (`[api]max_limit`) is 1,000 by default and wins where it is smaller.
+const ROWS: u32 = 1_000;
+/// More pages than this are no cloud's: a million rows.
+const PAGES: usize = 1_000;
+
+fn unread(call: &Call) -> impl FnOnce(ReadError) -> NovaError {
+    let call = call.to_string();
+    move |source| NovaError::Answer { call, source }
+}
+
+impl Session {
+    async fn all<T>(
+        &self,
+        page: impl Fn(Option<&str>) -> Call,
+        read: impl Fn(&Answer) -> Result<Page<T>, ReadError>,
+    ) -> Result<Vec<T>, NovaError> {
+        let mut rows = Vec::new();
+        let mut marker: Option<String> = None;
+        for _ in 0..PAGES {
+            let call = page(marker.as_deref());
+            let answer = self.read(&call).await?;
+            let found = read(&answer).map_err(unread(&call))?;
+            rows.extend(found.rows);
+            match found.next {
+                // The same marker again would be the same page again.
+                Some(next) if marker.as_ref() != Some(&next) => marker = Some(next),
+                _ => return Ok(rows),
+            }
+        }
+        Err(NovaError::Endless {
+            call: page(None).to_string(),
+            pages: PAGES,
+        })
+    }
+
+    async fn one<T>(
+        &self,
+        call: Call,
+        read: impl Fn(&Answer) -> Result<T, ReadError>,
+    ) -> Result<T, NovaError> {
+        let answer = self.read(&call).await?;
+        read(&answer).map_err(unread(&call))
+    }
+
+    /// Servers of all projects.
+    ///
+    /// # Errors
+    /// As [`Session::read`].
+    pub async fn servers(&self, filter: &ServerFilter) -> Result<Vec<Server>, NovaError> {
+        let version = self.version();
+        self.all(
+            |marker| compute::servers(filter, marker, ROWS, version),
+            compute::read_servers,
+        )
+        .await
+    }
+
+    /// One server; `None` when there is none with this id.
+    ///
+    /// # Errors
+    /// As [`Session::read`].
+    pub async fn server(&self, id: &ServerId) -> Result<Option<Server>, NovaError> {
+        let found = self
+            .one(compute::server(id, self.version()), compute::read_server)
+            .await;
+        match found {
+            Ok(server) => Ok(Some(server)),
+            Err(error) if error.status() == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Rows of os-migrations, newest first: of one server, or all that changed since.
+    ///
+    /// # Errors
+    /// As [`Session::read`].
+    pub async fn migrations(
+        &self,
+        server: Option<&ServerId>,
+        changes_since: Option<jiff::Timestamp>,
+    ) -> Result<Vec<Migration>, NovaError> {
+        self.all(
+            |marker| compute::migrations(server, changes_since, marker, ROWS),
+            compute::read_migrations,
+        )
+        .await
+    }
+
+    /// The newest rows of os-migrations, at most one page.
+    ///
+    /// # Errors
+    /// As [`Session::read`].
+    pub async fn newest_migrations(&self) -> Result<Vec<Migration>, NovaError> {
+        let page = self
+            .one(
+                compute::migrations(None, None, None, ROWS),
+                compute::read_migrations,
+            )
+            .await?;
+        Ok(page.rows)
+    }
+
+    /// The live moves of a server that go on.
+    ///
+    /// # Errors
+    /// As [`Session::read`].
+    pub async fn live_migrations(&self, server: &ServerId) -> Result<Vec<LiveProgress>, NovaError> {
+        self.one(
+            compute::live_migrations(server),
+            compute::read_live_migrations,
+        )
+        .await
+    }
+
+    /// The actions of a server, newest first.
+    ///
+    /// # Errors
+    /// As [`Session::read`].
+    pub async fn actions(&self, server: &ServerId) -> Result<Vec<InstanceAction>, NovaError> {
+        self.one(compute::actions(server), compute::read_actions)
+            .await
+    }
+
+    /// One action with its steps; `None` when Nova does not have it.
+    ///
+    /// # Errors
+    /// As [`Session::read`].
+    pub async fn action(
+        &self,
+        server: &ServerId,
+        request_id: &str,
+    ) -> Result<Option<InstanceAction>, NovaError> {
+        let Some(call) = compute::action(server, request_id) else {
+            return Ok(None);
+        };
+        match self.one(call, compute::read_action).await {
+            Ok(action) => Ok(Some(action)),
+            Err(error) if error.status() == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All nova-compute services.
+    ///
+    /// # Errors
+    /// As [`Session::read`].
+    pub async fn services(&self) -> Result<Vec<ComputeService>, NovaError> {
+        self.one(compute::services(), compute::read_services).await
+    }
+
+    /// All hypervisors.
+    ///
+    /// # Errors
+    /// As [`Session::read`].
+    pub async fn hypervisors(&self) -> Result<Vec<Hypervisor>, NovaError> {
+        self.all(
+            |marker| compute::hypervisors(marker, ROWS),
+            compute::read_hypervisors,
+        )
+        .await
+    }
+}

@@ -1,0 +1,374 @@
+//! A session: log in, find the API, agree on a microversion; then reads and writes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Mutex;
+
+use super::error::{NovaError, Unsent};
+use super::http::{Failed, Http, LARGEST, Patience, Response};
+use crate::openstack::cloud::Cloud;
+use crate::openstack::compute::{VersionRange, read_versions};
+use crate::openstack::identity::{Token, compute_endpoint, read_token, token_request, token_url};
+use crate::openstack::{Answer, Call, Fault, Method, Microversion};
+use crate::system;
+
+/// The first pause before a read is repeated; each next one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+/// A token that ends within this is renewed first.
+const RENEW_BEFORE_SECONDS: i64 = 10;
+
+/// A session with a cloud. Clones share its token.
+#[derive(Debug, Clone)]
+pub struct Session {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    http: Http,
+    cloud: Cloud,
+    patience: Patience,
+    endpoint: String,
+    versions: VersionRange,
+    version: Microversion,
+    token: Mutex<Token>,
+    /// How many seconds the cloud's clock is ahead of this machine's.
+    ahead: AtomicI64,
+}
+
+/// What a session found when it was opened.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// The user's name.
+    pub user: String,
+    /// The project's name.
+    pub project: Option<String>,
+    /// The roles.
+    pub roles: Vec<String>,
+    /// The Compute API's address.
+    pub endpoint: String,
+    /// What it speaks.
+    pub versions: VersionRange,
+}
+
+/// What became of a write.
+#[derive(Debug)]
+pub enum Written {
+    /// The API has taken it.
+    Accepted(Answer),
+    /// The API has refused it, and nothing has happened.
+    Refused(Fault),
+    /// It was not sent: there was no connection.
+    NotSent(String),
+    /// Nobody knows whether it was carried out: it has to be read back.
+    Unknown(String),
+}
+
+impl Session {
+    /// Logs in, finds the Compute API and agrees on a microversion.
+    ///
+    /// # Errors
+    /// Nobody answers, Keystone refuses, the catalog has no Compute API, or it is too old.
+    pub async fn open(cloud: Cloud, http: Http, patience: Patience) -> Result<Self, NovaError> {
+        let token = log_in(&http, &cloud, &patience).await?;
+        let endpoint = compute_endpoint(&cloud, &token.catalog)?;
+        let mut inner = Inner {
+            http,
+            cloud,
+            patience,
+            endpoint,
+            versions: VersionRange {
+                oldest: Microversion(1),
+                newest: Microversion(1),
+            },
+            version: Microversion(1),
+            token: Mutex::new(token),
+            ahead: AtomicI64::new(0),
+        };
+        let call = Call::get("/", Microversion(1));
+        let answer = inner.read(&call).await?;
+        inner.versions = read_versions(&answer).map_err(|source| NovaError::Answer {
+            call: call.to_string(),
+            source,
+        })?;
+        inner.version = inner.versions.used().map_err(NovaError::TooOld)?;
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Who is logged in, and where.
+    pub async fn opened(&self) -> Opened {
+        let token = self.inner.token.lock().await;
+        Opened {
+            user: token.user.clone(),
+            project: token.project.clone(),
+            roles: token.roles.clone(),
+            endpoint: self.inner.endpoint.clone(),
+            versions: self.inner.versions,
+        }
+    }
+
+    /// The address of the Compute API: what tells clouds apart.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.inner.endpoint
+    }
+
+    /// The newest microversion that the cloud speaks.
+    #[must_use]
+    pub fn newest(&self) -> Microversion {
+        self.inner.versions.newest
+    }
+
+    /// The time by the cloud's clock, as the API's answers say it (`Date`).
+    #[must_use]
+    pub fn cloud_time(&self) -> Timestamp {
+        let ahead = self.inner.ahead.load(Ordering::Relaxed);
+        system::now()
+            .checked_add(SignedDuration::from_secs(ahead))
+            .unwrap_or_else(|_| system::now())
+    }
+
+    /// The microversion that servers are read in.
+    #[must_use]
+    pub fn version(&self) -> Microversion {
+        self.inner.version
+    }
+
+    /// Asks something that changes nothing, and again while the API is away (429, 502, 503, 504, broken connections).
+    ///
+    /// # Errors
+    /// It refuses, or stays away for longer than the patience.
+    pub async fn read(&self, call: &Call) -> Result<Answer, NovaError> {
+        debug_assert!(call.is_read(), "{call} is no read");
+        self.inner.read(call).await
+    }
+
+    /// Sends a write, once. Only what has certainly not been carried out is sent again: without a connection, and with a
+    /// token that was not good any more.
+    pub async fn write(&self, call: &Call) -> Written {
+        self.inner.write(call).await
+    }
+}
+
+impl Inner {
+    async fn read(&self, call: &Call) -> Result<Answer, NovaError> {
+        let since = system::Stopwatch::start();
+        let mut pause = FIRST_PAUSE;
+        let mut renewed = false;
+        loop {
+            let token = self.token().await?;
+            let (error, wait) = match self.exchange(call, &token).await {
+                Ok(response) if response.status == 401 && !renewed => {
+                    renewed = true;
+                    self.renew(&token).await?;
+                    continue;
+                }
+                Ok(response) if (200..300).contains(&response.status) => {
+                    return Ok(answer(response));
+                }
+                Ok(response) => {
+                    let fault = Fault::read(response.status, &response.body);
+                    let error = NovaError::Refused {
+                        call: call.to_string(),
+                        fault,
+                    };
+                    if !matches!(response.status, 429 | 502 | 503 | 504) {
+                        return Err(error);
+                    }
+                    (error, retry_after(&response))
+                }
+                Err(Failed::TooLarge) => return Err(self.too_large(call)),
+                Err(Failed::Unsent(source)) => {
+                    let error = NovaError::Unreachable {
+                        call: call.to_string(),
+                        host: origin(&self.endpoint),
+                        source,
+                    };
+                    (error, None)
+                }
+            };
+            let wait = wait.unwrap_or(pause).min(LONGEST_PAUSE * 4) + jitter();
+            if since.elapsed() + wait > self.patience.read {
+                return Err(error);
+            }
+            tokio::time::sleep(wait).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn write(&self, call: &Call) -> Written {
+        let since = system::Stopwatch::start();
+        let mut pause = FIRST_PAUSE;
+        let mut renewed = false;
+        loop {
+            let token = match self.token().await {
+                Ok(token) => token,
+                Err(error) => return Written::NotSent(error.to_string()),
+            };
+            match self.exchange(call, &token).await {
+                // keystonemiddleware answers before Nova sees the request.
+                Ok(response) if response.status == 401 && !renewed => {
+                    renewed = true;
+                    if let Err(error) = self.renew(&token).await {
+                        return Written::NotSent(error.to_string());
+                    }
+                }
+                Ok(response) if (200..300).contains(&response.status) => {
+                    return Written::Accepted(answer(response));
+                }
+                Ok(response) => {
+                    let fault = Fault::read(response.status, &response.body);
+                    // A 5xx may come from a proxy that lost patience while Nova went on.
+                    return if response.status >= 500 {
+                        Written::Unknown(format!("{call}: {fault}"))
+                    } else {
+                        Written::Refused(fault)
+                    };
+                }
+                Err(Failed::TooLarge) => {
+                    return Written::Unknown(self.too_large(call).to_string());
+                }
+                Err(Failed::Unsent(Unsent::NoConnection(why))) => {
+                    let wait = pause + jitter();
+                    if since.elapsed() + wait > self.patience.read {
+                        return Written::NotSent(why);
+                    }
+                    tokio::time::sleep(wait).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                Err(Failed::Unsent(Unsent::NoAnswer(why))) => {
+                    return Written::Unknown(format!("{call}: {why}"));
+                }
+            }
+        }
+    }
+
+    async fn exchange(&self, call: &Call, token: &Token) -> Result<Response, Failed> {
+        let url = format!("{}{}", self.endpoint, call.path);
+        let version = call.microversion.to_string();
+        let headers = [
+            ("accept", "application/json".to_owned()),
+            ("x-auth-token", token.secret.reveal().to_owned()),
+            ("openstack-api-version", format!("compute {version}")),
+            ("x-openstack-nova-api-version", version),
+        ];
+        let body = call.body.as_ref().map(|body| body.to_string().into_bytes());
+        let response = self
+            .http
+            .exchange(call.method, &url, &headers, body)
+            .await?;
+        if let Some(date) = response.header("date")
+            && let Ok(date) = jiff::fmt::rfc2822::parse(date)
+        {
+            let ahead = date.timestamp().as_second() - system::now().as_second();
+            self.ahead.store(ahead, Ordering::Relaxed);
+        }
+        Ok(response)
+    }
+
+    /// A token that is good for some time.
+    async fn token(&self) -> Result<Token, NovaError> {
+        let mut token = self.token.lock().await;
+        let left = token.expires.as_second() - system::now().as_second();
+        // This machine's clock may be wrong: a token that only seems to end is still tried, see the 401s.
+        if (0..RENEW_BEFORE_SECONDS).contains(&left)
+            && let Ok(fresh) = log_in(&self.http, &self.cloud, &self.patience).await
+        {
+            *token = fresh;
+        }
+        Ok(token.clone())
+    }
+
+    /// Replaces a token that was refused, unless somebody else has done so meanwhile.
+    async fn renew(&self, refused: &Token) -> Result<(), NovaError> {
+        let mut token = self.token.lock().await;
+        if token.secret == refused.secret {
+            *token = log_in(&self.http, &self.cloud, &self.patience).await?;
+        }
+        Ok(())
+    }
+
+    fn too_large(&self, call: &Call) -> NovaError {
+        NovaError::TooLarge {
+            call: call.to_string(),
+            limit: LARGEST,
+        }
+    }
+}
+
+fn answer(response: Response) -> Answer {
+    let id = response
+        .header("x-openstack-request-id")
+        .or_else(|| response.header("x-compute-request-id"))
+        .map(str::to_owned);
+    Answer::new(response.status, id.as_deref(), response.body)
+}
+
+fn retry_after(response: &Response) -> Option<Duration> {
+    let seconds = response.header("retry-after")?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// Up to half a second, so that many do not come back together.
+fn jitter() -> Duration {
+    Duration::from_millis(system::random_seed() % 500)
+}
+
+/// Asks Keystone for a token, again while it is away: a login changes nothing.
+async fn log_in(http: &Http, cloud: &Cloud, patience: &Patience) -> Result<Token, NovaError> {
+    let url = token_url(&cloud.auth_url);
+    let body = token_request(cloud).to_string().into_bytes();
+    let headers = [("accept", "application/json".to_owned())];
+    let since = system::Stopwatch::start();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let exchange = http.exchange(Method::Post, &url, &headers, Some(body.clone()));
+        let error = match exchange.await {
+            Ok(response) if (200..300).contains(&response.status) => {
+                let subject = response.header("x-subject-token").map(str::to_owned);
+                return Ok(read_token(subject.as_deref(), &response.body)?);
+            }
+            Ok(response) => {
+                let fault = Fault::read(response.status, &response.body);
+                if !matches!(fault.status, 429 | 502 | 503 | 504) {
+                    return Err(NovaError::Login(fault));
+                }
+                NovaError::Login(fault)
+            }
+            Err(Failed::TooLarge) => {
+                return Err(NovaError::TooLarge {
+                    call: "POST /v3/auth/tokens".to_owned(),
+                    limit: LARGEST,
+                });
+            }
+            Err(Failed::Unsent(source)) => NovaError::Unreachable {
+                call: "POST /v3/auth/tokens".to_owned(),
+                host: origin(&url),
+                source,
+            },
+        };
+        let wait = pause + jitter();
+        // Whoever starts a command with a wrong address should not wait two minutes to learn it.
+        if since.elapsed() + wait > patience.read.min(Duration::from_secs(20)) {
+            return Err(error);
+        }
+        tokio::time::sleep(wait).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Scheme, host and port of an address.
+fn origin(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let host = rest.split('/').next().unwrap_or_default();
+    // A password in an address is nobody's business.
+    let host = host.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}")
+}

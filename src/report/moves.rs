@@ -1,0 +1,152 @@
+//! What a run of moves did, and which servers could move, as data.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::Lane;
+
+/// Version of the JSON form of [`MovesReport`] and [`ServersReport`].
+pub const MOVES_SCHEMA_VERSION: u32 = 1;
+
+/// What a run of moves did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MovesReport {
+    /// [`MOVES_SCHEMA_VERSION`].
+    pub schema: u32,
+    /// The run's id.
+    pub run: String,
+    /// `migrate` or `drain`.
+    pub command: String,
+    /// The Compute API's address.
+    pub cloud: String,
+    /// Whether only the plan was made.
+    pub dry_run: bool,
+    /// Whether it was interrupted, and can be resumed.
+    pub interrupted: bool,
+    /// The exit code.
+    pub exit_code: u8,
+    /// Why nothing new was started any more, if that was so.
+    pub stopped: Option<String>,
+    /// The moves, in the plan's order.
+    pub moves: Vec<MoveRow>,
+    /// Servers that were meant and cannot move.
+    pub stay: Vec<StayRow>,
+    /// Hosts that were drained, and what became of their services.
+    pub services: Vec<ServiceRow>,
+}
+
+/// One move.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoveRow {
+    /// The server's id.
+    pub server: String,
+    /// Its name.
+    pub name: String,
+    /// `cold`, `live` or `resize`.
+    pub kind: String,
+    /// Where it was, by service host name.
+    pub source: String,
+    /// Where it went, or was to go.
+    pub destination: Option<String>,
+    /// `done`, `unconfirmed`, `failed`, `refused`, `unknown`, `not-started`, or the stage that it is in.
+    pub verdict: String,
+    /// Why; empty when there is nothing to say.
+    pub why: String,
+    /// What failed, as Nova and the leg say it.
+    pub explained: Vec<String>,
+    /// Nova's id of the request.
+    pub request_id: Option<String>,
+    /// Seconds from its first proof to its end.
+    pub seconds: Option<u64>,
+    /// Destinations in the order in which they would be tried, for a plan.
+    pub candidates: Vec<String>,
+}
+
+/// A server that cannot move.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StayRow {
+    /// The server's id.
+    pub server: String,
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub host: Option<String>,
+    /// Why it cannot.
+    pub why: String,
+}
+
+/// A host that was drained.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceRow {
+    /// The host.
+    pub host: String,
+    /// What became of its service.
+    pub what: String,
+}
+
+/// Which servers could move, and where to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServersReport {
+    /// [`MOVES_SCHEMA_VERSION`].
+    pub schema: u32,
+    /// The Compute API's address.
+    pub cloud: String,
+    /// How many seconds old a proof may be for its destination to be open.
+    pub max_age: u64,
+    /// The servers.
+    pub servers: Vec<ServerRow>,
+}
+
+/// One server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerRow {
+    /// Its id.
+    pub server: String,
+    /// Its name.
+    pub name: String,
+    /// Its project's id.
+    pub project: String,
+    /// Where it is, by service host name.
+    pub host: Option<String>,
+    /// Nova's status.
+    pub status: String,
+    /// Its availability zone.
+    pub zone: Option<String>,
+    /// Whether and where it can move cold.
+    pub cold: WayRow,
+    /// Whether and where it can move live.
+    pub live: WayRow,
+}
+
+/// One way to move a server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WayRow {
+    /// Why it cannot move this way; `None` when it can.
+    pub no: Option<String>,
+    /// The lanes that the move needs.
+    pub lanes: Vec<String>,
+    /// Destinations whose legs have been proven within the time, the roomiest first.
+    pub open: Vec<String>,
+    /// Destinations that could be tried, and whose legs have no fresh proof.
+    pub unproven: Vec<String>,
+}
+
+/// What an error text means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiagnosisReport {
+    /// What it is.
+    pub what: String,
+    /// The lane in which it happened.
+    pub lane: Option<Lane>,
+    /// The name that was dialled.
+    pub dialled: Option<String>,
+    /// Code of the reason.
+    pub code: Option<String>,
+    /// The policy rule that is missing.
+    pub policy: Option<String>,
+    /// What it has done to the server.
+    pub server: Option<String>,
+    /// Whether the text was cut, and the message supplied.
+    pub completed: bool,
+    /// What to do.
+    pub remedy: Vec<String>,
+}

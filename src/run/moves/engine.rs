@@ -1,0 +1,380 @@
+//! The loop: start what may be started, take what comes back, look at Nova once per interval.
+
+use std::collections::{BTreeSet, HashMap};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+use crate::domain::{Event, HostName, LegId, Pair, Phase};
+use crate::ledger::Ledger;
+use crate::moves::gate::{Candidate, Cloud, Excluded, LegProof, Wanted, candidates};
+use crate::moves::machine::{Record, Stage, Verdict};
+use crate::moves::plan::{Limits, Load, stop};
+use crate::nova::{NovaError, Session, Written};
+use crate::openstack::compute::Server;
+use crate::survey::NodeFacts;
+use crate::system;
+use crate::trust::Prediction;
+use crate::trust::legs::Legs;
+
+use super::super::journal::Journal;
+use super::super::request::Surroundings;
+use super::candidates::ask;
+use super::error::MovesError;
+use super::journal::Entry;
+use super::options::MoveOptions;
+use super::prover::{Prover, to_climb};
+use super::request::{Looked, Proved};
+use super::servers::needs_of;
+
+/// How old what is known of the cloud's hosts may be while moves are still to be started.
+const HOSTS_AGE: SignedDuration = SignedDuration::from_secs(15);
+/// For how long locks are taken; they are renewed at a third of it.
+pub(super) const LOCK: SignedDuration = SignedDuration::from_secs(600);
+
+/// What a task brought.
+pub(super) enum Done {
+    Proved(Box<Proved>),
+    Sent(Written),
+    Confirmed(Written),
+    Compared(Result<Option<Box<Server>>, NovaError>),
+    Explained(Vec<String>),
+}
+
+/// A run of moves at work.
+pub(super) struct Engine<'a> {
+    pub(super) run: String,
+    pub(super) session: Session,
+    pub(super) around: &'a Surroundings,
+    pub(super) journal: &'a Journal,
+    pub(super) ledger: Ledger,
+    pub(super) options: &'a MoveOptions,
+    pub(super) fleet: &'a crate::domain::Fleet,
+    pub(super) legs: &'a Legs,
+    pub(super) prediction: &'a Prediction<'a>,
+    pub(super) facts: &'a [Option<NodeFacts>],
+    pub(super) prover: Prover,
+    pub(super) cloud: Cloud,
+    pub(super) cloud_at: Timestamp,
+    /// The newest `dest_host` of each destination.
+    pub(super) dialled: HashMap<HostName, (u64, String)>,
+    /// The last proof of each leg.
+    pub(super) proofs: HashMap<LegId, LegProof>,
+    pub(super) entries: Vec<Entry>,
+    /// Since when Nova is asked for changes, by its clock.
+    pub(super) since: Timestamp,
+    pub(super) stopped: Option<String>,
+    pub(super) tasks: JoinSet<(usize, Done)>,
+    pub(super) renewed: Timestamp,
+}
+
+impl Engine<'_> {
+    /// Moves everything that can be moved.
+    ///
+    /// # Errors
+    /// The journal cannot be kept. What Nova does goes on; the run can be resumed.
+    pub(super) async fn work(&mut self) -> Result<(), MovesError> {
+        let mut ticker = tokio::time::interval(self.options.interval());
+        ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut told = false;
+        loop {
+            if self.cancelled() && !told {
+                told = true;
+                self.journal.event(&Event::Interrupted);
+            }
+            self.start_what_may().await?;
+            self.tell();
+            if self.is_over() {
+                return Ok(());
+            }
+            let cancel = self.around.cancel.clone();
+            tokio::select! {
+                Some(done) = self.tasks.join_next() => match done {
+                    Ok((index, done)) => self.take(index, done).await?,
+                    Err(error) => std::panic::resume_unwind(error.into_panic()),
+                },
+                _ = ticker.tick() => self.tick().await?,
+                () = cancel.cancelled(), if !told => {}
+            }
+        }
+    }
+
+    pub(super) fn cancelled(&self) -> bool {
+        self.around.cancel.is_cancelled()
+    }
+
+    pub(super) fn stop(&mut self, why: String) {
+        if self.stopped.is_none() {
+            self.journal
+                .event(&Event::MovesStopped { why: why.clone() });
+            self.stopped = Some(why);
+        }
+    }
+
+    pub(super) fn spawn(
+        &mut self,
+        index: usize,
+        work: impl Future<Output = Done> + Send + 'static,
+    ) {
+        self.entries[index].busy = true;
+        self.tasks.spawn(async move { (index, work.await) });
+    }
+
+    async fn take(&mut self, index: usize, done: Done) -> Result<(), MovesError> {
+        self.entries[index].busy = false;
+        match done {
+            Done::Proved(proved) => self.proved(index, *proved).await?,
+            Done::Sent(written) => self.sent(index, written).await?,
+            Done::Confirmed(written) => self.confirmed(index, written).await?,
+            Done::Compared(server) => self.compared(index, server).await?,
+            Done::Explained(lines) => self.entries[index].explained = lines,
+        }
+        self.explain_if_failed(index);
+        Ok(())
+    }
+
+    async fn tick(&mut self) -> Result<(), MovesError> {
+        let now = system::now();
+        if now.duration_since(self.renewed) * 3 > LOCK {
+            self.ledger.renew_locks(&self.run, now + LOCK).await?;
+            self.renewed = now;
+        }
+        self.look().await?;
+        if self
+            .entries
+            .iter()
+            .any(|it| it.tracked.stage == Stage::Planned)
+            && now.duration_since(self.cloud_at) > HOSTS_AGE
+        {
+            let (nodes, draining) = (self.cloud.nodes.clone(), self.cloud.draining.clone());
+            // What was known goes on being used; a proof and Nova itself stand behind it.
+            if let Ok(cloud) = ask(&self.session, self.fleet, nodes, draining).await {
+                self.cloud = cloud;
+            }
+            self.cloud_at = system::now();
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        let waits = |entry: &Entry| match entry.tracked.stage {
+            Stage::Ended => entry.busy,
+            // Left for a later run.
+            Stage::Planned => !self.cancelled(),
+            _ => true,
+        };
+        self.tasks.is_empty() && !self.entries.iter().any(waits)
+    }
+
+    fn tell(&self) {
+        let ended = self
+            .entries
+            .iter()
+            .filter(|it| it.tracked.end.is_some())
+            .count();
+        let names = self
+            .entries
+            .iter()
+            .filter(|it| it.tracked.stage.is_in_flight())
+            .take(3)
+            .map(|it| it.name.clone())
+            .collect();
+        self.journal
+            .progress(Phase::Move, ended, self.entries.len(), names);
+    }
+
+    async fn start_what_may(&mut self) -> Result<(), MovesError> {
+        let limits = self.options.limits();
+        let moves = self.entries.iter().map(|it| &it.tracked);
+        if let Some(why) = stop(moves, &limits, system::now()) {
+            self.stop(why.to_string());
+        }
+        for index in 0..self.entries.len() {
+            let entry = &self.entries[index];
+            if entry.tracked.stage != Stage::Planned || entry.busy || self.cancelled() {
+                continue;
+            }
+            if let Some(why) = self.stopped.clone() {
+                self.give_up(index, Verdict::NotStarted, &why).await?;
+                continue;
+            }
+            let now = system::now();
+            if self.entries[index].not_before.is_some_and(|at| at > now) {
+                continue;
+            }
+            self.start(index, &limits).await?;
+        }
+        Ok(())
+    }
+
+    async fn start(&mut self, index: usize, limits: &Limits) -> Result<(), MovesError> {
+        let load = Load::of(self.entries.iter().map(|it| &it.tracked));
+        let entry = &self.entries[index];
+        let tracked = &entry.tracked;
+        if !load.may_leave(tracked.kind, &tracked.source, limits) {
+            return Ok(());
+        }
+        let Some(server) = entry.server.clone() else {
+            return self
+                .give_up(index, Verdict::Failed, "the server was deleted meanwhile")
+                .await;
+        };
+        let (open, excluded) = candidates(
+            &self.cloud,
+            &server,
+            &self.options.to,
+            &tracked.tried,
+            &self.coming(),
+        );
+        if open.is_empty() {
+            let (verdict, why) = no_destination(entry, &excluded);
+            return self.give_up(index, verdict, &why).await;
+        }
+        let Some(candidate) = open.iter().find(|it| load.may_come(&it.host, limits)) else {
+            return Ok(());
+        };
+        self.prove(index, &server, candidate).await
+    }
+
+    /// Memory of servers on their way, which Nova may not have counted at their destination yet.
+    fn coming(&self) -> HashMap<HostName, i64> {
+        let mut coming = HashMap::new();
+        for entry in &self.entries {
+            if let (Some(destination), Some(server)) = (&entry.tracked.destination, &entry.server)
+                && !matches!(entry.tracked.stage, Stage::Ended | Stage::Arrived)
+            {
+                let ram = i64::try_from(server.flavor.ram_mib).unwrap_or(i64::MAX / 1_000);
+                *coming.entry(destination.clone()).or_default() += ram;
+            }
+        }
+        coming
+    }
+
+    async fn prove(
+        &mut self,
+        index: usize,
+        server: &Server,
+        candidate: &Candidate,
+    ) -> Result<(), MovesError> {
+        let tracked = &self.entries[index].tracked;
+        let Some(&source) = self.cloud.nodes.get(&tracked.source) else {
+            let why = format!("the inventory does not have {}", tracked.source);
+            return self.give_up(index, Verdict::Refused, &why).await;
+        };
+        let wanted = Wanted {
+            server: tracked.server.clone(),
+            kind: tracked.kind,
+            source: tracked.source.clone(),
+            destination: candidate.host.clone(),
+            pair: Pair {
+                source,
+                destination: candidate.node,
+            },
+        };
+        let destination = candidate.host.clone();
+        self.record(index, Record::Proving { destination }).await?;
+        let mut settled = Vec::new();
+        let mut climbs = Vec::new();
+        for lane in needs_of(server, wanted.kind, self.session.newest()) {
+            if let Some(proof) = self.still_fresh(&wanted, lane) {
+                settled.push(proof);
+                continue;
+            }
+            let id = wanted.pair.leg(lane);
+            let predicted = self
+                .legs
+                .obstacle(id)
+                .unwrap_or_else(|| self.prediction.verdict(id));
+            match to_climb(self.legs, id, predicted) {
+                Ok(leg) => climbs.push((lane, leg)),
+                Err(predicted) => settled.push(settled_leg(&wanted, lane, predicted)),
+            }
+        }
+        let (prover, session, id) = (self.prover.clone(), self.session.clone(), server.id.clone());
+        self.spawn(index, async move {
+            let mut climbing = JoinSet::new();
+            for (lane, leg) in climbs {
+                let prover = prover.clone();
+                climbing.spawn(async move { (lane, prover.climb(leg).await) });
+            }
+            let climbed = climbing.join_all().await;
+            // After the climb: what is read here is the last thing before the request.
+            let looked = look_at(&session, &id).await;
+            Done::Proved(Box::new(Proved {
+                wanted,
+                climbed,
+                settled,
+                looked,
+            }))
+        });
+        Ok(())
+    }
+}
+
+async fn look_at(session: &Session, id: &crate::domain::ServerId) -> Result<Looked, NovaError> {
+    let (server, rows, actions) = tokio::join!(
+        session.server(id),
+        session.migrations(Some(id), None),
+        session.actions(id)
+    );
+    Ok(Looked {
+        server: server?,
+        rows: rows?,
+        actions: actions?,
+    })
+}
+
+/// A leg that is not climbed: the deployment does not use it, or the files break it so that it must not be dialled.
+fn settled_leg(
+    wanted: &Wanted,
+    lane: crate::domain::Lane,
+    predicted: crate::domain::Predicted,
+) -> LegProof {
+    use crate::domain::{Depth, Predicted, Verdict, Why};
+    LegProof {
+        pair: wanted.pair,
+        lane,
+        verdict: match predicted {
+            Predicted::NotNeeded(why) => Verdict::NotNeeded(why),
+            Predicted::Breaks(reason) => Verdict::Broken(reason),
+            Predicted::Unknown(why) => Verdict::Unproven(why),
+            Predicted::Works => Verdict::Unproven(Why::PredictedOnly),
+        },
+        depth: Depth::Copy,
+        dialled: None,
+        at: system::now(),
+    }
+}
+
+/// Why there is no destination left.
+fn no_destination(entry: &Entry, excluded: &[(HostName, Excluded)]) -> (Verdict, String) {
+    let mut others: BTreeSet<String> = BTreeSet::new();
+    for why in excluded.iter().map(|(_, why)| why) {
+        if *why == Excluded::Source || *why == Excluded::Tried {
+            continue;
+        }
+        let hosts = excluded.iter().filter(|(_, other)| other == why);
+        let hosts = crate::domain::fold(hosts.map(|(host, _)| host.as_str()));
+        others.insert(format!("{hosts}: {why}"));
+    }
+    let mut why = if entry.tracked.tried.is_empty() {
+        "no destination is left".to_owned()
+    } else {
+        let tried = crate::domain::fold(entry.tracked.tried.iter().map(HostName::as_str));
+        format!(
+            "no destination is left; tried {tried}, the last one: {}",
+            entry.last_why
+        )
+    };
+    for other in others {
+        why.push_str("; ");
+        why.push_str(&other);
+    }
+    let verdict = if entry.rejected {
+        Verdict::Failed
+    } else {
+        Verdict::Refused
+    };
+    (verdict, why)
+}

@@ -1,0 +1,233 @@
+//! Compute services of drained hosts, and the report at the end.
+
+use jiff::Timestamp;
+
+use crate::domain::Event;
+use crate::ledger::{Ledger, StoredService};
+use crate::moves::machine::{Stage, Verdict};
+use crate::nova::{Session, Written};
+use crate::openstack::compute::{self, ComputeService};
+use crate::report::{MOVES_SCHEMA_VERSION, MoveRow, MovesReport, ServiceRow, StayRow, exit};
+
+use super::super::journal::Journal;
+use super::access::right;
+use super::engine::Engine;
+use super::error::MovesError;
+use super::journal::Entry;
+use super::options::MoveOptions;
+
+/// Takes the services of drained hosts out of scheduling. Each is in the ledger as it was before anything is changed; one
+/// that was disabled already is left alone, and not put back.
+pub(super) async fn disable(
+    session: &Session,
+    ledger: &Ledger,
+    journal: &Journal,
+    run: &str,
+    hosts: impl IntoIterator<Item = &crate::domain::HostName>,
+) -> Result<(), MovesError> {
+    let services = list(session).await?;
+    for host in hosts {
+        let Some(service) = services.iter().find(|it| it.host == *host) else {
+            continue;
+        };
+        let tell = |what: String| {
+            journal.event(&Event::ServiceChanged {
+                host: host.to_string(),
+                what,
+            });
+        };
+        if !service.enabled {
+            tell("disabled already, left as it is".to_owned());
+            continue;
+        }
+        let reason = format!("clearway drain, run {run}");
+        let stored = StoredService {
+            host: host.to_string(),
+            reason: reason.clone(),
+            was_enabled: service.enabled,
+            was_reason: service.disabled_reason.clone(),
+            restored: false,
+        };
+        ledger.disabling_service(run, &stored).await?;
+        match session
+            .write(&compute::disable_service(service, &reason))
+            .await
+        {
+            Written::Accepted(_) => tell(format!("disabled: {reason}")),
+            Written::Refused(fault) => {
+                if let Some(policy) = fault.policy() {
+                    return Err(MovesError::Right {
+                        what: format!("the service of {host} cannot be disabled"),
+                        policy,
+                    });
+                }
+                tell(format!("not disabled: {fault}"));
+            }
+            Written::NotSent(why) | Written::Unknown(why) => {
+                tell(format!("perhaps not disabled: {why}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Puts services back as they were: those that this run took out of scheduling, and only where they still say so.
+pub(super) async fn restore(
+    session: &Session,
+    ledger: &Ledger,
+    journal: &Journal,
+    run: &str,
+) -> Result<Vec<ServiceRow>, MovesError> {
+    let stored = ledger.disabled_services(run).await?;
+    let mut rows = Vec::new();
+    if stored.is_empty() {
+        return Ok(rows);
+    }
+    let services = list(session).await?;
+    for was in stored {
+        let what = if was.restored {
+            "as it was".to_owned()
+        } else {
+            match services.iter().find(|it| it.host.as_str() == was.host) {
+                None => "Nova does not have it any more".to_owned(),
+                Some(now) => put_back(session, ledger, run, now, &was).await?,
+            }
+        };
+        journal.event(&Event::ServiceChanged {
+            host: was.host.clone(),
+            what: what.clone(),
+        });
+        rows.push(ServiceRow {
+            host: was.host,
+            what,
+        });
+    }
+    Ok(rows)
+}
+
+async fn put_back(
+    session: &Session,
+    ledger: &Ledger,
+    run: &str,
+    now: &ComputeService,
+    was: &StoredService,
+) -> Result<String, MovesError> {
+    if now.enabled {
+        ledger.restored_service(run, &was.host).await?;
+        return Ok("enabled, as it was".to_owned());
+    }
+    if now.disabled_reason.as_deref() != Some(was.reason.as_str()) {
+        let reason = now.disabled_reason.as_deref().unwrap_or("without a reason");
+        return Ok(format!(
+            "left disabled: somebody else disabled it meanwhile ({reason})"
+        ));
+    }
+    let before = ComputeService {
+        enabled: was.was_enabled,
+        disabled_reason: was.was_reason.clone(),
+        ..now.clone()
+    };
+    Ok(
+        match session.write(&compute::restore_service(now, &before)).await {
+            Written::Accepted(_) => {
+                ledger.restored_service(run, &was.host).await?;
+                "enabled again, as it was".to_owned()
+            }
+            Written::Refused(fault) => format!("still disabled: {fault}"),
+            Written::NotSent(why) | Written::Unknown(why) => {
+                format!("perhaps still disabled: {why}; `clearway resume {run}` puts it back")
+            }
+        },
+    )
+}
+
+async fn list(session: &Session) -> Result<Vec<ComputeService>, MovesError> {
+    session
+        .services()
+        .await
+        .map_err(|error| right("compute services cannot be listed", error))
+}
+
+/// The exit code that the moves mean. A failure says most; what nobody knows says more than what was never begun.
+pub(super) fn exit_code(entries: &[Entry], stay: &[StayRow], interrupted: bool) -> u8 {
+    let any = |verdict| {
+        entries.iter().any(|it| {
+            it.tracked
+                .end
+                .as_ref()
+                .is_some_and(|end| end.verdict == verdict)
+        })
+    };
+    if interrupted {
+        exit::INTERRUPTED
+    } else if any(Verdict::Failed) || !stay.is_empty() {
+        exit::BROKEN
+    } else if any(Verdict::Unknown) {
+        exit::UNPROVEN
+    } else if any(Verdict::Refused) {
+        exit::REFUSED
+    } else if any(Verdict::NotStarted) {
+        exit::UNPROVEN
+    } else {
+        exit::WELL
+    }
+}
+
+/// One move of the report.
+pub(super) fn row(entry: &Entry) -> MoveRow {
+    let tracked = &entry.tracked;
+    let seconds = |from: Timestamp, to: Timestamp| {
+        u64::try_from(to.duration_since(from).as_secs()).unwrap_or_default()
+    };
+    MoveRow {
+        server: tracked.server.to_string(),
+        name: entry.name.clone(),
+        kind: tracked.kind.to_string(),
+        source: tracked.source.to_string(),
+        destination: tracked.destination.as_ref().map(ToString::to_string),
+        verdict: tracked
+            .end
+            .as_ref()
+            .map_or(tracked.stage.as_str(), |end| end.verdict.as_str())
+            .to_owned(),
+        why: match &tracked.end {
+            Some(end) => end.why.clone(),
+            None => entry.last_why.clone(),
+        },
+        explained: entry.explained.clone(),
+        request_id: tracked.request_id.clone(),
+        seconds: entry
+            .began
+            .zip(entry.ended)
+            .map(|(from, to)| seconds(from, to)),
+        candidates: Vec::new(),
+    }
+}
+
+impl Engine<'_> {
+    /// The report of what was done.
+    pub(super) fn report(
+        &self,
+        command: &str,
+        stay: Vec<StayRow>,
+        services: Vec<ServiceRow>,
+        options: &MoveOptions,
+    ) -> MovesReport {
+        debug_assert_eq!(self.options, options);
+        let open = |it: &Entry| it.tracked.stage != Stage::Ended;
+        let interrupted = self.entries.iter().any(open);
+        MovesReport {
+            schema: MOVES_SCHEMA_VERSION,
+            run: self.run.clone(),
+            command: command.to_owned(),
+            cloud: self.session.endpoint().to_owned(),
+            dry_run: false,
+            interrupted,
+            exit_code: exit_code(&self.entries, &stay, interrupted),
+            stopped: self.stopped.clone(),
+            moves: self.entries.iter().map(row).collect(),
+            stay,
+            services,
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! One record: through the transition function, onto the disk, then into memory and to whoever watches.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::Event;
+use crate::ledger::StoredRecord;
+use crate::moves::compare::Portrait;
+use crate::moves::machine::{Record, Stage, Tracked, Verdict};
+use crate::openstack::compute::Server;
+use crate::system;
+
+use super::engine::Engine;
+use super::error::MovesError;
+
+/// A move at work.
+pub(super) struct Entry {
+    pub(super) tracked: Tracked,
+    /// Records that are on the disk.
+    pub(super) seq: u64,
+    pub(super) name: String,
+    /// What the server was before.
+    pub(super) before: Portrait,
+    /// The server as it was last seen; `None` when it is gone.
+    pub(super) server: Option<Server>,
+    /// Whether a task works on it.
+    pub(super) busy: bool,
+    /// Not to be started before then.
+    pub(super) not_before: Option<Timestamp>,
+    /// Requests that could not be sent.
+    pub(super) unsent: u32,
+    /// Confirmations that Nova refused.
+    pub(super) unconfirmed: u32,
+    /// Comparisons that found something that may still change.
+    pub(super) compared: u32,
+    /// Why the last destination was given up.
+    pub(super) last_why: String,
+    /// Whether Nova itself refused a destination.
+    pub(super) rejected: bool,
+    /// When its first proof began.
+    pub(super) began: Option<Timestamp>,
+    /// When it ended.
+    pub(super) ended: Option<Timestamp>,
+    /// When its request was about to be sent.
+    pub(super) sent: Option<Timestamp>,
+    /// What its failure is.
+    pub(super) explained: Vec<String>,
+}
+
+impl Entry {
+    pub(super) fn new(
+        tracked: Tracked,
+        name: String,
+        before: Portrait,
+        server: Option<Server>,
+    ) -> Self {
+        Self {
+            tracked,
+            seq: 0,
+            name,
+            before,
+            server,
+            busy: false,
+            not_before: None,
+            unsent: 0,
+            unconfirmed: 0,
+            compared: 0,
+            last_why: String::new(),
+            rejected: false,
+            began: None,
+            ended: None,
+            sent: None,
+            explained: Vec::new(),
+        }
+    }
+
+    /// Not again before so many seconds.
+    pub(super) fn postpone(&mut self, seconds: i64) {
+        self.not_before = Some(system::now() + SignedDuration::from_secs(seconds));
+    }
+
+    /// Takes a record that is on the disk.
+    ///
+    /// # Errors
+    /// It cannot follow.
+    pub(super) fn take(
+        &mut self,
+        record: &Record,
+        at: Timestamp,
+    ) -> Result<(), crate::moves::machine::Illegal> {
+        self.tracked = self.tracked.after(record, at)?;
+        self.seq += 1;
+        match record {
+            Record::Proving { .. } => {
+                self.began.get_or_insert(at);
+            }
+            Record::Requesting { .. } => self.sent = Some(at),
+            Record::Closed { why, .. } => self.last_why.clone_from(why),
+            Record::Rejected { why, .. } => {
+                self.last_why.clone_from(why);
+                self.rejected = true;
+            }
+            Record::NotSent { why } => self.last_why.clone_from(why),
+            _ => {}
+        }
+        if self.tracked.stage == Stage::Ended {
+            self.ended = Some(at);
+        }
+        Ok(())
+    }
+}
+
+impl Engine<'_> {
+    /// Writes a record of a move. When this returns it is on the disk.
+    pub(super) async fn record(&mut self, index: usize, record: Record) -> Result<(), MovesError> {
+        let at = system::now();
+        let entry = &self.entries[index];
+        // Before it is written: what the transition function refuses is never on the disk.
+        entry
+            .tracked
+            .after(&record, at)
+            .map_err(|illegal| MovesError::Journal {
+                run: self.run.clone(),
+                server: entry.tracked.server.to_string(),
+                why: illegal.to_string(),
+            })?;
+        let json =
+            serde_json::to_string(&record).expect("a record has nothing that JSON cannot say");
+        let stored = StoredRecord {
+            server: entry.tracked.server.to_string(),
+            seq: entry.seq + 1,
+            at,
+            json,
+        };
+        self.ledger.record_move(&self.run, &stored).await?;
+        let before = (entry.tracked.stage, entry.tracked.phase.clone());
+        let entry = &mut self.entries[index];
+        entry
+            .take(&record, at)
+            .map_err(|illegal| MovesError::Journal {
+                run: self.run.clone(),
+                server: entry.tracked.server.to_string(),
+                why: illegal.to_string(),
+            })?;
+        let entry = &self.entries[index];
+        if before != (entry.tracked.stage, entry.tracked.phase.clone()) {
+            self.journal.event(&changed(entry, &record));
+        }
+        Ok(())
+    }
+
+    /// Gives a move up.
+    pub(super) async fn give_up(
+        &mut self,
+        index: usize,
+        verdict: Verdict,
+        why: &str,
+    ) -> Result<(), MovesError> {
+        let why = why.to_owned();
+        self.record(index, Record::GivenUp { verdict, why }).await
+    }
+}
+
+fn changed(entry: &Entry, record: &Record) -> Event {
+    let tracked = &entry.tracked;
+    let detail = match (&tracked.end, record) {
+        (Some(end), _) => end.why.clone(),
+        (None, Record::Closed { destination, why }) => format!("{destination} is closed: {why}"),
+        (
+            None,
+            Record::Rejected { why, .. } | Record::NotSent { why } | Record::Uncertain { why },
+        ) => why.clone(),
+        (None, Record::ConfirmRejected { why }) => format!("not confirmed: {why}"),
+        (None, _) => tracked.phase.clone(),
+    };
+    Event::MoveChanged {
+        server: tracked.server.to_string(),
+        name: entry.name.clone(),
+        kind: tracked.kind.to_string(),
+        source: tracked.source.to_string(),
+        destination: tracked.destination.as_ref().map(ToString::to_string),
+        stage: match &tracked.end {
+            Some(end) => end.verdict.to_string(),
+            None => tracked.stage.to_string(),
+        },
+        detail,
+    }
+}

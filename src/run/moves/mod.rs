@@ -1,0 +1,23 @@
+//! Moves as use cases: which servers could move; migrate, drain, resume.
+
+mod access;
+mod candidates;
+mod engine;
+mod error;
+mod explain;
+mod finish;
+mod journal;
+mod observe;
+mod options;
+mod plan;
+mod prover;
+mod request;
+mod servers;
+mod start;
+
+pub use access::{CloudAccess, open};
+pub use error::MovesError;
+pub use explain::explain_server;
+pub use options::{How, MoveOptions, What};
+pub use servers::{ServersRequest, servers};
+pub use start::{Moves, migrate, resume};

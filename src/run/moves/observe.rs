@@ -1,0 +1,271 @@
+//! Looking at Nova: one listing of rows and one of servers for all moves together.
+
+use std::collections::HashMap;
+
+use crate::domain::{MoveKind, ServerId};
+use crate::moves::compare::Portrait;
+use crate::moves::machine::{
+    Lookup, Record, Seen, SeenMigration, SeenServer, Sent, Stage, Verdict, overdue, own_row,
+    was_sent,
+};
+use crate::nova::{NovaError, Written};
+use crate::openstack::compute::{self, Migration, Server, ServerFilter};
+use crate::system;
+
+use super::candidates::dialled_addresses;
+use super::engine::{Done, Engine};
+use super::error::MovesError;
+use super::explain;
+
+/// How often a server that is not as it was is looked at again: its state may still be changing.
+const COMPARISONS: u32 = 5;
+/// Confirmations that Nova may refuse.
+const CONFIRMATIONS: u32 = 5;
+
+impl Engine<'_> {
+    /// Looks at all moves that are in flight.
+    pub(super) async fn look(&mut self) -> Result<(), MovesError> {
+        let flying: Vec<usize> = (0..self.entries.len())
+            .filter(|&index| {
+                let entry = &self.entries[index];
+                entry.tracked.stage.is_in_flight() || entry.tracked.stage == Stage::Arrived
+            })
+            .collect();
+        if flying.is_empty() {
+            return Ok(());
+        }
+        let filter = ServerFilter {
+            changes_since: Some(self.since),
+            ..ServerFilter::default()
+        };
+        // Rows first: a server that is looked at later is never older than its row.
+        let rows = self.session.migrations(None, Some(self.since)).await;
+        let (Ok(rows), Ok(servers)) = (rows, self.session.servers(&filter).await) else {
+            // Nova is away for longer than a read waits. Nothing is lost: it is looked at again.
+            return Ok(());
+        };
+        self.dialled.extend(dialled_addresses(&rows));
+        let mut changed: HashMap<ServerId, Server> =
+            servers.into_iter().map(|it| (it.id.clone(), it)).collect();
+        for index in flying {
+            let id = &self.entries[index].tracked.server;
+            if let Some(server) = changed.remove(id) {
+                let gone = matches!(server.status.status.as_str(), "DELETED" | "SOFT_DELETED");
+                self.entries[index].server = (!gone).then_some(server);
+            }
+            if !self.entries[index].busy {
+                self.look_at(index, &rows).await?;
+                self.explain_if_failed(index);
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_at(&mut self, index: usize, rows: &[Migration]) -> Result<(), MovesError> {
+        let entry = &self.entries[index];
+        let row = own_row(&entry.tracked, rows);
+        match entry.tracked.stage {
+            Stage::Arrived => {
+                self.compare(index);
+                return Ok(());
+            }
+            Stage::Requested if row.is_none() && entry.server.is_some() => {
+                return self.settle_uncertain(index).await;
+            }
+            // A row that was there is still there: this listing has not got it.
+            _ if row.is_none() && entry.tracked.migration.is_some() && entry.server.is_some() => {}
+            _ => {
+                let seen = Seen {
+                    server: entry.server.as_ref().map(seen_server),
+                    migration: row.map(|row| SeenMigration {
+                        id: row.id,
+                        status: row.status.to_string(),
+                        destination: row.dest_compute.clone(),
+                    }),
+                };
+                let record = Record::Seen(seen);
+                let next = entry.tracked.after(&record, system::now());
+                // What changes nothing is not worth a record.
+                if next.is_ok_and(|next| next != entry.tracked) {
+                    self.record(index, record).await?;
+                }
+            }
+        }
+        self.go_on(index).await
+    }
+
+    /// What follows from where a move is.
+    async fn go_on(&mut self, index: usize) -> Result<(), MovesError> {
+        let tracked = &self.entries[index].tracked;
+        if tracked.stage == Stage::Arrived {
+            self.compare(index);
+        } else if tracked.stage == Stage::Waiting && !self.options.confirm {
+            let why = "left unconfirmed, as asked: the source keeps its disks until it is confirmed or reverted";
+            self.give_up(index, Verdict::Unconfirmed, why).await?;
+        } else if tracked.stage == Stage::Waiting {
+            let (session, call) = (self.session.clone(), compute::confirm(&tracked.server));
+            self.record(index, Record::ConfirmRequesting).await?;
+            self.spawn(
+                index,
+                async move { Done::Confirmed(session.write(&call).await) },
+            );
+        } else if let Some(why) = overdue(tracked, self.options.longest(), system::now()) {
+            self.give_up(index, Verdict::Unknown, &why).await?;
+        }
+        Ok(())
+    }
+
+    /// A request whose outcome is not known is decided from what Nova has.
+    async fn settle_uncertain(&mut self, index: usize) -> Result<(), MovesError> {
+        let entry = &self.entries[index];
+        let id = entry.tracked.server.clone();
+        let asked = tokio::join!(
+            self.session.server(&id),
+            self.session.migrations(Some(&id), None),
+            self.session.actions(&id)
+        );
+        let (Ok(server), Ok(rows), Ok(actions)) = asked else {
+            return Ok(());
+        };
+        let lookup = Lookup {
+            server: server.as_ref(),
+            rows: &rows,
+            actions: &actions,
+        };
+        let sent = entry.sent.unwrap_or(entry.tracked.since);
+        let decided = was_sent(&entry.tracked, &lookup, sent, system::now());
+        match decided {
+            Sent::Yes => {
+                let row = own_row(&self.entries[index].tracked, &rows);
+                let seen = Seen {
+                    server: server.as_ref().map(seen_server),
+                    migration: row.map(|row| SeenMigration {
+                        id: row.id,
+                        status: row.status.to_string(),
+                        destination: row.dest_compute.clone(),
+                    }),
+                };
+                self.entries[index].server = server;
+                self.record(index, Record::Seen(seen)).await
+            }
+            Sent::No(why) => self.not_sent(index, why).await,
+            Sent::Other(why) => self.give_up(index, Verdict::Unknown, &why).await,
+            Sent::NotYetKnown => self.go_on(index).await,
+        }
+    }
+
+    pub(super) async fn confirmed(
+        &mut self,
+        index: usize,
+        written: Written,
+    ) -> Result<(), MovesError> {
+        let record = match written {
+            Written::Accepted(answer) => Record::ConfirmAccepted {
+                request_id: answer.request_id,
+            },
+            // Whether it was confirmed all the same is seen next: a confirmation can be sent again.
+            Written::Refused(fault) => Record::ConfirmRejected {
+                why: fault.to_string(),
+            },
+            Written::NotSent(why) | Written::Unknown(why) => Record::ConfirmRejected { why },
+        };
+        let rejected = match &record {
+            Record::ConfirmRejected { why } => Some(why.clone()),
+            _ => None,
+        };
+        self.record(index, record).await?;
+        if let Some(why) = rejected {
+            self.entries[index].unconfirmed += 1;
+            if self.entries[index].unconfirmed >= CONFIRMATIONS {
+                let why = format!(
+                    "Nova does not confirm it: {why}; nova-compute on the source must be up for it"
+                );
+                self.give_up(index, Verdict::Unknown, &why).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn compare(&mut self, index: usize) {
+        let (session, id) = (
+            self.session.clone(),
+            self.entries[index].tracked.server.clone(),
+        );
+        self.spawn(index, async move {
+            Done::Compared(session.server(&id).await.map(|it| it.map(Box::new)))
+        });
+    }
+
+    pub(super) async fn compared(
+        &mut self,
+        index: usize,
+        server: Result<Option<Box<Server>>, NovaError>,
+    ) -> Result<(), MovesError> {
+        let Ok(server) = server else {
+            // Looked at again at the next interval.
+            return Ok(());
+        };
+        let entry = &mut self.entries[index];
+        let differences: Vec<String> = match &server {
+            None => vec!["it was deleted".to_owned()],
+            Some(server) => Portrait::of(server)
+                .differences(&entry.before, entry.tracked.kind)
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+        };
+        entry.server = server.map(|it| *it);
+        entry.compared += 1;
+        let may_change = |it: &String| it.starts_with("status ") || it.starts_with("power state ");
+        if !differences.is_empty()
+            && differences.iter().all(may_change)
+            && entry.compared < COMPARISONS
+        {
+            return Ok(());
+        }
+        self.record(index, Record::Compared { differences }).await
+    }
+
+    /// Asks for the reason of a failure, once.
+    pub(super) fn explain_if_failed(&mut self, index: usize) {
+        let entry = &self.entries[index];
+        let failed = entry
+            .tracked
+            .end
+            .as_ref()
+            .is_some_and(|end| matches!(end.verdict, Verdict::Failed | Verdict::Unknown));
+        if !failed || entry.busy || !entry.explained.is_empty() || entry.sent.is_none() {
+            return;
+        }
+        let (session, id) = (self.session.clone(), entry.tracked.server.clone());
+        let request = entry.tracked.request_id.clone();
+        let kind = entry.tracked.kind;
+        let since = entry.sent;
+        self.spawn(index, async move {
+            let lines = explain::explain(&session, &id, request.as_deref(), kind, since).await;
+            // An empty list would be asked for again.
+            Done::Explained(if lines.is_empty() {
+                vec![nothing_said(kind).to_owned()]
+            } else {
+                lines
+            })
+        });
+    }
+}
+
+fn nothing_said(kind: MoveKind) -> &'static str {
+    match kind {
+        MoveKind::Live => {
+            "the API does not say why a live move fails; nova-compute.log on the source does (`Live Migration failure`)"
+        }
+        _ => "the API does not say why; nova-compute.log on the source does",
+    }
+}
+
+fn seen_server(server: &Server) -> SeenServer {
+    SeenServer {
+        status: server.status.status.clone(),
+        task: server.status.task.clone(),
+        host: server.host.clone(),
+    }
+}

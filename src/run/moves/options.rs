@@ -1,0 +1,100 @@
+//! What is asked for; kept in the ledger, so that a run can be resumed as it was meant.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::HostName;
+use crate::moves::plan::{Limits, Order};
+
+/// Which servers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum What {
+    /// These, by id or by name.
+    Servers(Vec<String>),
+    /// All on these hosts; their services are taken out of scheduling meanwhile.
+    Hosts(Vec<HostName>),
+}
+
+/// How they are moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum How {
+    /// Powered off.
+    Cold,
+    /// While they run.
+    Live,
+    /// Those that run, while they run; the others cold.
+    Auto,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoveOptions {
+    /// Which servers.
+    pub what: What,
+    /// How.
+    pub how: How,
+    /// Only to these hosts; none means any.
+    pub to: BTreeSet<HostName>,
+    /// Whether a cold move is confirmed when it has arrived.
+    pub confirm: bool,
+    /// In which order: `name`, `smallest`, `largest`.
+    pub order: String,
+    /// Moves at the same time.
+    pub moves: usize,
+    /// Moves at the same time away from one host.
+    pub per_source: usize,
+    /// Live moves at the same time away from one host.
+    pub live_per_source: usize,
+    /// Moves at the same time to one host.
+    pub per_destination: usize,
+    /// Failures after which nothing new is started; 0 for no bound.
+    pub failures: usize,
+    /// When nothing new is started any more.
+    pub until: Option<Timestamp>,
+    /// How old a proof may be, in seconds.
+    pub max_age: u64,
+    /// How often Nova is looked at, in milliseconds.
+    pub interval: u64,
+    /// How long one move may take, in minutes.
+    pub longest: u64,
+    /// The reason for overriding the gate, for one move.
+    pub overriding: Option<String>,
+}
+
+impl MoveOptions {
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            moves: self.moves,
+            per_source: self.per_source,
+            live_per_source: self.live_per_source,
+            per_destination: self.per_destination,
+            failures: Some(self.failures).filter(|&bound| bound > 0),
+            until: self.until,
+        }
+    }
+
+    pub(super) fn order(&self) -> Order {
+        match self.order.as_str() {
+            "smallest" => Order::Smallest,
+            "largest" => Order::Largest,
+            _ => Order::Name,
+        }
+    }
+
+    pub(super) fn max_age(&self) -> SignedDuration {
+        SignedDuration::from_secs(i64::try_from(self.max_age).unwrap_or(i64::MAX / 2))
+    }
+
+    pub(super) fn longest(&self) -> SignedDuration {
+        SignedDuration::from_mins(i64::try_from(self.longest).unwrap_or(60 * 24))
+    }
+
+    pub(super) fn interval(&self) -> Duration {
+        Duration::from_millis(self.interval.max(100))
+    }
+}

@@ -1,0 +1,129 @@
+//! Which servers are moved, how, and which stay.
+
+use std::collections::BTreeSet;
+
+use crate::domain::{HostName, MoveKind, ServerId};
+use crate::moves::plan::sort;
+use crate::moves::{Movable, movable};
+use crate::nova::Session;
+use crate::openstack::compute::{Server, ServerFilter};
+use crate::report::StayRow;
+
+use super::access::right;
+use super::error::MovesError;
+use super::options::{How, MoveOptions, What};
+use super::servers::on_host;
+
+/// The servers of a run.
+pub(super) struct Chosen {
+    pub(super) moves: Vec<(Server, MoveKind)>,
+    pub(super) stay: Vec<StayRow>,
+    /// Hosts that are emptied.
+    pub(super) draining: BTreeSet<HostName>,
+}
+
+/// Finds the servers that are meant.
+pub(super) async fn choose(session: &Session, options: &MoveOptions) -> Result<Chosen, MovesError> {
+    let mut servers = Vec::new();
+    let mut draining = BTreeSet::new();
+    match &options.what {
+        What::Servers(names) => {
+            for name in names {
+                let server = find_server(session, name).await?;
+                if !servers.iter().any(|it: &Server| it.id == server.id) {
+                    servers.push(server);
+                }
+            }
+        }
+        What::Hosts(hosts) => {
+            let known = session
+                .services()
+                .await
+                .map_err(|error| right("compute services cannot be listed", error))?;
+            for host in hosts {
+                if !known.iter().any(|it| it.host == *host) {
+                    return Err(MovesError::NoHost(host.to_string()));
+                }
+                draining.insert(host.clone());
+                servers.extend(on_host(session, host).await?);
+            }
+            sort(&mut servers, options.order());
+        }
+    }
+    let mut chosen = Chosen {
+        moves: Vec::new(),
+        stay: Vec::new(),
+        draining,
+    };
+    for server in servers {
+        match way(&server, options.how) {
+            Ok(kind) => chosen.moves.push((server, kind)),
+            Err(why) => chosen.stay.push(StayRow {
+                server: server.id.to_string(),
+                name: server.name.clone(),
+                host: server.host.as_ref().map(ToString::to_string),
+                why,
+            }),
+        }
+    }
+    Ok(chosen)
+}
+
+/// How a server moves, or why it cannot.
+fn way(server: &Server, how: How) -> Result<MoveKind, String> {
+    let kinds: &[MoveKind] = match how {
+        How::Cold => &[MoveKind::Cold],
+        How::Live => &[MoveKind::Live],
+        How::Auto => &[MoveKind::Live, MoveKind::Cold],
+    };
+    let mut first = None;
+    for &kind in kinds {
+        // A server that runs is not powered off where it could have moved live, and one that is stopped moves cold.
+        match movable(server, kind) {
+            Movable::Yes => return Ok(kind),
+            Movable::No(why) => {
+                first.get_or_insert(why);
+            }
+        }
+    }
+    Err(first.unwrap_or_default())
+}
+
+/// One server by id or by name.
+pub(super) async fn find_server(session: &Session, name: &str) -> Result<Server, MovesError> {
+    if let Ok(id) = name.parse::<ServerId>() {
+        return session
+            .server(&id)
+            .await?
+            .ok_or_else(|| MovesError::NoServer(name.to_owned()));
+    }
+    let filter = ServerFilter {
+        // Nova reads it as a regular expression: everything but the plain characters is quoted.
+        name: Some(format!("^{}$", quoted(name))),
+        ..ServerFilter::default()
+    };
+    let mut found = session
+        .servers(&filter)
+        .await
+        .map_err(|error| right("servers of all projects cannot be listed", error))?;
+    found.retain(|it| it.name == name);
+    match found.len() {
+        0 => Err(MovesError::NoServer(name.to_owned())),
+        1 => Ok(found.remove(0)),
+        _ => Err(MovesError::Ambiguous {
+            name: name.to_owned(),
+            ids: found.iter().map(|it| it.id.to_string()).collect(),
+        }),
+    }
+}
+
+fn quoted(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        if !(c.is_alphanumeric() || "-_ ".contains(c)) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}

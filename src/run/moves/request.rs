@@ -1,0 +1,227 @@
+//! From what a proof brought to a request, and what Nova answers to it.
+
+use crate::domain::{Depth, Lane, Verdict, Why};
+use crate::moves::gate::{LegProof, Override, Reported, Wanted, pass};
+use crate::moves::machine::{Record, Verdict as End};
+use crate::moves::{Movable, MoveRequest, movable};
+use crate::nova::{NovaError, Written};
+use crate::openstack::compute::{InstanceAction, Migration, Server};
+use crate::system;
+use crate::trust::verdict::{Observed, judge};
+
+use super::candidates::{dialled_addresses, reported};
+use super::engine::{Done, Engine};
+use super::error::MovesError;
+use super::prover::Climbed;
+use super::servers::requirements;
+
+/// How often a request may turn out not to have been sent.
+const UNSENT: u32 = 5;
+
+/// What Nova says of a server right before it is asked to move it.
+pub(super) struct Looked {
+    pub(super) server: Option<Server>,
+    pub(super) rows: Vec<Migration>,
+    pub(super) actions: Vec<InstanceAction>,
+}
+
+/// A pair whose legs were climbed for a move.
+pub(super) struct Proved {
+    pub(super) wanted: Wanted,
+    /// What was climbed just now.
+    pub(super) climbed: Vec<(Lane, Climbed)>,
+    /// What needed no climb: not used here, settled by the files, or proven a moment ago.
+    pub(super) settled: Vec<LegProof>,
+    pub(super) looked: Result<Looked, NovaError>,
+}
+
+impl Engine<'_> {
+    /// A proof is there: through the gate, and on to Nova.
+    pub(super) async fn proved(&mut self, index: usize, proved: Proved) -> Result<(), MovesError> {
+        let Proved {
+            wanted,
+            climbed,
+            mut settled,
+            looked,
+        } = proved;
+        for (lane, climbed) in climbed {
+            let proof = self.judged(&wanted, lane, climbed);
+            self.proofs.insert(wanted.pair.leg(lane), proof.clone());
+            settled.push(proof);
+        }
+        let looked = match looked {
+            Ok(looked) => looked,
+            Err(error) => {
+                let why = format!("Nova could not be asked right before: {error}");
+                return self.not_sent(index, why).await;
+            }
+        };
+        let Some(server) = looked.server else {
+            return self
+                .give_up(index, End::Failed, "the server was deleted meanwhile")
+                .await;
+        };
+        if server.host.as_ref() != Some(&wanted.source) {
+            let host = server.host.as_ref().map_or("no host", |host| host.as_str());
+            let why = format!("somebody else moved it: it is on {host} now");
+            return self.give_up(index, End::NotStarted, &why).await;
+        }
+        if let Movable::No(why) = movable(&server, wanted.kind) {
+            let why = format!("it cannot move any more: {why}");
+            return self.give_up(index, End::Failed, &why).await;
+        }
+        self.dialled.extend(dialled_addresses(&looked.rows));
+        let needs = requirements(&server, wanted.kind, self.session.newest());
+        let reported = self.reported(&wanted);
+        let overriding = self.options.overriding.as_deref();
+        let overriding = overriding.and_then(|reason| Override::new(reason).ok());
+        let now = system::now();
+        let destination = wanted.destination.clone();
+        let decided = pass(
+            wanted,
+            &needs,
+            &settled,
+            &reported,
+            self.options.max_age(),
+            now,
+            overriding,
+        );
+        let pass = match decided {
+            Ok(pass) => pass,
+            Err(closed) => {
+                let why: Vec<String> = closed.iter().map(ToString::to_string).collect();
+                let why = why.join("; ");
+                return self
+                    .record(index, Record::Closed { destination, why })
+                    .await;
+            }
+        };
+        let passed = Record::Passed {
+            destination: destination.clone(),
+            until: pass.until(),
+            overridden: pass.overridden().map(str::to_owned),
+        };
+        self.record(index, passed).await?;
+        if self.cancelled() || self.stopped.is_some() {
+            let why = "nothing new is started any more".to_owned();
+            return self.record(index, Record::NotSent { why }).await;
+        }
+        let request = match MoveRequest::new(pass, system::now()) {
+            Ok(request) => request,
+            Err(error) => {
+                return self.not_sent(index, error.to_string()).await;
+            }
+        };
+        let kind = self.entries[index].tracked.kind;
+        let intent = Record::Requesting {
+            destination: request.destination().cloned(),
+            baseline: looked.rows.iter().map(|row| row.id).max().unwrap_or(0),
+            actions: looked
+                .actions
+                .iter()
+                .filter(|it| it.action == kind.action())
+                .map(|it| it.request_id.clone())
+                .collect(),
+        };
+        self.record(index, intent).await?;
+        let (session, call) = (self.session.clone(), request.into_call());
+        self.spawn(index, async move { Done::Sent(session.write(&call).await) });
+        Ok(())
+    }
+
+    /// The verdict on a leg that was climbed, as a check would give it.
+    fn judged(&self, wanted: &Wanted, lane: Lane, climbed: Climbed) -> LegProof {
+        let id = wanted.pair.leg(lane);
+        let on_disk = self.prediction.host_keys(id.server);
+        let (proof, not_proven) = match &climbed.proof {
+            Ok(proof) => (Some(proof), Why::ProbeFailed),
+            Err(why) => (None, *why),
+        };
+        let predicted = self
+            .legs
+            .obstacle(id)
+            .unwrap_or_else(|| self.prediction.verdict(id));
+        let judgement = judge(&Observed {
+            lane,
+            predicted,
+            proof,
+            not_proven,
+            inquiry: None,
+            on_disk: &on_disk,
+        });
+        LegProof {
+            pair: wanted.pair,
+            lane,
+            verdict: judgement.verdict,
+            depth: Depth::Copy,
+            dialled: self.legs.dialled(id).map(|name| name.to_string()),
+            at: climbed.at,
+        }
+    }
+
+    fn reported(&self, wanted: &Wanted) -> Reported {
+        let node = wanted.pair.destination;
+        let my_ip = self.facts[node.index()].as_ref().and_then(|facts| {
+            let nova = &facts.nova;
+            nova.my_ip.clone().or_else(|| nova.default_my_ip.clone())
+        });
+        reported(&self.cloud, &self.dialled, &wanted.destination, my_ip)
+    }
+
+    /// A leg that was proven for another move a moment ago needs no second climb.
+    pub(super) fn still_fresh(&self, wanted: &Wanted, lane: Lane) -> Option<LegProof> {
+        let proof = self.proofs.get(&wanted.pair.leg(lane))?;
+        let age = system::now().duration_since(proof.at);
+        // Half of the time is left for Nova to be asked.
+        let young = age * 2 < self.options.max_age() && !age.is_negative();
+        (young && proof.verdict == Verdict::Verified).then(|| proof.clone())
+    }
+
+    /// It is certain that nothing was asked of Nova: again in a moment, from a fresh proof, but not for ever.
+    pub(super) async fn not_sent(&mut self, index: usize, why: String) -> Result<(), MovesError> {
+        let entry = &mut self.entries[index];
+        entry.postpone(10);
+        entry.unsent += 1;
+        let last = entry.unsent >= UNSENT;
+        self.record(index, Record::NotSent { why: why.clone() })
+            .await?;
+        if last {
+            let why = format!("given up after {UNSENT} tries: {why}");
+            self.give_up(index, End::NotStarted, &why).await?;
+        }
+        Ok(())
+    }
+
+    /// Nova has answered a request, or not.
+    pub(super) async fn sent(&mut self, index: usize, written: Written) -> Result<(), MovesError> {
+        let record = match written {
+            Written::Accepted(answer) => Record::Accepted {
+                request_id: answer.request_id,
+            },
+            Written::Refused(fault) if fault.status == 429 => {
+                return self.not_sent(index, fault.to_string()).await;
+            }
+            Written::Refused(fault) => {
+                if let Some(policy) = fault.policy() {
+                    self.stop(format!("the right `{}` is missing", policy.today()));
+                }
+                let elsewhere = fault.status == 400
+                    && [
+                        "No valid host",
+                        "could not be found",
+                        "Compute host",
+                        "not available",
+                    ]
+                    .iter()
+                    .any(|text| fault.message.contains(text));
+                Record::Rejected {
+                    why: format!("Nova refuses: {fault}"),
+                    elsewhere,
+                }
+            }
+            Written::NotSent(why) => return self.not_sent(index, why).await,
+            Written::Unknown(why) => Record::Uncertain { why },
+        };
+        self.record(index, record).await
+    }
+}

@@ -1,0 +1,186 @@
+//! Across a pair that is not proven no request is ever sent: Nova's own log says so.
+
+use clearway_lab::Lab;
+
+use crate::ground::Ground;
+
+/// A node's known_hosts without another's entries, until it is dropped.
+struct Forgotten {
+    lab: &'static Lab,
+    node: &'static str,
+}
+
+impl Forgotten {
+    fn new(ground: &Ground, node: &'static str, address: &str) -> Self {
+        let lab = ground.lab();
+        let line = format!(
+            "cd /var/lib/nova/.ssh && cp -p known_hosts known_hosts.kept && grep -v -F '{address}' known_hosts.kept > known_hosts; ! cmp -s known_hosts known_hosts.kept"
+        );
+        let done = lab.node(node).sh(&line).unwrap();
+        assert!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        Self { lab, node }
+    }
+}
+
+impl Drop for Forgotten {
+    fn drop(&mut self) {
+        let line =
+            "cd /var/lib/nova/.ssh && cat known_hosts.kept > known_hosts && rm known_hosts.kept";
+        let _ = self.lab.node(self.node).sh(line);
+    }
+}
+
+pub(crate) fn another(ground: &Ground) {
+    let ids = ground
+        .cloud()
+        .boot_servers("elsewhere", 2, "node1.lab")
+        .unwrap();
+    let _broken = Forgotten::new(ground, "node1", "10.77.0.3");
+    let ended = ground.moves(&[
+        "drain",
+        "node1.lab",
+        "--cold",
+        "--to",
+        "node2.lab,node4.lab",
+    ]);
+    assert_eq!(ended.code, 0, "{}", ended.all());
+    for id in &ids {
+        assert_eq!(ground.server(id).1, "node4.lab");
+        let asked: Vec<String> = ground.asked_for(id).into_iter().collect();
+        assert_eq!(
+            asked,
+            ["node4.lab"],
+            "nothing was asked for across the broken pair"
+        );
+    }
+}
+
+pub(crate) fn refused(ground: &Ground) {
+    let id = ground.cloud().boot_server("refused", "node1.lab").unwrap();
+    let _broken = Forgotten::new(ground, "node1", "10.77.0.3");
+    let ended = ground.moves(&["migrate", &id, "--to", "node2.lab"]);
+    assert_eq!(ended.code, 4, "{}", ended.all());
+    let it = ended.only();
+    assert_eq!(it.verdict, "refused");
+    assert!(
+        it.why.contains("cold-push is broken(host-key-unknown)"),
+        "{}",
+        it.why
+    );
+    assert!(ground.asked_for(&id).is_empty());
+    assert_eq!(
+        ground.server(&id),
+        ("ACTIVE".to_owned(), "node1.lab".to_owned())
+    );
+}
+
+pub(crate) fn address(ground: &Ground) {
+    let cloud = ground.cloud();
+    let id = cloud.boot_server("address", "node1.lab").unwrap();
+    let other = cloud.boot_server("address-other", "node3.lab").unwrap();
+    // Nova's compute on node2 has another migration address than the node's nova.conf says: its next row shows it.
+    cloud
+        .set_migration_address("node2.lab", "10.77.9.9")
+        .unwrap();
+    cloud
+        .act("operator", &other, r#"{"migrate": {"host": "node2.lab"}}"#)
+        .unwrap();
+    ground.until("the row", 30, || ground.server(&other).0 == "VERIFY_RESIZE");
+    let ended = ground.moves(&["migrate", &id, "--to", "node2.lab"]);
+    cloud
+        .set_migration_address("node2.lab", "10.77.0.3")
+        .unwrap();
+    assert_eq!(ended.code, 4, "{}", ended.all());
+    assert!(
+        ended.only().why.contains("Nova would dial `10.77.9.9` (dest_host of its newest migration), and `10.77.0.3` was proven"),
+        "{}",
+        ended.only().why
+    );
+    assert!(ground.asked_for(&id).is_empty());
+    // The newest row counts: the right address opens the gate again.
+    let third = cloud.boot_server("address-third", "node3.lab").unwrap();
+    cloud
+        .act("operator", &third, r#"{"migrate": {"host": "node2.lab"}}"#)
+        .unwrap();
+    ground.until("the row", 30, || ground.server(&third).0 == "VERIFY_RESIZE");
+    let ended = ground.moves(&["migrate", &id, "--to", "node2.lab"]);
+    assert_eq!(ended.code, 0, "{}", ended.all());
+}
+
+pub(crate) fn stranger(ground: &Ground) {
+    let id = ground.cloud().boot_server("stranger", "node1.lab").unwrap();
+    // An inventory that does not have node2.
+    let text = std::fs::read_to_string(ground.lab().inventory()).unwrap();
+    let text: String = text
+        .lines()
+        .filter(|it| !it.contains("node2:"))
+        .fold(String::new(), |text, it| text + it + "\n");
+    let path = ground.scratch().join("without-node2.yaml");
+    std::fs::write(&path, text).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_clearway"))
+        .args([
+            "migrate",
+            &id,
+            "--to",
+            "node2.lab",
+            "--yes",
+            "--format",
+            "json",
+            "--inventory",
+        ])
+        .arg(&path)
+        .arg("--ledger")
+        .arg(ground.ledger())
+        .env_clear()
+        .env("HOME", ground.scratch())
+        .env("OS_CLIENT_CONFIG_FILE", ground.cloud().clouds_yaml())
+        .env("OS_CLOUD", "operator")
+        .output()
+        .unwrap();
+    let ended = crate::ground::ended(&output);
+    assert_eq!(ended.code, 4, "{}", ended.all());
+    assert!(
+        ended.only().why.contains("node2.lab: not in the inventory"),
+        "{}",
+        ended.only().why
+    );
+    assert!(ground.asked_for(&id).is_empty());
+}
+
+pub(crate) fn overridden(ground: &Ground) {
+    let id = ground
+        .cloud()
+        .boot_server("overridden", "node1.lab")
+        .unwrap();
+    let _broken = Forgotten::new(ground, "node1", "10.77.0.3");
+    let ended = ground.moves(&[
+        "migrate",
+        &id,
+        "--to",
+        "node2.lab",
+        "--override-gate",
+        "fire in the room",
+    ]);
+    assert_eq!(ended.code, 0, "{}", ended.all());
+    assert_eq!(ground.server(&id).1, "node2.lab");
+    let ledger = std::fs::read(ground.ledger()).unwrap();
+    let text = String::from_utf8_lossy(&ledger);
+    assert!(
+        text.contains("fire in the room"),
+        "the reason stands in the ledger"
+    );
+    let several = ground.moves(&[
+        "migrate",
+        &id,
+        "x",
+        "--to",
+        "node2.lab",
+        "--override-gate",
+        "because",
+    ]);
+    assert_eq!(several.code, 2, "{}", several.all());
+}

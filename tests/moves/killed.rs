@@ -1,0 +1,138 @@
+//! Runs that are killed, interrupted, or in each other's way.
+
+use std::time::Duration;
+
+use clearway_nova_lab::{ColdPhase, LivePhase, Steer};
+
+use crate::ground::{Ground, ended};
+
+/// How often the run is killed. Every kill is at another point of it.
+const KILLS: u64 = 12;
+
+pub(crate) fn locked(ground: &Ground) {
+    let cloud = ground.cloud();
+    let id = cloud.boot_server("locked", "node1.lab").unwrap();
+    cloud
+        .steer("*", "*", Steer::well().cold_seconds(ColdPhase::Copy, 5.0))
+        .unwrap();
+    let first = ground.start_moves(&["migrate", &id]);
+    ground.until("the request", 60, || {
+        !ground.requests_of("migrate", &id).is_empty()
+    });
+    let second = ground.moves(&["migrate", &id]);
+    assert_eq!(second.code, 2, "{}", second.all());
+    assert!(
+        second.stderr.contains("another run works on the same"),
+        "{}",
+        second.stderr
+    );
+    let first = ended(&first.wait_with_output().unwrap());
+    assert_eq!(first.code, 0, "{}", first.all());
+    assert_eq!(ground.requests_of("migrate", &id).len(), 1);
+}
+
+pub(crate) fn interrupted(ground: &Ground) {
+    let cloud = ground.cloud();
+    let ids = cloud.boot_servers("interrupted", 3, "node1.lab").unwrap();
+    cloud
+        .steer("*", "*", Steer::well().live_seconds(LivePhase::Run, 3.0))
+        .unwrap();
+    let running = ground.start_moves(&["drain", "node1.lab", "--live"]);
+    let asked = || {
+        ids.iter()
+            .filter(|id| !ground.asked_for(id).is_empty())
+            .count()
+    };
+    ground.until("the first request", 60, || asked() > 0);
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(i32::try_from(running.id()).unwrap()),
+        nix::sys::signal::Signal::SIGINT,
+    )
+    .unwrap();
+    let stopped = ended(&running.wait_with_output().unwrap());
+    assert_eq!(stopped.code, 130, "{}", stopped.all());
+    let report = stopped.report();
+    assert!(report.interrupted);
+    let done = report
+        .moves
+        .iter()
+        .filter(|it| it.verdict == "done")
+        .count();
+    assert_eq!(
+        done,
+        asked(),
+        "what was begun was finished: {}",
+        stopped.all()
+    );
+    assert!(done < 3, "live moves go one after the other");
+    assert_eq!(ground.service("node1.lab").0, "enabled");
+    let resumed = ground.run("operator", &["resume", &report.run, "--format", "json"]);
+    assert_eq!(resumed.code, 0, "{}", resumed.all());
+    for id in &ids {
+        assert_ne!(ground.server(id).1, "node1.lab");
+        assert_eq!(ground.requests_of("os-migrateLive", id).len(), 1);
+    }
+    assert_eq!(ground.service("node1.lab"), ("enabled".to_owned(), None));
+    let again = ground.run("operator", &["resume", &report.run, "--format", "json"]);
+    assert_eq!(again.code, 0, "nothing is left: {}", again.all());
+}
+
+pub(crate) fn anywhere(ground: &Ground) {
+    let cloud = ground.cloud();
+    let ids = cloud.boot_servers("killed", 8, "node1.lab").unwrap();
+    cloud
+        .steer(
+            "*",
+            "*",
+            Steer::well()
+                .cold_seconds(ColdPhase::Copy, 1.0)
+                .cold_seconds(ColdPhase::Finish, 0.5),
+        )
+        .unwrap();
+    let mut run: Option<String> = None;
+    for round in 0..KILLS {
+        let mut running = match &run {
+            None => ground.start_moves(&["drain", "node1.lab", "--cold", "--per-source", "3"]),
+            Some(run) => {
+                let mut command = ground.command("operator", &["resume", run, "--format", "json"]);
+                command
+                    .stdout(std::process::Stdio::piped())
+                    .stderr(std::process::Stdio::piped())
+                    .spawn()
+                    .unwrap()
+            }
+        };
+        // Another moment each time, from before the survey to the middle of moves.
+        std::thread::sleep(Duration::from_millis(1_500 + round * 733 % 7_000));
+        if running.try_wait().unwrap().is_some() {
+            break;
+        }
+        running.kill().unwrap();
+        running.wait().unwrap();
+        if run.is_none() {
+            let listed = ground.run("operator", &["runs", "--format", "json"]);
+            let listed: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
+            run = listed[0]["run"].as_str().map(str::to_owned);
+        }
+    }
+    let run = run.expect("it was killed at least once after it had begun");
+    let ended = ground.run("operator", &["resume", &run, "--format", "json"]);
+    assert_eq!(ended.code, 0, "{}", ended.all());
+    for id in &ids {
+        let (status, host) = ground.server(id);
+        assert_eq!(status, "ACTIVE", "confirmed");
+        assert_ne!(host, "node1.lab", "moved");
+        let taken = ground
+            .requests_of("migrate", id)
+            .into_iter()
+            .filter(|it| it.status == 202)
+            .count();
+        assert_eq!(taken, 1, "moved exactly once");
+        let rows = cloud
+            .get(&format!("/os-migrations?instance_uuid={id}"))
+            .unwrap();
+        assert_eq!(rows["migrations"].as_array().unwrap().len(), 1);
+        assert_eq!(rows["migrations"][0]["status"], "confirmed");
+    }
+    assert_eq!(ground.service("node1.lab"), ("enabled".to_owned(), None));
+}

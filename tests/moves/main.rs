@@ -1,0 +1,140 @@
+//! Moves on a real Nova, over the lab's real sshd nodes: the nodes' own ssh proves, Nova's own API moves, and its own
+//! access log says what it was asked.
+//!
+//! The hypervisors are made up and do with each pair what a test says. All share one lab and one cloud, so they run one
+//! after the other.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test waits for the processes that it starts, and asks whether it has to be possible"
+)]
+
+mod api;
+mod faults;
+mod gate;
+mod ground;
+mod killed;
+mod well;
+
+use std::process::ExitCode;
+
+use ground::Ground;
+use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
+
+type Test = fn(&Ground);
+
+const TESTS: &[(&str, Test)] = &[
+    ("a_cold_move_is_confirmed_and_compared", well::cold),
+    ("a_live_move_arrives", well::live),
+    (
+        "a_stopped_server_moves_cold_and_stays_stopped",
+        well::stopped,
+    ),
+    ("an_unconfirmed_move_is_left_as_it_is", well::unconfirmed),
+    (
+        "a_drain_empties_a_host_and_puts_its_service_back",
+        well::drain,
+    ),
+    ("a_plan_moves_nothing", well::dry_run),
+    (
+        "servers_show_the_destinations_that_a_check_has_proven",
+        well::servers,
+    ),
+    (
+        "every_way_to_log_in_works_and_a_missing_right_is_named",
+        well::logins,
+    ),
+    ("every_cold_fault_ends_in_the_right_verdict", faults::cold),
+    ("every_live_fault_ends_in_the_right_verdict", faults::live),
+    (
+        "diagnose_explains_a_move_that_clearway_did_not_start",
+        faults::diagnosed,
+    ),
+    (
+        "a_broken_pair_is_never_asked_for_and_another_is_taken",
+        gate::another,
+    ),
+    ("a_broken_pair_alone_is_refused", gate::refused),
+    (
+        "an_address_that_nova_reports_otherwise_closes_the_gate",
+        gate::address,
+    ),
+    (
+        "a_host_that_the_inventory_does_not_have_is_no_destination",
+        gate::stranger,
+    ),
+    (
+        "a_pair_that_is_overridden_stands_in_the_ledger",
+        gate::overridden,
+    ),
+    ("reads_are_repeated_while_the_api_is_away", api::away),
+    (
+        "a_request_whose_answer_is_lost_is_not_sent_again",
+        api::lost,
+    ),
+    (
+        "a_request_that_nova_never_saw_is_sent_again_after_a_fresh_proof",
+        api::unseen,
+    ),
+    (
+        "a_refusal_of_nova_is_a_failure_of_that_move_alone",
+        api::refusals,
+    ),
+    ("a_token_that_ends_is_replaced", api::token),
+    (
+        "a_confirmation_whose_answer_is_lost_is_no_failure",
+        api::confirmation,
+    ),
+    (
+        "a_confirmation_of_somebody_else_is_no_failure",
+        api::somebody_else,
+    ),
+    ("two_runs_do_not_move_the_same_server", killed::locked),
+    (
+        "an_interrupted_run_finishes_what_runs_and_can_be_resumed",
+        killed::interrupted,
+    ),
+    (
+        "a_run_killed_anywhere_moves_every_server_exactly_once",
+        killed::anywhere,
+    ),
+];
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // One cloud, and one thread in its network.
+    arguments.test_threads = Some(1);
+    if arguments.list {
+        let trials = TESTS.iter().map(|(name, _)| Trial::test(*name, || Ok(())));
+        return libtest_mimic::run(&arguments, trials.collect()).exit_code();
+    }
+    let ground: &'static Ground = match Ground::start() {
+        Ok(ground) => Box::leak(Box::new(ground)),
+        Err(why) => {
+            eprintln!("moves on a real Nova could not be tested: {why}");
+            // Where it is meant to be possible it has to be.
+            return ExitCode::from(u8::from(ground::is_required()));
+        }
+    };
+    let trials = TESTS
+        .iter()
+        .map(|&(name, test)| {
+            Trial::test(name, move || {
+                let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    ground.reset();
+                    test(ground);
+                }));
+                done.map_err(|panic| {
+                    let text = panic
+                        .downcast_ref::<String>()
+                        .cloned()
+                        .or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()));
+                    Failed::from(text.unwrap_or_default())
+                })
+            })
+        })
+        .collect();
+    let conclusion: Conclusion = libtest_mimic::run(&arguments, trials);
+    ground.stop();
+    conclusion.exit_code()
+}
