@@ -85,6 +85,8 @@ impl Ground {
             .map_err(|error| format!("entering the lab's network: {error}"))?;
         let cloud = Cloud::builder()
             .computes(NODES)
+            // A busy machine does not make a compute seem dead.
+            .down_seconds(60)
             .start()
             .map_err(|error| format!("the cloud: {error}"))?;
         Ok(Self {
