@@ -4,10 +4,7 @@
 //! `one` is a fleet in which one host key was remade, `faults` one with a fault in every fiftieth node, `well` one in which
 //! all is well. CPU seconds are of the whole process, by what they are spent on.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "a bench reads files of the kernel and prints"
-)]
+#![expect(clippy::print_stdout, reason = "a bench prints")]
 
 use std::collections::HashMap;
 

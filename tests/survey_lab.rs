@@ -6,8 +6,8 @@ use std::process::Stdio;
 use clearway::domain::{Dial, LaneProfile, LaneUse, Profile, SshdProfile};
 use clearway::frame::Nonce;
 use clearway::survey::{
-    Answer, CheckedFile, ClientFacts, ContentPool, FileState, Identity, IdentityState, LockState,
-    LoginAccount, Survey, SurveyRequest, parse,
+    Answer, CheckedFile, ClientFacts, ContentPool, FileFact, FileState, Identity, IdentityState,
+    LockState, LoginAccount, Survey, SurveyRequest, parse,
 };
 use clearway_lab::{Lab, LabSupport, Node};
 
@@ -160,7 +160,15 @@ fn a_healthy_node_is_told_as_it_was_made() {
                 .any(|file| file.content().is_some())
         );
         assert!(client.hosts.content().is_some());
+        let home = &client.account.as_ref().expect("known").home;
+        let directories: Vec<&str> = client.directories.iter().map(|it| &*it.path).collect();
+        assert_eq!(directories, [&format!("{home}/.ssh"), home]);
+        let searched =
+            |it: &FileFact| matches!(it.state, FileState::Present { readable: true, .. });
+        assert!(client.directories.iter().all(searched));
     }
+    let halves = &as_nova.public_halves;
+    assert_eq!(halves, &["/var/lib/nova/.ssh/id_ed25519.pub"]);
 
     let server = &facts.server;
     assert!(matches!(server.base_config, Answer::Output(_)));

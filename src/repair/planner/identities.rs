@@ -70,6 +70,16 @@ impl Planner<'_> {
         let usable = |state: IdentityState| state == IdentityState::Usable;
         let mut has_one = way.offers.iter().any(|(_, state, _)| usable(*state));
         let context = self.files_context(id.client, &way.facts.context);
+        // What lies behind a directory that the account cannot search was not seen, and must not be taken for missing.
+        if !has_one && way.facts.directories.iter().any(modes::is_unreadable) {
+            let place = (id.client, &*context);
+            if !modes::open_directories(&mut self.draft, place, way.facts, because) {
+                for &(reason, id) in because {
+                    self.left.add(reason, modes::LINK, None, id);
+                }
+            }
+            return keys;
+        }
         let is_spoilt = |&(reason, _): &Because| {
             matches!(reason, Reason::IdentityModes | Reason::IdentityUnreadable)
         };
@@ -284,7 +294,9 @@ impl Planner<'_> {
                 self.draft
                     .make_directory((node, &place), new, because.iter().copied());
             }
-            _ => modes::open_directories(&mut self.draft, (node, context), way.facts, because),
+            _ => {
+                modes::open_directories(&mut self.draft, (node, context), way.facts, because);
+            }
         }
     }
 }

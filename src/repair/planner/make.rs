@@ -53,7 +53,7 @@ pub(super) struct Desk<'a> {
     /// The account at the far end.
     pub(super) user: Arc<str>,
     /// Where host keys are recorded; `None` where ssh reads no file that may be written.
-    pub(super) host_keys: Option<Target>,
+    pub(super) host_keys: Option<Rc<Target>>,
 }
 
 /// Plans what makes every leg in scope work, as far as files do, and lists what they do not.
@@ -123,7 +123,7 @@ impl<'a> Planner<'a> {
         let file = self.host_keys_file(&way, id.client);
         let user = self.users.entry(way.user);
         Some(Desk {
-            host_keys: file.map(|file| target(&context, &file.path)),
+            host_keys: file.map(|file| Rc::new(target(&context, &file.path))),
             user: Arc::clone(user.or_insert_with(|| Arc::from(way.user))),
             context,
             way,

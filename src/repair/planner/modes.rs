@@ -73,31 +73,40 @@ pub(super) fn safe(meta: Meta, account: &Account, private: bool) -> Attributes {
     }
 }
 
-/// Directories of a client's account that it cannot search are given back to it.
+/// Directories of a client's account that it cannot search are given back to it. Whether it can search all of them then.
 pub(super) fn open_directories(
     draft: &mut Draft,
     (node, context): (NodeId, &[String]),
     facts: &ClientFacts,
     because: &[Because],
-) {
+) -> bool {
     let Some(account) = &facts.account else {
-        return;
+        return false;
     };
+    let mut all = true;
     for directory in &facts.directories {
-        if let Found::Present {
+        let Found::Present {
             meta,
             readable: false,
             ..
         } = &directory.state
-            && !may(*meta, account, SEARCH)
-            && is_plain(&directory.path)
-            && let Some(before) = state_of(directory)
-        {
-            let to = own(*meta, account, meta.mode | 0o700);
-            let place = target(context, &directory.path);
-            draft.set_attributes((node, &place), &before, to, because.iter().copied());
+        else {
+            continue;
+        };
+        if may(*meta, account, SEARCH) {
+            // It is one above it that hides it.
+            continue;
+        }
+        match state_of(directory).filter(|_| is_plain(&directory.path)) {
+            Some(before) => {
+                let to = own(*meta, account, meta.mode | 0o700);
+                let place = target(context, &directory.path);
+                draft.set_attributes((node, &place), &before, to, because.iter().copied());
+            }
+            None => all = false,
         }
     }
+    all
 }
 
 /// Why owners and modes of a keys file cannot be set right.

@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::cure::{Cure, cure};
@@ -43,7 +44,7 @@ impl Names {
     }
 }
 
-pub(super) type Jobs = BTreeMap<(NodeId, Target), Job>;
+pub(super) type Jobs = BTreeMap<(NodeId, Rc<Target>), Job>;
 
 /// A content (by hash) and a server: what recording the server there changes, by the names that it is recorded under.
 type Contributions = HashMap<(Option<[u8; 32]>, NodeId), Vec<(Vec<u32>, Arc<Contribution>)>>;
@@ -136,7 +137,7 @@ impl Planner<'_> {
         jobs: &mut Jobs,
         (reason, id): Because,
         (desk, host): (&Desk<'_>, &Arc<str>),
-        file: Option<&Target>,
+        file: Option<&Rc<Target>>,
     ) {
         let situation = self.situation;
         let Some(file) = file else {
@@ -151,10 +152,7 @@ impl Planner<'_> {
             );
             return self.left.add(reason, &why, Some(remedy), id);
         }
-        let job = match jobs.get_mut(&(id.client, file.clone())) {
-            Some(job) => job,
-            None => jobs.entry((id.client, file.clone())).or_default(),
-        };
+        let job = jobs.entry((id.client, Rc::clone(file))).or_default();
         job.legs.push((reason, id));
         let entry = job.servers.entry(id.server).or_default();
         entry.because.push((reason, id));

@@ -110,7 +110,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The file that will be read once `UserKnownHostsFile` is what it is by default.
-    fn strict_file(&self, id: LegId, desk: &Desk<'_>) -> Option<Target> {
+    fn strict_file(&self, id: LegId, desk: &Desk<'_>) -> Option<Rc<Target>> {
         let account = desk.way.facts.account.as_ref()?;
         let user = user_file(desk.way.facts)?;
         let global = desk.way.global_files.first();
@@ -125,7 +125,7 @@ impl<'a> Planner<'a> {
             (KnownHostsPlace::Global, Some(path)) => path,
             _ => &user,
         };
-        may_hold_host_keys(path, account).then(|| target(&desk.context, path))
+        may_hold_host_keys(path, account).then(|| Rc::new(target(&desk.context, path)))
     }
 
     /// Takes the lines out that defeat the checking. Files of the whole machine only where every account is ready for it.

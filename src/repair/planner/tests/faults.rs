@@ -430,3 +430,28 @@ fn a_symbolic_link_is_left_to_a_person() {
         plan.left
     );
 }
+
+#[test]
+fn behind_a_directory_that_cannot_be_searched_no_key_is_taken_for_missing() {
+    let mut world = world(2);
+    let facts = node(&mut world, 1);
+    let client = &mut facts.clients[0];
+    client.public_halves.clear();
+    for identity in &mut client.identities {
+        (identity.state, identity.meta, identity.public) = (IdentityState::Missing, None, None);
+    }
+    client.known_hosts[0].state = FileState::Unreadable("a directory above it".into());
+    if let FileState::Present { meta, readable, .. } = &mut client.directories[0].state {
+        (meta.uid, meta.gid, meta.mode, *readable) = (0, 0, 0o700, false);
+    }
+    for checked in &mut facts.server.accounts[0].authorized_keys {
+        (checked.above[0].1.uid, checked.above[0].1.gid) = (0, 0);
+    }
+    let plan = plan_of(&world);
+    assert!(plan.keys.is_empty(), "{plan:#?}");
+    let path = "/var/lib/nova/.ssh".to_owned();
+    assert!(
+        edit_paths(&plan).contains(&("cmp00001".to_owned(), path)),
+        "{plan:#?}"
+    );
+}
