@@ -1,7 +1,9 @@
 //! How long prediction takes on made-up facts, and how that grows: `cargo bench --bench prediction`.
 //!
 //! Each line is a process of its own, so that its peak memory is its own. Every ordered pair is asked for in both
-//! cold lanes. `growth` is the exponent of the time over the line before: 1 is linear in nodes, 2 in pairs.
+//! cold lanes. `growth` is the exponent of the time over the line before: 1 is linear in nodes, 2 in pairs. The bars are
+//! for wall time on two processors; on a busy machine the CPU time beside it says what the wall time would be on an idle
+//! one at best. `PREDICTION_NODES=100,300` measures other sizes.
 
 #![expect(
     clippy::print_stdout,
@@ -24,6 +26,9 @@ const FORMS: [(&str, Form); 3] = [
 ];
 const NODES: [usize; 5] = [100, 300, 1_000, 3_000, 10_000];
 
+/// Fleets with a bar: nodes, seconds, MiB.
+const BARS: [(usize, f64, f64); 2] = [(1_000, 1.0, 4096.0), (10_000, 30.0, 4096.0)];
+
 fn main() {
     let words: Vec<String> = std::env::args().collect();
     if let [_, one, form, nodes] = words.as_slice()
@@ -37,8 +42,12 @@ fn main() {
         measure(form, nodes.parse().expect("a number"));
         return;
     }
+    let sizes = std::env::var("PREDICTION_NODES").map_or(NODES.to_vec(), |text| {
+        let sizes = text.split(',');
+        sizes.map(|it| it.parse().expect("a number")).collect()
+    });
     println!(
-        "{:>8} {:>7} {:>12} {:>9} {:>9} {:>9} {:>7} {:>8} {:>12}",
+        "{:>8} {:>7} {:>12} {:>9} {:>9} {:>9} {:>7} {:>8} {:>12}  bar",
         "form",
         "nodes",
         "pairs",
@@ -51,7 +60,7 @@ fn main() {
     );
     for (name, _) in FORMS {
         let mut before: Option<(usize, f64)> = None;
-        for nodes in NODES {
+        for &nodes in &sizes {
             let program = std::env::current_exe().expect("this program");
             let output = Command::new(program)
                 .args(["--one", name, &nodes.to_string()])
@@ -75,11 +84,22 @@ fn main() {
             });
             before = Some((nodes, seconds));
             println!(
-                "{name:>8} {nodes:>7} {:>12} {prepare:>9.3} {pairs:>9.3} {cpu:>9.2} {growth:>7} {peak:>8.0} {broken:>12}",
-                nodes * (nodes - 1)
+                "{name:>8} {nodes:>7} {:>12} {prepare:>9.3} {pairs:>9.3} {cpu:>9.2} {growth:>7} {peak:>8.0} {broken:>12}  {}",
+                nodes * (nodes - 1),
+                verdict(nodes, seconds, peak)
             );
         }
     }
+}
+
+/// Whether the bar of this size is met, where there is one.
+fn verdict(nodes: usize, seconds: f64, peak: f64) -> String {
+    let bar = BARS.iter().find(|(size, ..)| *size == nodes);
+    bar.map_or(String::new(), |(_, within, memory)| {
+        let met = seconds <= *within && peak <= *memory;
+        let word = if met { "met" } else { "NOT met" };
+        format!("{within} s, {memory} MiB: {word}")
+    })
 }
 
 /// Prints seconds of preparing, seconds of asking, CPU seconds of both, peak MiB, and broken legs.

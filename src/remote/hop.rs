@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use russh::client::{self, Handle};
 use russh::{ChannelOpenFailure, Disconnect, Preferred, SshId};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
@@ -98,7 +98,8 @@ async fn greet(
 ) -> Result<Greeted, Failure> {
     match via {
         None => {
-            let stream = dial(login, deadlines.connect).await?;
+            // The SSH library asks for each packet's length and then for the rest.
+            let stream = BufReader::new(dial(login, deadlines.connect).await?);
             exchange_keys(stream, policy, proposal, deadlines).await
         }
         Some(hop) => {

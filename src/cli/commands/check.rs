@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::host_keys;
 use super::runs::write_report;
-use super::session::{Session, large_runtime};
+use super::session::{Session, runtime};
 use crate::cli::args::{Check, Format, Pairs, Proving, Trace};
 use crate::cli::error::CliError;
 use crate::cli::jsonl::JsonLines;
@@ -157,7 +157,7 @@ pub(super) fn proven(
         agent_socket: session.environment.agent_socket.clone(),
         now: system::now_unix,
     };
-    let runtime = large_runtime()?;
+    let runtime = runtime()?;
     let done: Result<_, CliError> = runtime.block_on(async {
         let ledger = if proving.no_ledger {
             None

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use super::session::{Session, small_runtime};
+use super::session::{Session, runtime};
 use crate::cli::args::{Format, ListFormat, Runs, Show};
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
@@ -16,7 +16,7 @@ use crate::report::{Report, Settings, Summary, escape, exit};
 
 pub(in crate::cli) fn runs(session: &Session, arguments: &Runs) -> Result<u8, CliError> {
     let path = session.ledger_path()?;
-    let records = small_runtime()?.block_on(async {
+    let records = runtime()?.block_on(async {
         let Some(ledger) = Ledger::open_existing(&path).await? else {
             return Ok(Vec::new());
         };
@@ -106,7 +106,7 @@ fn row(record: &RunRecord) -> [String; 6] {
 
 pub(in crate::cli) fn show(session: &Session, arguments: &Show) -> Result<u8, CliError> {
     let path = session.ledger_path()?;
-    small_runtime()?.block_on(async {
+    runtime()?.block_on(async {
         let Some(ledger) = Ledger::open_existing(&path).await? else {
             let name = arguments.run.clone();
             return Err(LedgerError::UnknownRun { path, name }.into());

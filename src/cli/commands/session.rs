@@ -41,17 +41,9 @@ impl Session {
     }
 }
 
-/// A runtime on one thread, for what waits for a file.
-pub(super) fn small_runtime() -> Result<Runtime, CliError> {
-    started(Builder::new_current_thread())
-}
-
-/// A runtime on all processors, for what talks to many nodes.
-pub(super) fn large_runtime() -> Result<Runtime, CliError> {
-    started(Builder::new_multi_thread())
-}
-
-fn started(mut builder: Builder) -> Result<Runtime, CliError> {
-    let runtime = builder.enable_all().build();
+/// A runtime on one thread. Talking to nodes is waiting, and handing each packet from one thread to another costs more
+/// than what is done with it; what computes for long (the prediction) has threads of its own.
+pub(super) fn runtime() -> Result<Runtime, CliError> {
+    let runtime = Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| CliError::usage(format!("cannot start: {error}")))
 }
