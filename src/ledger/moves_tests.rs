@@ -25,6 +25,7 @@ async fn ledger(directory: &tempfile::TempDir) -> Ledger {
                 depth: Depth::Copy,
                 pairs: "moves".to_owned(),
                 no_write: false,
+                lanes: Vec::new(),
             },
             started: moment(),
             process: None,

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::session::{Session, small_runtime};
+use super::session::{Session, runtime};
 use crate::cli::args::ListFormat;
 use crate::cli::error::CliError;
 use crate::cli::moves_args::Diagnose;
@@ -20,7 +20,7 @@ pub(in crate::cli) fn diagnose(session: &Session, arguments: &Diagnose) -> Resul
     let (said, found) = match (&arguments.server, &arguments.error) {
         (Some(server), _) => {
             let access = session.cloud(&arguments.cloud)?;
-            let (_, lines, found) = small_runtime()?.block_on(explain_server(access, server))?;
+            let (_, lines, found) = runtime()?.block_on(explain_server(access, server))?;
             (lines, found)
         }
         (None, Some(path)) => (Vec::new(), read(&text(path)?).into_iter().collect()),

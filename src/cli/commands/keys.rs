@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::check::{LEFT_RUNNING, proven, request, tellers};
 use super::keys_shown::{lost, show, still_in, told};
-use super::session::{Session, large_runtime};
+use super::session::{Session, runtime};
 use crate::cli::args::Format;
 use crate::cli::error::CliError;
 use crate::cli::keys_args::{Authority, Changing, Keys, Signing};
@@ -146,7 +146,7 @@ fn run(
         agent_socket: session.environment.agent_socket.clone(),
         now: system::now_unix,
     };
-    let runtime = large_runtime()?;
+    let runtime = runtime()?;
     let done = runtime.block_on(async {
         let tellers = Arc::new(Tellers::new(tellers(session, Format::Table)));
         let (canceller, cancel) = Canceller::pair();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::check::{LEFT_RUNNING, WORKERS};
 use super::cloud::can_ask;
-use super::session::{Session, large_runtime};
+use super::session::{Session, runtime};
 use crate::cli::error::CliError;
 use crate::cli::jsonl::{self, JsonLines};
 use crate::cli::moves_args::{Drain, Migrate, MovesFormat, Moving, Resume};
@@ -196,7 +196,7 @@ fn run_moves(
         agent_socket: session.environment.agent_socket.clone(),
         now: system::now_unix,
     };
-    let runtime = large_runtime()?;
+    let runtime = runtime()?;
     let done = runtime.block_on(async {
         let ledger = Ledger::open(&session.ledger_path()?).await?;
         let tellers = Arc::new(Tellers::new(tellers(session, format)));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::check::tellers;
 use super::runs::write_report;
-use super::session::{Session, large_runtime};
+use super::session::{Session, runtime};
 use crate::cli::args::{ListFormat, Repair, RepairFormat, RepairOther, RepairResume, RepairUndo};
 use crate::cli::error::CliError;
 use crate::cli::observe::Tellers;
@@ -338,7 +338,7 @@ fn with_ledger<T>(
         agent_socket: session.environment.agent_socket.clone(),
         now: system::now_unix,
     };
-    let runtime = large_runtime()?;
+    let runtime = runtime()?;
     let done: Result<T, CliError> = runtime.block_on(async {
         let ledger = Ledger::open(&session.ledger_path()?).await?;
         let tellers = Arc::new(Tellers::new(tellers(session, format.of_report())));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use super::session::{Session, small_runtime};
+use super::session::{Session, runtime};
 use crate::cli::args::ListFormat;
 use crate::cli::error::CliError;
 use crate::cli::moves_args::Servers;
@@ -54,7 +54,7 @@ pub(in crate::cli) fn servers(session: &Session, arguments: &Servers) -> Result<
         max_age: SignedDuration::from_secs(arguments.max_age.into()),
     };
     let ledger_path = session.ledger_path()?;
-    let report = small_runtime()?.block_on(async {
+    let report = runtime()?.block_on(async {
         let ledger = Ledger::open_existing(&ledger_path).await?;
         let report = list(request, access, ledger.clone()).await?;
         if let Some(ledger) = ledger {

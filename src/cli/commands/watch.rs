@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::session::{Session, small_runtime};
+use super::session::{Session, runtime};
 use crate::cli::error::CliError;
 use crate::cli::jsonl;
 use crate::cli::moves_args::{Watch, WatchFormat};
@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(in crate::cli) fn watch(session: &Session, arguments: &Watch) -> Result<u8, CliError> {
     use std::io::Write as _;
     let path = session.ledger_path()?;
-    small_runtime()?.block_on(async {
+    runtime()?.block_on(async {
         let Some(ledger) = Ledger::open_existing(&path).await? else {
             let name = arguments.run.clone();
             return Err(LedgerError::UnknownRun { path, name }.into());
