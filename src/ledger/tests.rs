@@ -386,7 +386,7 @@ async fn a_ledger_of_a_later_version_is_refused() {
             error,
             LedgerError::Newer {
                 found: 99,
-                known: 2,
+                known: 3,
                 ..
             }
         ),

@@ -127,11 +127,29 @@ fn held(seconds: u32) -> Proof {
             "(echo MaxStartups 1; cat /etc/ssh/sshd_config) >/tmp/c; cat /tmp/c >/etc/ssh/sshd_config; {RESTART}"
         ),
     );
+    // Held only once a second connection is turned away: before, sshd may not have read its configuration again.
+    let hold = r#"
+        sub dial { IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => 22) }
+        for (1 .. 100) {
+            my $held = dial();
+            if ($held && <$held> =~ /^SSH-/) {
+                my $other = dial();
+                my $said = $other ? <$other> : "";
+                if (!defined $said || $said !~ /^SSH-/) {
+                    open my $mark, ">", "/tmp/held";
+                    close $mark;
+                    sleep shift;
+                    exit;
+                }
+            }
+            select undef, undef, undef, 0.1;
+        }
+    "#;
     sh(
         &lab,
         2,
         &format!(
-            "perl -MIO::Socket -e '$s=IO::Socket::INET->new(PeerAddr=>\"127.0.0.1\",PeerPort=>22) or die; sleep {seconds}' >/dev/null 2>&1 & sleep 0.3"
+            "perl -MIO::Socket -e '{hold}' {seconds} >/dev/null 2>&1 & while ! [ -e /tmp/held ]; do sleep 0.05; done"
         ),
     );
     climb(&lab, leg(&lab, Lane::ColdPush, 1, 2))

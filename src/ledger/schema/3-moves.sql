@@ -49,4 +49,4 @@ CREATE TABLE moves_locks (
     expires     TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;

@@ -2,7 +2,15 @@ use super::diagnose;
 use crate::domain::Lane;
 
 /// (text, lane, dialled, code, cut and completed)
-const TEXTS: &[(&str, Option<Lane>, Option<&str>, Option<&str>, bool)] = &[
+type Told = (
+    &'static str,
+    Option<Lane>,
+    Option<&'static str>,
+    Option<&'static str>,
+    bool,
+);
+
+const TEXTS: &[Told] = &[
     // nova 34, details of compute_resize_instance, cut at 255 bytes.
     (
         "Resize error: not able to execute ssh command: Unexpected error while running command.\nCommand: ssh -o BatchMode=yes 10.77.0.12 mkdir -p /var/lib/nova/instances/0f2b\nExit code: 255\nStdout: ''\nStderr: 'Host key verification ",
