@@ -383,14 +383,20 @@ fn every_command_has_a_man_page() {
     assert_snapshot!(pages.join("\n"), @r#"
     clearway-check.1
     clearway-completions.1
+    clearway-diagnose.1
+    clearway-drain.1
     clearway-inventory-show.1
     clearway-inventory-validate.1
     clearway-inventory.1
     clearway-man.1
+    clearway-migrate.1
     clearway-reasons.1
+    clearway-resume.1
     clearway-runs.1
+    clearway-servers.1
     clearway-show.1
     clearway-trace.1
+    clearway-watch.1
     clearway.1
     "#);
     let page = std::fs::read_to_string(place.path("man1/clearway-check.1")).unwrap();
