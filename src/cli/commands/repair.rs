@@ -86,8 +86,16 @@ fn plan_and_apply(session: &Session, arguments: &Repair) -> Result<u8, CliError>
             put_plan(session, path, prepared.plan())?;
         }
         if prepared.is_empty() {
-            session.console.note("nothing to repair: 0 files written");
-            return Ok((prepared.leave().await?, false));
+            let report = prepared.leave().await?;
+            let summary = &report.summary;
+            // Where something is broken or not known, that there is nothing to write does not mean that all is well.
+            let known = summary.legs.broken == 0 && summary.legs.unproven == 0;
+            session.console.note(if known {
+                "nothing to repair: 0 files written"
+            } else {
+                "nothing that a repair could write: 0 files written; what is broken or not known is below"
+            });
+            return Ok((report, false));
         }
         let only_show = arguments.diff || arguments.out.is_some();
         if only_show || !agreed(session, arguments, prepared.plan())? {
