@@ -15,11 +15,11 @@ help: ## Say what there is
 setup: ## Install what demo and test need (or say what to type)
 	@tools/setup
 
-demo: setup lab-base ## Check a lab of real nodes with planted faults, and trace one of them
+demo: setup lab-base ## A lab of real nodes with planted faults: check, trace, diff, repair, all verified again
 	$(CARGO) build --workspace
 	@tools/demo
 
-test: setup lint ## Everything: formatting, lints, units, real OpenSSH, the lab with every planted fault
+test: setup lint ## Everything but test-nova: formatting, lints, units, real OpenSSH, the lab with every planted fault
 	@$(MAKE) --no-print-directory lab-base
 	$(CARGO) test --workspace --exclude clearway-nova-lab --no-fail-fast
 	@echo "NOT RUN: moves on a real Nova (installed from PyPI, some 15 minutes); type: make test-nova"
