@@ -263,14 +263,20 @@ impl Faults {
     }
 
     /// A part of a plain or quoted scalar: `column` and `length` in its text, in characters, from 1.
+    ///
+    /// The whole scalar where its text goes on in the next line, as the part may.
     pub(super) fn part(&self, scalar: Mark, column: usize, length: usize) -> Mark {
-        let first = self
+        let rest = self
             .line(scalar)
             .chars()
-            .nth(scalar.column.saturating_sub(1));
-        let quote = usize::from(matches!(first, Some('"' | '\'')));
+            .skip(scalar.column.saturating_sub(1));
+        let quote = usize::from(matches!(rest.clone().next(), Some('"' | '\'')));
+        let skipped = column - 1 + quote;
+        if rest.count() < skipped {
+            return scalar;
+        }
         Mark {
-            column: scalar.column + column - 1 + quote,
+            column: scalar.column + skipped,
             length,
             ..scalar
         }

@@ -76,3 +76,15 @@ fn the_undamaged_file_is_good() {
         panic!("{error}");
     }
 }
+
+#[test]
+fn a_part_of_a_text_that_goes_on_in_the_next_line_is_reported_where_the_text_begins() {
+    let error =
+        read("clearway: 1\nnodes:\n  n1: {migration_address: \"10.0.0.\n    1]\"}\n").unwrap_err();
+    insta::assert_snapshot!(error, @r#"
+    lab.yaml:3:27: `]` without a `[` before it
+      3 |   n1: {migration_address: "10.0.0.
+        |                           ^^^^^^^^
+      expected `[` first
+    "#);
+}
