@@ -1,5 +1,7 @@
 //! Writes events while a run goes on, without holding it up.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
@@ -11,6 +13,11 @@ use crate::domain::Event;
 
 /// As many events as are written at once.
 const BATCH: usize = 2000;
+/// For how long events gather behind a batch that was written. A commit costs more than all the rest that a controller
+/// does for a leg; whoever reads along (`clearway watch`) learns of an event this much later, and a run that is killed
+/// lacks the events of this time. What must be known before it happens is not told by events: repairs and moves have
+/// records of their own.
+const GATHER: Duration = Duration::from_millis(250);
 
 /// Takes the events of one run and writes them in batches: while one batch goes to the disk, the next one gathers.
 ///
@@ -64,12 +71,21 @@ async fn write(
     mut receiver: UnboundedReceiver<Option<StoredEvent>>,
 ) -> Result<(), LedgerError> {
     let mut received = Vec::new();
-    while receiver.recv_many(&mut received, BATCH).await > 0 {
+    while !received.is_empty() || receiver.recv_many(&mut received, BATCH).await > 0 {
         let ended = received.iter().any(Option::is_none);
         let batch: Vec<StoredEvent> = received.drain(..).map_while(|event| event).collect();
         ledger.append(&run, &batch).await?;
         if ended {
             break;
+        }
+        let enough = tokio::time::sleep(GATHER);
+        tokio::pin!(enough);
+        while received.len() < BATCH && !received.iter().any(Option::is_none) {
+            let room = BATCH - received.len();
+            tokio::select! {
+                () = &mut enough => break,
+                came = receiver.recv_many(&mut received, room) => if came == 0 { break },
+            }
         }
     }
     Ok(())

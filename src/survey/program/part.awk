@@ -198,8 +198,21 @@ function groups(name, gid, listed,   i, names, first) {
 # Who runs this.
 function self(   gid) {
 	gid = ENVIRON["CW_GID"]
-	print "self\t" uid ":" gid ":" home ":" ENVIRON["CW_SHELL"] "\t" user
+	print "self\t" uid ":" gid ":" home ":" login_shell() "\t" user
 	print "self-groups\t" groups(user, gid, ENVIRON["CW_GIDS"]) "\t" user
+}
+
+# The shell of who runs this: what the program around found, or what the passwd entry says.
+function login_shell(   line, f, n, i, list, found) {
+	if (ENVIRON["CW_WHO"] == "") return ENVIRON["CW_SHELL"]
+	while (!found && (getline line < "/etc/passwd") > 0)
+		if (split(line, f, ":") == 7 && f[1] == user && f[3] == uid) found = 1
+	close("/etc/passwd")
+	n = split(ENVIRON["CW_PASSWD"], list, "\n")
+	for (i = 1; !found && i <= n; i++) if (split(list[i], f, ":") == 7 && f[1] == user) found = 1
+	if (found) return f[7]
+	out("missing", user)
+	return ""
 }
 
 function read_groups(   line, f) {

@@ -57,7 +57,8 @@ programs() {
 	cw "$kind-programs" "$here"
 }
 
-# Who this is: the effective ids of this very process, then the passwd entry.
+# Who this is: the effective ids of this very process, then the passwd entry. Shells read a file byte by byte: where the
+# name is known (root.sh), awk looks for the rest of the entry.
 whoami() {
 	while read -r a b c d; do
 		case $a in
@@ -66,6 +67,7 @@ whoami() {
 		Groups:) CW_GIDS="$b $c $d" && break ;;
 		esac
 	done </proc/self/status
+	[ -n "${CW_WHO-}" ] && CW_USER=$CW_WHO CW_HOME=$HOME && return
 	while IFS=: read -r a b c d e f g; do
 		[ "$c" = "$CW_UID" ] && { CW_USER=$a CW_HOME=$f CW_SHELL=$g; break; }
 	done </etc/passwd

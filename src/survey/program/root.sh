@@ -1,6 +1,8 @@
 # Goes into each context and lets it answer in a span of its own. What a context has learnt it tells past the stream,
 # on stderr, and it is trusted with no more than that: names of accounts, and whether live migration may use SSH.
 
+unset CW_WHO
+
 # The part's program, behind the words that lead to where it runs.
 inside() {
 	"$@" sh -s <<END
@@ -18,7 +20,7 @@ away() {
 		*)
 			eval "home=~$3"
 			if [ "$home" != "~$3" ]; then
-				HOME=$home USER=$3 LOGNAME=$3 inside chroot "--userspec=$3:" /
+				HOME=$home USER=$3 LOGNAME=$3 CW_WHO=$3 inside chroot "--userspec=$3:" /
 				status=$?
 				case $status in 12[567]) ;; *) return $status ;; esac
 			fi
