@@ -175,6 +175,8 @@ pub struct Proof {
     pub millis: u64,
     /// The address that was dialled at last; `None` where a proxy dialled, or nobody did.
     pub address: Option<IpAddr>,
+    /// Whether the far end said itself that it throttles, in place of its banner.
+    pub throttled: bool,
 }
 
 /// The outcome of a proof.

@@ -1,6 +1,6 @@
 //! Which lines answer a question, and what they come to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -25,6 +25,9 @@ pub struct ServerLog {
 pub struct Question<'a> {
     /// The addresses that the client may have come from.
     pub client: &'a [IpAddr],
+    /// The addresses of all nodes: a connection from one of these that is not the client's was another node's. From any
+    /// other it may have been the client's, for addresses are translated on the way.
+    pub nodes: &'a HashSet<IpAddr>,
     /// The account that was logged in to, when it is known.
     pub user: Option<&'a str>,
     /// Whether the far end would have taken the key; see [`key_was_taken`]. What PAM refuses after that is logged
@@ -41,7 +44,7 @@ pub struct Answer {
     pub reason: Option<Reason>,
     /// Whether sshd was throttling then; `None` when there is no log.
     ///
-    /// Before OpenSSH 9.8 `PersourceMaxStartups` drops without a word: where that is set, `false` means nothing.
+    /// It does not log every connection that it drops: while `MaxStartups` is exceeded, only the first.
     pub throttled: Option<bool>,
     /// The lines.
     pub evidence: Vec<Evidence>,
@@ -127,17 +130,24 @@ impl ServerLog {
             line.age
                 .is_none_or(|age| (-SLACK..=window.saturating_add(SLACK)).contains(&age))
         };
-        let lines: Vec<_> = self
+        let mut lines: Vec<_> = self
             .text
             .lines()
             .filter_map(|line| LogLine::read(line, &self.now))
-            .filter(recent)
             .collect();
-        let throttling: Vec<_> = lines
+        let still = still_throttling(&lines).cloned();
+        lines.retain(recent);
+        let of_client = |line: &LogLine<'_>| {
+            line.client()
+                .is_none_or(|it| question.client.contains(&it) || !question.nodes.contains(&it))
+        };
+        let mut throttling: Vec<_> = lines
             .iter()
-            .filter(|line| meaning(line.text) == Some(Meaning::Throttling))
-            .filter(|line| line.client().is_none_or(|it| question.client.contains(&it)))
+            .filter(|line| meaning(line.text) == Some(Meaning::Throttling) && of_client(line))
             .collect();
+        if throttling.is_empty() {
+            throttling.extend(&still);
+        }
         let told = told(&lines, question);
         let shown: Vec<_> = match &told {
             Some((_, lines)) => lines.iter().map(|line| line.whole).collect(),
@@ -173,17 +183,25 @@ impl ServerLog {
 }
 
 impl Answer {
-    /// The outcome of a proof in the light of this answer: a connection that was dropped, when no throttling explains
-    /// it, is broken.
+    /// The outcome of a proof in the light of this answer: a connection that was dropped is broken when nothing tells of
+    /// throttling, neither the log nor what the client was told.
     #[must_use]
-    pub fn settle(&self, outcome: Proven) -> Proven {
-        match (outcome, self.throttled) {
-            (Proven::Unknown(Why::Throttled), Some(false)) => {
+    pub fn settle(&self, proof: &Proof) -> Proven {
+        match (proof.outcome, self.throttled) {
+            (Proven::Unknown(Why::Throttled), Some(false)) if !proof.throttled => {
                 Proven::Breaks(self.reason.unwrap_or(Reason::ConnectionDropped))
             }
-            _ => outcome,
+            (outcome, _) => outcome,
         }
     }
+}
+
+/// The line with which throttling began that has not ended since. sshd may drop connections for hours after it, and
+/// says so again only after five minutes without one.
+fn still_throttling<'l, 't>(lines: &'l [LogLine<'t>]) -> Option<&'l LogLine<'t>> {
+    let is_state = |line: &&LogLine<'_>| line.text.contains("MaxStartups throttling");
+    let last = lines.iter().rev().find(is_state)?;
+    (!last.text.starts_with("exited ")).then_some(last)
 }
 
 /// A connection that may be the one in question: the more telling ones are greater.

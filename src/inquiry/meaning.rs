@@ -181,6 +181,8 @@ const TEXTS: &[(Where, &str, Meaning)] = &[
         Says(Reason::NoCommonAlgorithm),
     ),
     (Start, "beginning MaxStartups throttling", Throttling),
+    (Start, "in MaxStartups throttling for ", Throttling),
+    (Start, "exited MaxStartups throttling after ", Throttling),
     (Start, "drop connection #", Throttling),
 ];
 

@@ -1,10 +1,12 @@
+use std::collections::HashSet;
 use std::net::IpAddr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{Evidence, Proven, Reason, Why};
+use crate::domain::{Evidence, Proof, Proven, Reason, Step, Why};
 use crate::frame::Nonce;
 
 fn nonce() -> Nonce {
@@ -32,9 +34,16 @@ fn ask(log: &str, user: Option<&str>) -> Answer {
 
 const CLIENT: &[IpAddr] = &[IpAddr::V4(std::net::Ipv4Addr::new(10, 77, 0, 2))];
 
+static NODES: LazyLock<HashSet<IpAddr>> = LazyLock::new(|| {
+    (2..10)
+        .map(|last| IpAddr::from([10, 77, 0, last]))
+        .collect()
+});
+
 fn question(user: Option<&str>) -> Question<'_> {
     Question {
         client: CLIENT,
+        nodes: &NODES,
         user,
         key_taken: false,
         window: Duration::from_secs(60),
@@ -362,13 +371,27 @@ fn of_keys_that_come_one_after_the_other_the_end_counts_more_than_each() {
     assert_eq!(ask(&text, Some("nova")).reason, Some(Reason::TooManyKeys));
 }
 
+/// What a leg brings that was closed before the banner.
+fn dropped(throttled: bool) -> Proof {
+    Proof {
+        reached: Some(Step::Resolve),
+        outcome: Proven::Unknown(Why::Throttled),
+        evidence: Vec::new(),
+        millis: 5,
+        address: None,
+        throttled,
+    }
+}
+
 #[test]
 fn throttling_is_not_a_reason_and_its_absence_is_one() {
-    let dropped = Proven::Unknown(Why::Throttled);
+    let dropped = dropped(false);
     for line in [
         "drop connection #3 from [10.77.0.2]:38946 on [10.77.0.3]:22 past MaxStartups",
         "drop connection #0 from [10.77.0.2]:35922 on [10.77.0.3]:22 penalty: failed authentication",
         "error: beginning MaxStartups throttling",
+        "error: in MaxStartups throttling for 00:07:00, 31 connections dropped",
+        "exited MaxStartups throttling after 00:00:03, 28 connections dropped",
     ] {
         let answer = ask(&connection(1, line), None);
         assert_eq!(
@@ -377,21 +400,56 @@ fn throttling_is_not_a_reason_and_its_absence_is_one() {
             "{line}"
         );
         assert_eq!(answer.evidence.len(), 1);
-        assert_eq!(answer.settle(dropped), dropped);
+        assert_eq!(answer.settle(&dropped), dropped.outcome);
     }
     let other = "drop connection #3 from [10.77.0.9]:38946 on [10.77.0.3]:22 past MaxStartups";
     let answer = ask(&connection(1, other), None);
     assert_eq!(answer.throttled, Some(false));
     assert_eq!(
-        answer.settle(dropped),
+        answer.settle(&dropped),
         Proven::Breaks(Reason::ConnectionDropped)
     );
-    assert_eq!(answer.settle(Proven::Refused), Proven::Refused);
+    let refused = Proof {
+        outcome: Proven::Refused,
+        ..dropped.clone()
+    };
+    assert_eq!(answer.settle(&refused), Proven::Refused);
     assert_eq!(
-        Answer::default().settle(dropped),
-        dropped,
+        Answer::default().settle(&dropped),
+        dropped.outcome,
         "no log, no word"
     );
+}
+
+#[test]
+fn a_client_that_was_told_of_throttling_needs_no_log_to_say_it_again() {
+    let refused = connection(
+        1,
+        "Failed publickey for nova from 10.77.0.2 port 41234 ssh2",
+    );
+    let answer = ask(&refused, Some("nova"));
+    assert_eq!(answer.throttled, Some(false));
+    let told = dropped(true);
+    assert_eq!(answer.settle(&told), told.outcome);
+}
+
+#[test]
+fn a_penalty_for_an_address_that_no_node_has_may_be_the_clients_after_translation() {
+    let line = "drop connection #0 from [192.0.2.1]:35922 on [10.77.0.3]:22 penalty: failed authentication";
+    let answer = ask(&connection(1, line), None);
+    assert_eq!(answer.throttled, Some(true));
+}
+
+#[test]
+fn throttling_that_began_long_ago_goes_on_until_sshd_says_that_it_ended() {
+    let long_ago =
+        |text: &str| format!("Nov 22 23:00:00 node2 sshd[1]: {text} MaxStartups throttling\n");
+    let begun = long_ago("error: beginning");
+    let answer = ask(&begun, None);
+    assert_eq!(answer.throttled, Some(true));
+    assert_eq!(answer.evidence.len(), 1);
+    let ended = begun + &long_ago("exited");
+    assert_eq!(ask(&ended, None).throttled, Some(false));
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod rungs;
 #[cfg(test)]
 mod tests;
 
+pub use rungs::throttling;
 use rungs::{closed, connect, copy_ended, cut_off, denied, dropped, host_key};
 
 /// Why a run of ssh, scp or rsync did not succeed.

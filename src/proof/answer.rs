@@ -209,6 +209,7 @@ impl Reader {
                     evidence: evidence.collect(),
                     millis: 0,
                     address: None,
+                    throttled: false,
                 };
                 (leg.id, proof)
             })

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::domain::{Depth, Evidence, Leg, Proof, Proven, Reason, Step, Transport, Why};
-use crate::openssh::messages::{Cause, Ending, explain};
+use crate::openssh::messages::{Cause, Ending, explain, throttling};
 use crate::openssh::parse_address;
 use crate::openssh::stages::{Sharing, Stage, Trace};
 
@@ -101,6 +101,9 @@ impl Judge<'_> {
             evidence,
             millis: transcript.millis,
             address: seen.first().and_then(|(_, first)| dialled(&first.trace)),
+            throttled: seen
+                .iter()
+                .any(|(_, seen)| throttling(&seen.trace).is_some()),
         }
     }
 
@@ -357,7 +360,15 @@ impl Judge<'_> {
             Cause::Unexplained => Proven::Unknown(Why::ProbeFailed),
         };
         let passed = seen.trace.stage.passed();
-        Finding::new(below(passed.max(before), outcome), outcome)
+        let finding = Finding::new(below(passed.max(before), outcome), outcome);
+        match throttling(&seen.trace) {
+            Some(line) => finding.fact(format!(
+                "{} said in place of its banner: {}",
+                self.server,
+                shortened(line, 200)
+            )),
+            None => finding,
+        }
     }
 
     /// What is worth saying of a first connection whatever came of it.

@@ -1,6 +1,6 @@
 //! Where the client cannot know why it was refused, the far end's own log says it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -60,6 +60,12 @@ pub(super) async fn inquire(
             (server, log)
         });
     }
+    let nodes: HashSet<IpAddr> = surveyed
+        .facts
+        .iter()
+        .flatten()
+        .flat_map(|facts| facts.addresses.iter().copied())
+        .collect();
     let total = asked.len();
     let mut answers = HashMap::new();
     loop {
@@ -85,12 +91,13 @@ pub(super) async fn inquire(
                 name,
                 &Question {
                     client: &client,
+                    nodes: &nodes,
                     user: prediction.login_user(id),
                     key_taken: key_was_taken(proof),
                     window,
                 },
             );
-            proof.outcome = said.settle(proof.outcome);
+            proof.outcome = said.settle(proof);
             answers.insert(
                 id,
                 Answered {

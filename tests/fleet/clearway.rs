@@ -9,7 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use ::clearway::report::Report;
-use clearway_lab::Lab;
+use clearway_lab::{Image, Lab};
 
 const TICK: Duration = Duration::from_millis(20);
 
@@ -21,11 +21,16 @@ pub(crate) struct QuietLab {
 
 /// Starts a lab when no other test has one.
 pub(crate) fn quiet_lab(nodes: usize) -> QuietLab {
+    quiet_lab_on(Image::Distribution, nodes)
+}
+
+/// The same on nodes that run this image.
+pub(crate) fn quiet_lab_on(image: Image, nodes: usize) -> QuietLab {
     static ALONE: Mutex<()> = Mutex::new(());
     // A test that failed has nothing to hand on.
     let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     QuietLab {
-        lab: Lab::builder().nodes(nodes).start().unwrap(),
+        lab: Lab::builder().nodes(nodes).image(image).start().unwrap(),
         _alone: alone,
     }
 }

@@ -14,7 +14,13 @@ fn ask(lab: &Lab, proof: &Proof) -> Answer {
     let window = Duration::from_secs(60);
     let output = run_in(lab, 2, &["/bin/sh"], &script(&nonce, window));
     let log = ServerLog::read(&output.stdout, &nonce).unwrap();
+    let nodes = lab
+        .nodes()
+        .iter()
+        .map(|node| node.address().into())
+        .collect();
     let question = Question {
+        nodes: &nodes,
         client: &[IpAddr::V4(lab.node("node1").address())],
         user: Some("nova"),
         key_taken: key_was_taken(proof),

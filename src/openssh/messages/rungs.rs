@@ -25,14 +25,18 @@ pub(super) fn connect(why: &str) -> Cause {
     })
 }
 
-pub(super) fn dropped(trace: &Trace<'_>) -> Cause {
+/// What sshd says in place of its banner to a connection that it throttles, if it came through: such a connection is
+/// reset right after, and what was said may be lost with it.
+#[must_use]
+pub fn throttling<'a>(trace: &Trace<'a>) -> Option<&'a str> {
     // sshd.c since 9.8 says the second for MaxStartups, PerSourceMaxStartups and PerSourcePenalties alike.
-    let throttling = ["Exceeded MaxStartups", "Not allowed at this time"];
-    if trace
-        .before_banner
-        .iter()
-        .any(|line| throttling.iter().any(|text| line.starts_with(text)))
-    {
+    let says = ["Exceeded MaxStartups", "Not allowed at this time"];
+    let is_one = |line: &&str| says.iter().any(|text| line.starts_with(text));
+    trace.before_banner.iter().copied().find(is_one)
+}
+
+pub(super) fn dropped(trace: &Trace<'_>) -> Cause {
+    if throttling(trace).is_some() {
         Cause::Throttled
     } else if !trace.before_banner.is_empty()
         || trace.says("banner exchange: ") && trace.says("invalid format")

@@ -10,6 +10,7 @@ fn proof(reached: Option<Step>, outcome: Proven) -> Proof {
         evidence: Vec::new(),
         millis: 7,
         address: None,
+        throttled: false,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The image that all nodes share: a minimal Debian or Ubuntu with OpenSSH and the accounts of a compute node.
+//! The image that all nodes of a lab share: a minimal Debian or Ubuntu with OpenSSH and the accounts of a compute node.
 //!
 //! Made once per checkout (about a minute), never written to afterwards: nodes lay their own files over it.
 
@@ -14,9 +14,10 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, umask};
 use nix::sys::wait::{WaitStatus, waitpid};
 
-use crate::apt::{Release, mirror};
+use crate::apt::Release;
 use crate::enter::be_inside;
 use crate::error::{During, LabError, Result, chain};
+use crate::image::Image;
 use crate::layer::{self, DEPLOY, Entry, LIBVIRT_GROUP, NOVA, ROOT};
 use crate::privilege::{Privilege, find_program, in_user_namespace};
 use crate::sys;
@@ -50,31 +51,12 @@ const SUPERFLUOUS: [&str; 8] = [
     "var/log/bootstrap.log",
 ];
 
-/// Where the image is kept: `lab/base` in cargo's target directory, or `$CLEARWAY_LAB_CACHE/base`. Who is not root
-/// has one beside it, `base-of-user`, because its files belong to subordinate ids.
-#[must_use]
-pub fn location() -> PathBuf {
-    let target = || {
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-            || {
-                let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
-                workspace.unwrap_or(Path::new("/")).join("target")
-            },
-            PathBuf::from,
-        )
-    };
-    let cache =
-        std::env::var_os("CLEARWAY_LAB_CACHE").map_or_else(|| target().join("lab"), PathBuf::from);
-    let suffix = Privilege::detect().map_or("", Privilege::image_suffix);
-    cache.join(format!("base{suffix}"))
-}
-
 /// The root directory of a finished image of the current recipe, if there is one.
 #[must_use]
-pub fn existing() -> Option<PathBuf> {
-    let base = location();
+pub fn existing(image: Image) -> Option<PathBuf> {
+    let base = image.location();
     let stamp = fs::read_to_string(base.join("recipe")).ok()?;
-    (stamp == recipe(&Release::of_this_machine())).then(|| base.join("root"))
+    (stamp == recipe(&image.release())).then(|| base.join("root"))
 }
 
 /// Finds the image or makes it. With `install`, a missing debootstrap is installed with apt-get.
@@ -85,24 +67,24 @@ pub fn existing() -> Option<PathBuf> {
 /// # Errors
 /// [`LabError::NoBase`] when the image is missing and something must be typed first, [`LabError::Base`] with the end
 /// of the builder's output when building failed.
-pub fn ensure(install: bool) -> Result<PathBuf> {
-    if let Some(root) = existing() {
+pub fn ensure(image: Image, install: bool) -> Result<PathBuf> {
+    if let Some(root) = existing(image) {
         return Ok(root);
     }
     let privilege = Privilege::require()?;
-    let base = location();
-    let parent = base.parent().expect("location() ends with /base");
+    let base = image.location();
+    let parent = base.parent().expect("a location has a directory");
     fs::create_dir_all(parent).during(|| format!("making {}", parent.display()))?;
     let lock_path = base.with_extension("lock");
     let lock = File::create(&lock_path).during(|| format!("making {}", lock_path.display()))?;
     lock.lock()
         .during(|| format!("locking {}", lock_path.display()))?;
-    if let Some(root) = existing() {
+    if let Some(root) = existing(image) {
         return Ok(root);
     }
 
     require_debootstrap(&base, install)?;
-    as_root(privilege, || build(&base))?;
+    as_root(privilege, || build(image, &base))?;
     Ok(base.join("root"))
 }
 
@@ -135,42 +117,42 @@ fn as_root(privilege: &Privilege, work: impl FnOnce() -> Result<()>) -> Result<(
     }
 }
 
-fn build(base: &Path) -> Result<()> {
+fn build(image: Image, base: &Path) -> Result<()> {
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
     let building = base.with_extension("building");
-    remove(&building)?;
+    remove_path(&building)?;
     fs::create_dir(&building).during(|| format!("making {}", building.display()))?;
-    let release = Release::of_this_machine();
+    let release = image.release();
     let root = building.join("root");
-    bootstrap(&release, &root, &base.with_extension("log"))?;
+    bootstrap(&release, image.mirror(), &root, &base.with_extension("log"))?;
     furnish(&root)?;
     fs::write(building.join("recipe"), recipe(&release)).during(|| "writing the recipe".into())?;
 
     let outdated = base.with_extension("outdated");
-    remove(&outdated)?;
+    remove_path(&outdated)?;
     if base.exists() {
         fs::rename(base, &outdated).during(|| format!("moving {} away", base.display()))?;
     }
     fs::rename(&building, base).during(|| format!("naming {}", base.display()))?;
-    remove(&outdated)
+    remove_path(&outdated)
 }
 
 /// Removes the image. Who is not root cannot do that with rm, because its files belong to subordinate ids.
 ///
 /// # Errors
 /// If something could not be removed.
-pub fn remove_image() -> Result<()> {
-    let base = location();
+pub fn remove(image: Image) -> Result<()> {
+    let base = image.location();
     as_root(Privilege::require()?, || {
         ["building", "outdated", "log"]
             .iter()
             .map(|extension| base.with_extension(extension))
             .chain([base.clone()])
-            .try_for_each(|path| remove(&path))
+            .try_for_each(|path| remove_path(&path))
     })
 }
 
-fn remove(path: &Path) -> Result<()> {
+fn remove_path(path: &Path) -> Result<()> {
     let removed = if path.is_dir() {
         fs::remove_dir_all(path)
     } else {
@@ -222,7 +204,7 @@ fn require_debootstrap(base: &Path, install: bool) -> Result<()> {
 }
 
 /// Runs debootstrap in mount and pid namespaces of its own, so that nothing of it stays when it is killed.
-fn bootstrap(release: &Release, root: &Path, log: &Path) -> Result<()> {
+fn bootstrap(release: &Release, mirror: Option<String>, root: &Path, log: &Path) -> Result<()> {
     let log_file = File::create(log).during(|| format!("making {}", log.display()))?;
     let second = log_file
         .try_clone()
@@ -233,7 +215,7 @@ fn bootstrap(release: &Release, root: &Path, log: &Path) -> Result<()> {
         .arg(format!("--include={}", PACKAGES.join(",")))
         .arg(&release.codename)
         .arg(root)
-        .args(mirror(release))
+        .args(mirror)
         .env(
             "PATH",
             "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -283,7 +265,7 @@ fn tail(path: &Path) -> String {
 fn furnish(root: &Path) -> Result<()> {
     for path in SUPERFLUOUS {
         let path = root.join(path);
-        remove(&path)?;
+        remove_path(&path)?;
     }
     // Keys belong to a node; name servers of this machine would make every failing lookup slow.
     for entry in fs::read_dir(root.join("etc/ssh")).during(|| "listing etc/ssh".into())? {

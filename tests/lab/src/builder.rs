@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::error::{LabError, Result};
+use crate::image::Image;
 use crate::inventory::ControlFiles;
 use crate::lab::{Lab, Owner};
 use crate::node::Node;
@@ -18,6 +19,7 @@ use crate::{base, state};
 #[derive(Clone, Debug)]
 pub struct Builder {
     nodes: usize,
+    image: Image,
     kex: Kex,
     control_user: String,
     pam: bool,
@@ -29,6 +31,7 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             nodes: 3,
+            image: Image::default(),
             kex: Kex::default(),
             control_user: "deploy".into(),
             pam: true,
@@ -43,6 +46,13 @@ impl Builder {
     #[must_use]
     pub fn nodes(mut self, count: usize) -> Self {
         self.nodes = count;
+        self
+    }
+
+    /// Which system the nodes run (this machine's unless told).
+    #[must_use]
+    pub fn image(mut self, image: Image) -> Self {
+        self.image = image;
         self
     }
 
@@ -84,12 +94,12 @@ impl Builder {
     /// Starts the lab and returns when every node's sshd listens. [`LabSupport::detect`](crate::LabSupport::detect)
     /// says beforehand whether this machine can hold one.
     ///
-    /// Makes the base image first if it is missing and can be made (about a minute, once).
+    /// Makes the image first if it is missing and can be made (about a minute, once).
     ///
     /// # Errors
     /// See [`LabError`]; whatever had been started is gone by then.
     pub fn start(self) -> Result<Lab> {
-        let base = base::ensure(false)?;
+        let base = base::ensure(self.image, false)?;
         let dir = match &self.dir {
             Some(dir) => state::prepare_dir(dir)?,
             None => std::env::temp_dir().join(format!("clearway-lab.{:016x}", random()?)),

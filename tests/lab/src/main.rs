@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode, ExitStatus};
 use std::time::Instant;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use clearway_lab::{Fault, Kex, Lab, LabError, base};
+use clearway_lab::{Fault, Image, Kex, Lab, LabError, base};
 
 /// Real sshd nodes on this machine, each with its own network, accounts and files.
 #[derive(Parser)]
@@ -24,6 +24,9 @@ struct Arguments {
 enum Action {
     /// Make the image that all nodes share, if it is not there or not up to date.
     Base {
+        /// Which one.
+        #[arg(long, value_enum, default_value_t)]
+        image: ImageChoice,
         /// Install debootstrap with apt-get if it is missing.
         #[arg(long)]
         install: bool,
@@ -36,6 +39,9 @@ enum Action {
         /// How many nodes.
         #[arg(short, long, default_value_t = 3)]
         nodes: usize,
+        /// Which system they run.
+        #[arg(long, value_enum, default_value_t)]
+        image: ImageChoice,
         /// Which key exchange the nodes' clients use.
         #[arg(long, value_enum, default_value_t = KexChoice::Fast)]
         kex: KexChoice,
@@ -53,6 +59,9 @@ enum Action {
     },
     /// Plant faults, each in a lab of its own, and let OpenSSH itself say whether they do what their files say.
     Verify {
+        /// Which system the nodes run.
+        #[arg(long, value_enum, default_value_t)]
+        image: ImageChoice,
         /// Which ones; all without.
         ids: Vec<String>,
     },
@@ -80,6 +89,24 @@ enum KexChoice {
     Distribution,
 }
 
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum ImageChoice {
+    /// This machine's own Debian or Ubuntu, else Debian 12.
+    #[default]
+    Distribution,
+    /// Debian 13, with OpenSSH 10.0.
+    Newer,
+}
+
+impl From<ImageChoice> for Image {
+    fn from(choice: ImageChoice) -> Self {
+        match choice {
+            ImageChoice::Distribution => Self::Distribution,
+            ImageChoice::Newer => Self::Newer,
+        }
+    }
+}
+
 fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(code) => code,
@@ -99,17 +126,24 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<ExitCode, LabError> {
     let dir = arguments
         .dir
-        .unwrap_or_else(|| base::location().with_file_name("up"));
+        .unwrap_or_else(|| Image::Distribution.location().with_file_name("up"));
     match arguments.command {
-        Action::Base { remove: true, .. } => base::remove_image()?,
-        Action::Base { install, .. } => println!("{}", base::ensure(install)?.display()),
-        Action::Up { nodes, kex } => {
+        Action::Base {
+            image,
+            remove: true,
+            ..
+        } => base::remove(image.into())?,
+        Action::Base { image, install, .. } => {
+            println!("{}", base::ensure(image.into(), install)?.display());
+        }
+        Action::Up { nodes, image, kex } => {
             let kex = match kex {
                 KexChoice::Fast => Kex::Fast,
                 KexChoice::Distribution => Kex::Distribution,
             };
             let lab = Lab::builder()
                 .nodes(nodes)
+                .image(image.into())
                 .kex(kex)
                 .dir(dir)
                 .until_stopped()
@@ -136,7 +170,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, LabError> {
             }
         }
         Action::Plant { id } => Lab::attach(&dir)?.plant(&Fault::find(&id)?)?,
-        Action::Verify { ids } => return verify(&ids),
+        Action::Verify { image, ids } => return verify(image.into(), &ids),
         Action::Exec { command } => {
             let (program, arguments) = command.split_first().expect("clap wants at least one");
             let lab = Lab::attach(&dir)?;
@@ -157,7 +191,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, LabError> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn verify(ids: &[String]) -> Result<ExitCode, LabError> {
+fn verify(image: Image, ids: &[String]) -> Result<ExitCode, LabError> {
     let faults = if ids.is_empty() {
         Fault::load_all()?
     } else {
@@ -168,7 +202,7 @@ fn verify(ids: &[String]) -> Result<ExitCode, LabError> {
     let mut wrong = 0;
     for fault in &faults {
         let started = Instant::now();
-        let lab = Lab::for_fault(fault).start()?;
+        let lab = Lab::for_fault(fault).image(image).start()?;
         let result = lab.plant(fault).and_then(|()| lab.verify(fault));
         let seconds = started.elapsed().as_secs_f32();
         match result {

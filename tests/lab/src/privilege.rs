@@ -12,7 +12,9 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Gid, Uid, User, getegid, geteuid, getpid, setgroups, setresgid, setresuid};
 
+use crate::base;
 use crate::error::{During, LabError, Result, chain};
+use crate::image::Image;
 use crate::sys;
 
 /// What a lab on this machine can show.
@@ -40,11 +42,37 @@ impl LabSupport {
         match Self::detect() {
             Self::Full => false,
             Self::None(why) => {
-                eprintln!("SKIPPED: {why}");
+                say_skipped(&why);
                 true
             }
         }
     }
+
+    /// The same for a test that needs a lab of this image, which is made if it is missing.
+    ///
+    /// # Panics
+    /// If the image is there, or could be made, and something else is wrong.
+    #[must_use]
+    pub fn skips_test_on(image: Image) -> bool {
+        if Self::skips_test() {
+            return true;
+        }
+        match base::ensure(image, false) {
+            Ok(_) => false,
+            Err(error @ (LabError::NoBase { .. } | LabError::Base { .. })) => {
+                say_skipped(&chain(&error));
+                true
+            }
+            Err(error) => panic!("{}", chain(&error)),
+        }
+    }
+}
+
+/// Past what the test harness keeps to itself of a test that does not fail: nobody shall take silence for a proof.
+fn say_skipped(why: &str) {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    let _ = writeln!(io::stderr(), "SKIPPED {test}: {why}");
 }
 
 /// By what right the lab's namespaces are made.
