@@ -2,6 +2,7 @@
 
 mod access;
 mod candidates;
+mod dry_run;
 mod engine;
 mod error;
 mod explain;
@@ -12,12 +13,15 @@ mod options;
 mod plan;
 mod prover;
 mod request;
+mod resume;
 mod servers;
 mod start;
+mod work;
 
 pub use access::{CloudAccess, open};
 pub use error::MovesError;
 pub use explain::explain_server;
 pub use options::{How, MoveOptions, What};
+pub use resume::resume;
 pub use servers::{ServersRequest, servers};
-pub use start::{Moves, migrate, resume};
+pub use start::{Moves, migrate};

@@ -1,0 +1,172 @@
+//! Going on with a run that was left.
+
+use std::collections::BTreeSet;
+
+use super::access::{CloudAccess, open};
+use super::error::MovesError;
+use super::journal::Entry;
+use super::options::{MoveOptions, What};
+use super::start::{margin, no_ledger, take_locks};
+use super::work::{Begun, go};
+use crate::domain::{HostName, MoveKind};
+use crate::ledger::{Ledger, LedgerError, RunState, StoredMove};
+use crate::moves::machine::{Record, Stage, Tracked};
+use crate::report::MovesReport;
+use crate::run::journal::Journal;
+use crate::run::request::{Request, Surroundings};
+use crate::system;
+
+/// Goes on with a run that was interrupted or killed. What it was doing is looked up in Nova first, and decided then:
+/// nothing that may have been requested is requested again.
+///
+/// # Errors
+/// There is no such run, it goes on elsewhere, its journal is damaged, or as [`super::migrate`].
+pub async fn resume(
+    name: &str,
+    mut check: Request,
+    access: CloudAccess,
+    around: Surroundings,
+) -> Result<MovesReport, MovesError> {
+    let Some(ledger) = around.ledger.clone() else {
+        return Err(no_ledger(name));
+    };
+    let found = ledger.find(name).await?;
+    let run = found.start.id.clone();
+    if found.state == RunState::Running {
+        return Err(MovesError::Running(run));
+    }
+    let not = |why: &str| MovesError::NotResumable {
+        run: run.clone(),
+        why: why.to_owned(),
+    };
+    let Some((options, stored)) = ledger.planned_moves(&run).await? else {
+        return Err(not(&format!("it is a {}", found.start.command)));
+    };
+    let options: MoveOptions =
+        serde_json::from_str(&options).map_err(|_| not("another version of clearway began it"))?;
+    check.run.clone_from(&run);
+    check.command = match found.start.command.as_str() {
+        "drain" => "drain",
+        _ => "migrate",
+    };
+    let session = open(access).await?;
+    if ledger.moves_cloud(&run).await?.as_deref() != Some(session.endpoint()) {
+        return Err(not(&format!(
+            "it is of another cloud than {}",
+            session.endpoint()
+        )));
+    }
+    let mut entries = replay(&ledger, &run, &stored).await?;
+    for entry in &mut entries {
+        entry.server = session.server(&entry.tracked.server).await?;
+    }
+    let draining: BTreeSet<HostName> = match &options.what {
+        What::Hosts(hosts) => hosts.iter().cloned().collect(),
+        What::Servers(_) => BTreeSet::new(),
+    };
+    let cloud = session.endpoint();
+    let names: Vec<String> = entries
+        .iter()
+        .map(|it| format!("{cloud} server {}", it.tracked.server))
+        .chain(draining.iter().map(|it| format!("{cloud} host {it}")))
+        .collect();
+    take_locks(&ledger, &run, &names).await?;
+    let journal = Journal::resume(&run, &ledger, &around).await?;
+    // Everything since the run began, by the cloud's clock.
+    let ahead = session.cloud_time().duration_since(system::now());
+    let since = margin(
+        found
+            .start
+            .started
+            .checked_add(ahead)
+            .unwrap_or(found.start.started),
+    );
+    let mut begun = Begun {
+        journal,
+        entries,
+        stay: Vec::new(),
+        draining,
+        since,
+    };
+    unprepare(&ledger, &run, &mut begun.entries).await?;
+    let done = go(&check, &options, session, &ledger, &around, begun).await;
+    ledger.unlock(&run).await?;
+    done
+}
+
+/// Every move as its records say.
+async fn replay(
+    ledger: &Ledger,
+    run: &str,
+    stored: &[StoredMove],
+) -> Result<Vec<Entry>, MovesError> {
+    let damaged = |server: &str, why: String| MovesError::Journal {
+        run: run.to_owned(),
+        server: server.to_owned(),
+        why,
+    };
+    let mut entries = Vec::new();
+    for it in stored {
+        let bad = |what: &str| damaged(&it.server, format!("its {what} cannot be read"));
+        let kind = [MoveKind::Cold, MoveKind::Live, MoveKind::Resize]
+            .into_iter()
+            .find(|kind| kind.as_str() == it.kind)
+            .ok_or_else(|| bad("kind"))?;
+        let server = it.server.parse().map_err(|_| bad("id"))?;
+        let source = it.source.parse().map_err(|_| bad("source"))?;
+        let before = serde_json::from_str(&it.portrait).map_err(|_| bad("portrait"))?;
+        let tracked = Tracked::planned(server, kind, source, it.planned);
+        entries.push(Entry::new(tracked, it.name.clone(), before, None));
+    }
+    for record in ledger.move_records(run).await? {
+        let Some(entry) = entries
+            .iter_mut()
+            .find(|it| it.tracked.server.as_str() == record.server)
+        else {
+            continue;
+        };
+        if record.seq != entry.seq + 1 {
+            return Err(damaged(
+                &record.server,
+                format!("record {} is missing", entry.seq + 1),
+            ));
+        }
+        let json: Record = serde_json::from_str(&record.json)
+            .map_err(|error| damaged(&record.server, format!("record {}: {error}", record.seq)))?;
+        entry
+            .take(&json, record.at)
+            .map_err(|error| damaged(&record.server, error.to_string()))?;
+    }
+    Ok(entries)
+}
+
+/// What was only prepared is prepared again; a confirmation whose outcome is not known is looked at again.
+async fn unprepare(ledger: &Ledger, run: &str, entries: &mut [Entry]) -> Result<(), LedgerError> {
+    for entry in entries {
+        let record = match entry.tracked.stage {
+            Stage::Proving | Stage::Passed => Record::NotSent {
+                why: "clearway was stopped before the request".to_owned(),
+            },
+            Stage::Confirming => Record::ConfirmRejected {
+                why: "clearway was stopped while it was confirmed".to_owned(),
+            },
+            _ => continue,
+        };
+        let at = system::now();
+        let json =
+            serde_json::to_string(&record).expect("a record has nothing that JSON cannot say");
+        if entry.tracked.after(&record, at).is_err() {
+            continue;
+        }
+        let stored = crate::ledger::StoredRecord {
+            server: entry.tracked.server.to_string(),
+            seq: entry.seq + 1,
+            at,
+            json,
+        };
+        ledger.record_move(run, &stored).await?;
+        let taken = entry.take(&record, at);
+        debug_assert!(taken.is_ok(), "it was tried before");
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! The work of a run, new or resumed: survey, move, put services back, report.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+
+use super::access::right;
+use super::candidates::{ask, dialled_addresses, match_nodes};
+use super::engine::Engine;
+use super::error::MovesError;
+use super::finish::{disable, restore};
+use super::journal::Entry;
+use super::options::MoveOptions;
+use super::prover::Prover;
+use crate::domain::{Dial, Fleet, HostName, NodeId};
+use crate::ledger::Ledger;
+use crate::moves::machine::Stage;
+use crate::nova::Session;
+use crate::remote::Connector;
+use crate::report::{MovesReport, StayRow};
+use crate::run::journal::Journal;
+use crate::run::request::{Request, Surroundings};
+use crate::run::survey::survey;
+use crate::system;
+use crate::trust::legs::Legs;
+use crate::trust::{PairScope, Prediction};
+
+/// What a run starts from, new or resumed.
+pub(super) struct Begun {
+    pub(super) journal: Journal,
+    pub(super) entries: Vec<Entry>,
+    pub(super) stay: Vec<StayRow>,
+    pub(super) draining: BTreeSet<HostName>,
+    pub(super) since: Timestamp,
+}
+
+/// The nodes by service host name, as the survey has read it where the inventory does not state it.
+pub(super) fn service_hosts(fleet: &Fleet, legs: &Legs) -> HashMap<HostName, NodeId> {
+    match_nodes(fleet, |id| {
+        let name = legs.address(id, &Dial::ServiceHost).name();
+        name.map(|name| name.to_string())
+    })
+}
+
+/// Surveys, moves, puts services back, and reports.
+pub(super) async fn go(
+    check: &Request,
+    options: &MoveOptions,
+    session: Session,
+    ledger: &Ledger,
+    around: &Surroundings,
+    begun: Begun,
+) -> Result<MovesReport, MovesError> {
+    let Begun {
+        journal,
+        entries,
+        stay,
+        draining,
+        since,
+    } = begun;
+    let fleet = check.fleet.clone();
+    let connector = Arc::new(Connector::new(around.environment.clone(), check.deadlines));
+    let mut surveyed = survey(check, around, &connector, &journal).await;
+    let scope = PairScope::among(&fleet, check.selected.iter().copied());
+    let legs = Legs::new(&fleet, &surveyed.facts);
+    let prediction = Prediction::new(&fleet, &surveyed.facts, &legs, &scope);
+    let nodes = service_hosts(&fleet, &legs);
+    let cloud = ask(&session, &fleet, nodes, draining.clone()).await?;
+    let rows = session
+        .newest_migrations()
+        .await
+        .map_err(|error| right("migrations cannot be listed", error))?;
+    let connections = std::mem::take(&mut surveyed.connections);
+    let mut engine = Engine {
+        run: check.run.clone(),
+        session: session.clone(),
+        around,
+        journal: &journal,
+        ledger: ledger.clone(),
+        options,
+        fleet: &fleet,
+        legs: &legs,
+        prediction: &prediction,
+        facts: &surveyed.facts,
+        prover: Prover::new(check.clone(), connector, connections),
+        cloud,
+        cloud_at: system::now(),
+        dialled: dialled_addresses(&rows),
+        proofs: HashMap::new(),
+        entries,
+        since,
+        stopped: None,
+        tasks: JoinSet::new(),
+        renewed: system::now(),
+    };
+    let unfinished = engine
+        .entries
+        .iter()
+        .any(|it| it.tracked.stage != Stage::Ended);
+    if unfinished && !around.cancel.is_cancelled() {
+        disable(&session, ledger, &journal, &check.run, &draining).await?;
+    }
+    engine.work().await?;
+    // Also when it was interrupted: a host should not stay out of scheduling because somebody went home.
+    let services = restore(&session, ledger, &journal, &check.run).await?;
+    let report = engine.report(check.command, stay, services, options);
+    drop(engine);
+    journal.close().await?;
+    ledger
+        .finish_moves(
+            &check.run,
+            system::now(),
+            report.interrupted,
+            report.exit_code,
+        )
+        .await?;
+    Ok(report)
+}
