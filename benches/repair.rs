@@ -71,6 +71,7 @@ fn main() {
             edits: vec![edit("known_hosts", 1000), edit("authorized_keys", 500)],
         }],
         sshd: Vec::new(),
+        turnover: clearway::repair::Turnover::default(),
         left: Vec::new(),
     };
     let job = Job::new(&plan, "node1", &BTreeMap::new()).expect("a plan");

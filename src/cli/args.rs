@@ -266,15 +266,19 @@ pub(super) enum RepairOther {
     ///
     /// What was begun is looked at first, and then finished or put back, as it would have been.
     Resume(RepairResume),
+    /// Give up the way back of a repair: remove the old files that lie beside the new ones
+    ///
+    /// Old private keys of a rotation go with them. The run cannot be undone after that.
+    Forget(RepairUndo),
 }
 
-/// `clearway repair undo`.
+/// `clearway repair undo` and `clearway repair forget`.
 #[derive(Debug, Args)]
 pub(super) struct RepairUndo {
     /// The run: its id, the beginning or end of it, or `last`
     #[arg(value_name = "RUN")]
     pub(super) run: String,
-    /// Put back without asking
+    /// Do it without asking
     #[arg(short, long)]
     pub(super) yes: bool,
     /// Nodes that are worked on at the same time

@@ -1,12 +1,12 @@
 //! What may be typed behind `clearway keys`.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand, ValueHint};
 use ipnet::IpNet;
 
-use super::args::Proving;
+use super::args::{Proving, RepairFormat};
 
 const AUTHORITY: &str = "Certificate authority";
 
@@ -24,6 +24,12 @@ pub(super) enum Keys {
     Retire(Retire),
     /// Take a node out of every other node's trust: certificates, keys and host keys
     Revoke(Revoke),
+    /// Give nodes new keys, with no moment in which a migration would fail
+    ///
+    /// New keys are made on the nodes, beside the old ones, and let in everywhere. Only those that are proven by themselves
+    /// take the names of the old ones, and only then do the old ones go out of every file. Told again, it goes on where it
+    /// was left.
+    Rotate(Rotate),
 }
 
 /// `clearway keys certify`.
@@ -68,10 +74,53 @@ pub(super) struct Revoke {
     /// The node: its inventory name. It need not answer
     #[arg(value_name = "NODE")]
     pub(super) node: String,
+    /// The certificate authority's private key; with --ca-agent or --ca-token its public half. Not for nodes that know each
+    /// other by keys
+    #[arg(long, value_name = "FILE", env = "CLEARWAY_CA", hide_env_values = true)]
+    #[arg(value_hint = ValueHint::FilePath, help_heading = AUTHORITY)]
+    pub(super) ca: Option<PathBuf>,
     #[command(flatten)]
-    pub(super) authority: Authority,
+    pub(super) how: AuthorityOptions,
+    /// A key of the node's that nobody can ask it for: its public half in a file, or a fingerprint (SHA256:…)
+    #[arg(long = "key", value_name = "FILE|FINGERPRINT", conflicts_with = "ca")]
+    pub(super) keys: Vec<String>,
     #[command(flatten)]
     pub(super) changing: Changing,
+}
+
+/// `clearway keys rotate`.
+#[derive(Debug, Args)]
+pub(super) struct Rotate {
+    /// Whose keys: ranges, globs, @groups, @cell:names, !exclusions, separated by commas; all nodes let the new ones in
+    #[arg(short, long, value_name = "NODES")]
+    pub(super) limit: Option<String>,
+    /// Nodes that are not waited for: what they do not learn of new keys, `clearway repair` tells them later
+    #[arg(long, value_name = "NODES")]
+    pub(super) without: Option<String>,
+    /// Only show what the first step would change
+    #[arg(long, conflicts_with = "yes")]
+    pub(super) diff: bool,
+    /// Change without asking
+    #[arg(short, long)]
+    pub(super) yes: bool,
+    /// Do not limit authorised keys to the addresses of their nodes
+    #[arg(long)]
+    pub(super) no_from: bool,
+    /// Nodes that are worked on at the same time
+    #[arg(short, long, value_name = "N", default_value = "32")]
+    pub(super) concurrency: NonZeroU32,
+    /// How long the survey of one node, and the proof of one leg, may take
+    #[arg(short, long, value_name = "SECONDS", default_value = "30")]
+    pub(super) timeout: NonZeroU64,
+    /// Output: table, json (one document), jsonl (events as they happen, then the report)
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        default_value = "table",
+        hide_possible_values = true
+    )]
+    pub(super) format: RepairFormat,
 }
 
 /// How certificates are made.
@@ -92,12 +141,19 @@ pub(super) struct Signing {
 
 /// Where the authority's keys are.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("how").args(["ca_agent", "ca_token"])))]
 pub(super) struct Authority {
     /// The authority's private key; with --ca-agent or --ca-token its public half
     #[arg(long, value_name = "FILE", env = "CLEARWAY_CA", hide_env_values = true)]
     #[arg(value_hint = ValueHint::FilePath, help_heading = AUTHORITY)]
     pub(super) ca: PathBuf,
+    #[command(flatten)]
+    pub(super) how: AuthorityOptions,
+}
+
+/// What else there is to say of an authority.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("how").args(["ca_agent", "ca_token"])))]
+pub(super) struct AuthorityOptions {
     /// Another authority for hosts; --ca is then the one for users
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = AUTHORITY)]
     pub(super) host_ca: Option<PathBuf>,
@@ -122,7 +178,7 @@ pub(super) struct Changing {
     #[arg(short, long)]
     pub(super) yes: bool,
     /// Only show what would change
-    #[arg(long, conflicts_with = "yes")]
+    #[arg(long, visible_alias = "diff", conflicts_with = "yes")]
     pub(super) dry_run: bool,
     /// How long a node waits for a new login before it takes a change of its sshd back by itself
     #[arg(long, value_name = "SECONDS", default_value = "30")]

@@ -80,7 +80,7 @@ impl Ledger {
             .await
             .map_err(failed)?;
         sqlx::query("UPDATE repairs SET closed = ? WHERE run = ?")
-            .bind(*record == Record::Closed)
+            .bind(matches!(record, Record::Closed | Record::Concluded))
             .bind(run)
             .execute(&mut *transaction)
             .await

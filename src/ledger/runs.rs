@@ -216,6 +216,23 @@ impl Ledger {
         }
     }
 
+    /// The runs that one run began and its later steps, in the order in which they began: those whose ids go on behind its
+    /// id.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn steps(&self, run: &str) -> Result<Vec<RunRecord>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT * FROM runs WHERE id = ?1 OR substr(id, 1, length(?1) + 1) = ?1 || '-' \
+             ORDER BY started, length(id), id",
+        )
+        .bind(run)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|source| LedgerError::database(self.path(), "read", source))?;
+        rows.iter().map(|row| record(self.path(), row)).collect()
+    }
+
     /// The report of a run; `None` when it has none, because it did not come to its end.
     ///
     /// # Errors

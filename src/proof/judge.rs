@@ -76,6 +76,7 @@ impl Judge<'_> {
             .map(|connection| (connection.number, self.read(connection, transcript)))
             .collect();
         let finding = self.find(&errand, transcript, &seen);
+        let finding = self.by_its_key(finding, &seen);
         let mut evidence = Vec::new();
         if let Some((_, first)) = seen.first() {
             self.keys(&first.trace, &mut evidence);
@@ -105,6 +106,31 @@ impl Judge<'_> {
                 .iter()
                 .any(|(_, seen)| throttling(&seen.trace).is_some()),
         }
+    }
+
+    /// What works, works with the key that was to be shown, where one was.
+    fn by_its_key(&self, finding: Finding, seen: &[(u32, Seen<'_>)]) -> Finding {
+        let wanted = self.leg.identity.as_deref();
+        if !self.settings.only_identity || finding.outcome != Proven::Works {
+            return finding;
+        }
+        let other = seen.iter().find_map(|(number, seen)| {
+            let taken = seen.trace.accepted.as_ref().map(|key| key.path);
+            (taken.is_none() || taken != wanted).then_some((*number, taken))
+        });
+        let Some((number, taken)) = other else {
+            return finding;
+        };
+        let taken = taken.map_or_else(|| "no key that it told".to_owned(), |it| shortened(it, 300));
+        Finding::new(
+            Some(Step::HostKey),
+            Proven::Breaks(Reason::KeyNotAuthorized),
+        )
+        .shown(number)
+        .fact(format!(
+            "the login was to be with {} alone, and was with {taken}",
+            wanted.unwrap_or("?"),
+        ))
     }
 
     fn read<'a>(&self, connection: &'a Connection, transcript: &'a Transcript) -> Seen<'a> {

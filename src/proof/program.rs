@@ -21,6 +21,7 @@ static SENT: LazyLock<String> = LazyLock::new(|| {
 });
 static KEEP_FULL: LazyLock<String> = LazyLock::new(|| filter(FULL));
 static KEEP_BRIEF: LazyLock<String> = LazyLock::new(|| filter(BRIEF));
+static KEEP_KEY: LazyLock<String> = LazyLock::new(|| filter(&[BRIEF, &[ACCEPTED]].concat()));
 
 /// Between the lines of a text in the answer: a record must not hold a newline.
 pub(super) const SEPARATOR: char = '\u{1f}';
@@ -116,7 +117,14 @@ impl Program {
         line("token", &self.token());
         line("us", &SEPARATOR.to_string());
         line("full", &KEEP_FULL);
-        line("brief", &KEEP_BRIEF);
+        line(
+            "brief",
+            if settings.only_identity {
+                &KEEP_KEY
+            } else {
+                &KEEP_BRIEF
+            },
+        );
         line("limit", &settings.connection_seconds().to_string());
         line("total", &settings.total.as_secs().to_string());
         line("rest", &settings.pause.as_secs().to_string());
@@ -247,7 +255,7 @@ const FULL: &[&str] = &[
     "partial success",
     "^debug1: Will attempt key: .* SHA256:",
     "^debug1: Offering public key",
-    "^debug1: Server accepts key",
+    ACCEPTED,
     "^debug1: Authentication succeeded",
     "^Authenticated to ",
     "^debug1: Remote: .* command ",
@@ -256,6 +264,9 @@ const FULL: &[&str] = &[
     " rtype exit-s",
     "^debug1: Exit status",
 ];
+
+/// Which key the far end took.
+const ACCEPTED: &str = "^debug1: Server accepts key";
 
 /// The same when it succeeded.
 const BRIEF: &[&str] = &[

@@ -26,6 +26,9 @@ pub struct Settings {
     /// The pause before a connection that was dropped before the banner is tried once more. It should differ from
     /// node to node.
     pub pause: Duration,
+    /// Whether a leg counts as proven only where the far end took the key that its [`crate::domain::Leg::identity`] names,
+    /// in every connection.
+    pub only_identity: bool,
 }
 
 impl Settings {
@@ -39,6 +42,7 @@ impl Settings {
             connection: Duration::from_secs(40),
             total,
             pause: Duration::from_secs(4),
+            only_identity: false,
         }
     }
 

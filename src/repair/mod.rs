@@ -24,7 +24,11 @@ pub use effect::{
 pub use lint::{Complaint, ControlAccount, Rule, lint};
 pub use plan::{
     AccountCommand, Answers, Attributes, Bytes, Edit, FileState, KeyCopy, KeyId, KeySource, Left,
-    NewKey, NodePlan, PLAN_SCHEMA, Piece, Plan, SshdChange, Target, Text,
+    NewKey, NodePlan, PLAN_SCHEMA, Piece, Plan, RenewedKey, RetiredKey, SshdChange, Target, Text,
+    Turnover,
 };
-pub use planner::{Policy, Seen, Situation, plan};
+pub use planner::{
+    Policy, Revocation, Rotation, Seen, Situation, Trial, plan, plan_next, plan_revocation,
+    plan_rotation, trials,
+};
 pub use progress::{End, IllegalRecord, NodeProgress, Progress, Record, Stage};

@@ -33,6 +33,9 @@ pub struct Plan {
     /// What changes of each sshd after that: it must read its configuration again for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sshd: Vec<SshdChange>,
+    /// What of it belongs to a change of keys: old ones that new ones replace, and those that nobody trusts any more.
+    #[serde(default, skip_serializing_if = "Turnover::is_empty")]
+    pub turnover: Turnover,
     /// What clearway does not repair by itself, and what a person can do about it.
     pub left: Vec<Left>,
 }
@@ -91,6 +94,68 @@ pub enum KeySource {
         /// Its public half, `type base64`: what is copied must be this key.
         public: String,
     },
+}
+
+/// What a plan does to keys that are in use: one replaces another, or nobody trusts it any more.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turnover {
+    /// The run that began the rotation that this plan is a step of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<String>,
+    /// Nodes that the rotation does not wait for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
+    /// The keys that it renews.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub renewed: Vec<RenewedKey>,
+    /// The keys whose lines go, whoever wrote these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<RetiredKey>,
+}
+
+impl Turnover {
+    /// Whether the plan has nothing to do with a change of keys.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A private key that a new one replaces.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenewedKey {
+    /// What edits call the public half of the new one.
+    pub id: KeyId,
+    /// Inventory name of the node that has both.
+    pub node: String,
+    /// Where the old one is, and the new one will be.
+    pub target: Target,
+    /// Where the new one waits until then, in the same directory.
+    pub next: String,
+    /// The account that owns them.
+    pub owner: Attributes,
+    /// The public half of the old one, `type base64`.
+    pub was: String,
+    /// The public half of the new one; `None` while the plan is still to make it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public: Option<String>,
+    /// Whether this plan gives the new one the old one's name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub takes_place: bool,
+    /// Why.
+    pub answers: Vec<Answers>,
+}
+
+/// A key that is not to be trusted any more.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RetiredKey {
+    /// Inventory name of the node whose key it is, or was.
+    pub node: String,
+    /// Its public half, `type base64`.
+    pub public: String,
+    /// Whether it is a host key: then lines of known_hosts go, else lines of authorized_keys.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub host: bool,
 }
 
 /// A command that sets an account right; run as root in its context, by words, never by a shell.

@@ -19,6 +19,8 @@ pub enum Stage {
     Edits,
     /// All of it is put back.
     Undo,
+    /// What it would be put back from is removed.
+    Forget,
 }
 
 impl Stage {
@@ -30,6 +32,7 @@ impl Stage {
             Self::Bring => "bring",
             Self::Edits => "edits",
             Self::Undo => "undo",
+            Self::Forget => "forget",
         }
     }
 }
@@ -88,6 +91,8 @@ pub enum Record {
     },
     /// Every node has its end.
     Closed,
+    /// Nothing is left to do of the rotation that the run began.
+    Concluded,
 }
 
 /// A record that cannot follow on what the journal has.
@@ -105,6 +110,8 @@ pub struct IllegalRecord {
 pub enum End {
     /// What was done stays.
     Kept,
+    /// What was done stays, and cannot be put back any more.
+    Forgotten,
     /// Everything was put back.
     Undone(Option<String>),
     /// It refused, and its files are as they were.
@@ -133,6 +140,8 @@ pub struct NodeProgress {
     /// Its end, when it has one.
     pub end: Option<End>,
     undo_why: Option<String>,
+    /// The end that it had before it was told to forget.
+    ended: Option<End>,
 }
 
 /// How far a run of a plan has come.
@@ -141,6 +150,7 @@ pub struct Progress {
     nodes: BTreeMap<String, NodeProgress>,
     proving: bool,
     closed: bool,
+    concluded: bool,
 }
 
 impl Progress {
@@ -150,13 +160,21 @@ impl Progress {
         let names = (plan.nodes.iter().map(|it| &it.node))
             .chain(plan.keys.iter().map(|it| &it.node))
             .chain(plan.copies.iter().map(|it| &it.node))
-            .chain(plan.commands.iter().map(|it| &it.node));
+            .chain(plan.commands.iter().map(|it| &it.node))
+            .chain(
+                plan.turnover
+                    .renewed
+                    .iter()
+                    .filter(|it| it.takes_place)
+                    .map(|it| &it.node),
+            );
         Self {
             nodes: names
                 .map(|it| (it.clone(), NodeProgress::default()))
                 .collect(),
             proving: false,
             closed: false,
+            concluded: false,
         }
     }
 
@@ -193,6 +211,10 @@ impl Progress {
                         node.undo_why.clone_from(why);
                         self.closed = false;
                     }
+                    Stage::Forget => {
+                        node.ended = node.end.take().or(node.ended.take());
+                        self.closed = false;
+                    }
                     Stage::Keys | Stage::Bring => {}
                 }
             }
@@ -206,6 +228,8 @@ impl Progress {
                 node.doing = None;
                 if *stage == Stage::Undo {
                     node.end = Some(End::Undone(node.undo_why.take()));
+                } else if *stage == Stage::Forget {
+                    node.end = Some(End::Forgotten);
                 } else {
                     node.done.insert(*stage);
                     node.keys.extend(keys.clone());
@@ -217,6 +241,8 @@ impl Progress {
                 node.doing = None;
                 node.end = Some(match stage {
                     Stage::Undo => End::Stuck(why.clone()),
+                    // It is as it was before it was told.
+                    Stage::Forget => node.ended.take().unwrap_or(End::Kept),
                     _ => End::Refused(why.clone()),
                 });
             }
@@ -232,6 +258,7 @@ impl Progress {
             Record::Proving => self.proving = true,
             Record::Kept { node } => self.node_mut(node).end = Some(End::Kept),
             Record::Closed => self.closed = true,
+            Record::Concluded => self.concluded = true,
         }
         Ok(())
     }
@@ -271,6 +298,8 @@ impl Progress {
                     (None, None) => Ok(()),
                 }
             }
+            Record::Concluded if self.closed => Ok(()),
+            Record::Concluded => Err("the run is not closed"),
             Record::Closed => {
                 let settled = |node: &NodeProgress| {
                     node.doing.is_none() && !matches!(node.end, None | Some(End::Lost(_)))
@@ -294,7 +323,15 @@ impl Progress {
         if stage == Stage::Undo {
             return match node.end {
                 Some(End::Undone(_)) => Err("the node was put back already"),
+                Some(End::Forgotten) => Err("what it would be put back from was removed"),
+                _ if node.doing == Some(Stage::Forget) => Err("it is being forgotten"),
                 _ => Ok(()),
+            };
+        }
+        if stage == Stage::Forget {
+            return match (&node.end, node.doing) {
+                (Some(End::Kept), None) | (None, Some(Stage::Forget)) => Ok(()),
+                _ => Err("there is nothing to forget"),
             };
         }
         if node.end.is_some() {
@@ -356,6 +393,12 @@ impl Progress {
         self.closed
     }
 
+    /// Whether the rotation that the run began is at its end.
+    #[must_use]
+    pub fn is_concluded(&self) -> bool {
+        self.concluded
+    }
+
     /// Whether [`Record::Closed`] may follow.
     #[must_use]
     pub fn can_close(&self) -> bool {
@@ -383,6 +426,7 @@ mod tests {
             commands: Vec::new(),
             nodes: vec![node("a"), node("b")],
             sshd: Vec::new(),
+            turnover: crate::repair::plan::Turnover::default(),
             left: Vec::new(),
         }
     }

@@ -25,7 +25,9 @@ pub use check::check;
 pub use error::RunError;
 pub use host_keys::{record_host_keys, unknown_host_keys};
 pub use repair::{
-    Prepared, RepairRequest, Undoing, Undone, UndoneNode, prepare, prepare_undo, resume,
+    Forgetting, KeyChange, NextStep, Prepared, RepairRequest, Undoing, Undone, UndoneNode,
+    conclude, next_of, open_rotation, prepare, prepare_forget, prepare_undo, resume, steps_back,
+    steps_to_forget,
 };
 pub use request::{Cancel, Canceller, PairsMode, Request, Surroundings};
 pub use sshd::{SshdOutcome, change_sshd};

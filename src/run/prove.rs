@@ -54,8 +54,7 @@ pub(super) async fn prove(
     predicted: &dyn Fn(LegId) -> Predicted,
     journal: &Journal,
 ) -> ProvenLegs {
-    let mut proven = ProvenLegs::default();
-    let mut work: Vec<(NodeId, Arc<Connection>, Vec<Leg>)> = Vec::new();
+    let mut work: Vec<Work> = Vec::new();
     for &client in &request.selected {
         let Some(connection) = surveyed.connections.get(&client) else {
             continue;
@@ -69,6 +68,22 @@ pub(super) async fn prove(
             work.push((client, connection.clone(), to_climb));
         }
     }
+    climb_all(request, around, work, false, journal).await
+}
+
+/// A client, its connection and the legs that it climbs.
+pub(super) type Work = (NodeId, Arc<Connection>, Vec<Leg>);
+
+/// Has every client climb its legs, a bounded number of clients at a time. With `only_identity` what counts is a login with
+/// the key that the leg names.
+pub(super) async fn climb_all(
+    request: &Request,
+    around: &Surroundings,
+    work: Vec<Work>,
+    only_identity: bool,
+    journal: &Journal,
+) -> ProvenLegs {
+    let mut proven = ProvenLegs::default();
     let total: usize = work.iter().map(|(_, _, legs)| legs.len()).sum();
     let mut at_work: HashSet<NodeId> = work.iter().map(|(client, _, _)| *client).collect();
 
@@ -76,7 +91,10 @@ pub(super) async fn prove(
     let permits = Arc::new(Semaphore::new(request.concurrency.max(1)));
     let mut tasks = JoinSet::new();
     for (client, connection, to_climb) in work {
-        let settings = settings(request, client, to_climb.len());
+        let settings = Settings {
+            only_identity,
+            ..settings(request, client, to_climb.len())
+        };
         let (tell, permits) = (tell.clone(), permits.clone());
         let names = Names(request.fleet.clone());
         tasks.spawn(async move {

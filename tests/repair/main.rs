@@ -8,6 +8,7 @@ mod apply;
 mod binary;
 mod broken_off;
 mod kills;
+mod rotate;
 mod support;
 mod undo;
 mod whole;

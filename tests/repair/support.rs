@@ -112,6 +112,7 @@ pub(crate) fn plan(node: &Node, edits: Vec<Edit>, keys: Vec<NewKey>) -> Plan {
             edits,
         }],
         sshd: Vec::new(),
+        turnover: clearway::repair::Turnover::default(),
         left: Vec::new(),
     }
 }

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use super::check::{LEFT_RUNNING, proven, request, tellers};
 use super::keys_shown::{lost, show, still_in, told};
+use super::revoke::revoke;
+use super::rotate::rotate;
 use super::session::{Session, runtime};
 use crate::cli::args::Format;
 use crate::cli::error::CliError;
-use crate::cli::keys_args::{Authority, Changing, Keys, Signing};
+use crate::cli::keys_args::{AuthorityOptions, Changing, Keys, Signing};
 use crate::cli::observe::Tellers;
 use crate::cli::signals;
 use crate::files::{read_text, write_text};
@@ -42,7 +44,7 @@ pub(in crate::cli) fn keys(session: &Session, command: &Keys) -> Result<u8, CliE
             let authority = &it.signing.authority;
             run(
                 session,
-                authority,
+                (&authority.ca, &authority.how),
                 &it.changing,
                 |_| Ok(CertificatesTask::Certify),
                 adjust,
@@ -57,7 +59,7 @@ pub(in crate::cli) fn keys(session: &Session, command: &Keys) -> Result<u8, CliE
             let authority = &it.signing.authority;
             run(
                 session,
-                authority,
+                (&authority.ca, &authority.how),
                 &it.changing,
                 |_| Ok(CertificatesTask::Renew),
                 adjust,
@@ -66,9 +68,14 @@ pub(in crate::cli) fn keys(session: &Session, command: &Keys) -> Result<u8, CliE
         Keys::Retire(it) => {
             let task = |_: &_| Ok(CertificatesTask::Retire);
             let adjust = |policy: &mut Policy| policy.reported_addresses = true;
-            run(session, &it.authority, &it.changing, task, adjust)
+            let authority = (it.authority.ca.as_path(), &it.authority.how);
+            run(session, authority, &it.changing, task, adjust)
         }
+        Keys::Rotate(it) => rotate(session, it),
         Keys::Revoke(it) => {
+            let Some(ca) = &it.ca else {
+                return revoke(session, it);
+            };
             let task = |request: &Request| {
                 let node = request.fleet.find(&it.node);
                 node.map(CertificatesTask::Revoke).ok_or_else(|| {
@@ -77,7 +84,7 @@ pub(in crate::cli) fn keys(session: &Session, command: &Keys) -> Result<u8, CliE
                 })
             };
             let adjust = |policy: &mut Policy| policy.reported_addresses = true;
-            run(session, &it.authority, &it.changing, task, adjust)
+            run(session, (ca, &it.how), &it.changing, task, adjust)
         }
     }
 }
@@ -90,7 +97,7 @@ fn signing(policy: &mut Policy, arguments: &Signing) {
 
 fn run(
     session: &Session,
-    authority: &Authority,
+    (ca, authority): (&Path, &AuthorityOptions),
     changing: &Changing,
     task: impl FnOnce(&Request) -> Result<CertificatesTask, CliError>,
     adjust: impl FnOnce(&mut Policy),
@@ -107,20 +114,20 @@ fn run(
         session.environment.agent_socket.clone(),
         session.environment.scratch.clone(),
     );
-    let source = |path: &PathBuf| match (&authority.ca_token, authority.ca_agent) {
+    let source = |path: &Path| match (&authority.ca_token, authority.ca_agent) {
         (Some(library), _) => KeySource::Token {
             public: public_half(path),
             library: library.clone(),
         },
         (None, true) => KeySource::Agent(public_half(path)),
-        (None, false) => KeySource::File(path.clone()),
+        (None, false) => KeySource::File(path.to_owned()),
     };
-    let users = signer.authority(source(&authority.ca))?;
+    let users = signer.authority(source(ca))?;
     let hosts = match &authority.host_ca {
         Some(path) => signer.authority(source(path))?,
         None => users.clone(),
     };
-    let list_file = list_file(session, authority);
+    let list_file = list_file(session, authority.revocations.as_deref());
     let authorities = Authorities {
         hosts: hosts.public.clone(),
         users: users.public.clone(),
@@ -233,9 +240,10 @@ enum Done {
     Applied(Box<PreparedCertificates>, BTreeMap<String, NodeOutcome>),
 }
 
-fn list_file(session: &Session, authority: &Authority) -> PathBuf {
+/// Where the operator keeps what was revoked.
+pub(super) fn list_file(session: &Session, named: Option<&Path>) -> PathBuf {
     let inventory = &session.global.inventory;
-    authority.revocations.clone().unwrap_or_else(|| {
+    named.map(Path::to_owned).unwrap_or_else(|| {
         let directory = if inventory.is_dir() {
             Some(inventory.as_path())
         } else {
@@ -247,7 +255,8 @@ fn list_file(session: &Session, authority: &Authority) -> PathBuf {
     })
 }
 
-fn read_list(path: &Path) -> Result<RevocationList, CliError> {
+/// What was revoked.
+pub(super) fn read_list(path: &Path) -> Result<RevocationList, CliError> {
     if !path.exists() {
         return Ok(RevocationList::default());
     }

@@ -11,6 +11,8 @@ mod keys_shown;
 mod moves;
 mod reasons;
 mod repair;
+mod revoke;
+mod rotate;
 mod runs;
 mod servers;
 mod session;

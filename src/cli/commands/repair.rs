@@ -1,4 +1,4 @@
-//! `clearway repair`, `clearway repair undo` and `clearway repair resume`.
+//! `clearway repair`, and what else there is to do about repairs: `undo`, `resume`, `forget`.
 
 use std::io::{self, BufRead, Write};
 use std::path::Path;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::check::tellers;
+use super::keys::{list_file, read_list};
 use super::runs::write_report;
 use super::session::{Session, runtime};
 use crate::cli::args::{ListFormat, Repair, RepairFormat, RepairOther, RepairResume, RepairUndo};
@@ -24,7 +25,9 @@ use crate::ledger::{Ledger, RunRecord, StoredRepair};
 use crate::remote::{Deadlines, Environment};
 use crate::repair::{Plan, Policy};
 use crate::report::{Report, exit};
-use crate::run::{self, Canceller, PairsMode, Prepared, RepairRequest, Request, Surroundings};
+use crate::run::{
+    self, Canceller, PairsMode, Prepared, RepairRequest, Request, Surroundings, Undone,
+};
 use crate::system;
 
 /// Legs that one node climbs at the same time, as in a check.
@@ -37,6 +40,7 @@ pub(in crate::cli) fn repair(session: &Session, arguments: &Repair) -> Result<u8
     match &arguments.other {
         Some(RepairOther::Undo(undo)) => self::undo(session, undo),
         Some(RepairOther::Resume(resume)) => self::resume(session, resume),
+        Some(RepairOther::Forget(forget)) => self::forget(session, forget),
         None => plan_and_apply(session, arguments),
     }
 }
@@ -65,9 +69,11 @@ fn plan_and_apply(session: &Session, arguments: &Repair) -> Result<u8, CliError>
             from: !arguments.no_from,
             accounts: arguments.accounts,
             strict_host_keys: arguments.strict_host_keys,
+            revoked: read_list(&list_file(session, None))?,
             ..Policy::new(seed())
         },
         plan,
+        change: None,
         operator: operator(session),
     };
     with_nodes(session, arguments.format, async |around, tellers| {
@@ -137,7 +143,7 @@ fn agreed(session: &Session, arguments: &Repair, plan: &Plan) -> io::Result<bool
 }
 
 /// Asks a question on the terminal; without one, the answer is no, and what to type is said.
-fn ask(session: &Session, question: &str) -> io::Result<bool> {
+pub(super) fn ask(session: &Session, question: &str) -> io::Result<bool> {
     let terminal = session.environment.terminal;
     if !terminal.stdin || !terminal.stderr {
         session
@@ -176,22 +182,42 @@ fn undo(session: &Session, arguments: &RepairUndo) -> Result<u8, CliError> {
     let operator = operator(session);
     let undone = with_ledger(session, RepairFormat::Table, async |around, tellers| {
         let (record, stored) = stored(&around, &arguments.run).await?;
-        let undoing = run::prepare_undo(fleet, &record, stored, around)?;
+        let ledger = ledger_of(&around)?;
+        let mut steps = Vec::new();
+        for (record, stored) in run::steps_back(&ledger, record, stored).await? {
+            let around = around.clone();
+            steps.push(run::prepare_undo(fleet.clone(), &record, stored, around)?);
+        }
         tellers.finish();
         if !arguments.yes {
             let mut err = session.console.err.clone();
-            write_undo_paths(&mut err, &undoing.paths(), session.console.view())?;
+            for undoing in &steps {
+                write_undo_paths(&mut err, &undoing.paths(), session.console.view())?;
+            }
+            let runs: Vec<&str> = steps.iter().map(run::Undoing::run).collect();
             if !ask(
                 session,
-                &format!("Put back what run {} did?", undoing.run()),
+                &format!("Put back what run {} did?", runs.join(", ")),
             )? {
                 return Ok(None);
             }
         }
-        tellers.replace(self::tellers(session, crate::cli::args::Format::Table));
-        let deadlines = Deadlines::default();
-        let undone = undoing.carry_out(deadlines, concurrency, &operator).await?;
-        Ok(Some(undone))
+        let mut undone: Option<Undone> = None;
+        for undoing in steps {
+            tellers.replace(self::tellers(session, crate::cli::args::Format::Table));
+            let deadlines = Deadlines::default();
+            let step = undoing.carry_out(deadlines, concurrency, &operator).await?;
+            let whole = step.nodes.iter().all(|it| it.outcome == "undone");
+            undone = Some(match undone {
+                None => step,
+                Some(before) => before.and(step),
+            });
+            // What comes before rests on this.
+            if !whole {
+                break;
+            }
+        }
+        Ok(undone)
     })?;
     let Some(undone) = undone else {
         return Ok(exit::BROKEN);
@@ -211,7 +237,65 @@ fn undo(session: &Session, arguments: &RepairUndo) -> Result<u8, CliError> {
     })
 }
 
+fn forget(session: &Session, arguments: &RepairUndo) -> Result<u8, CliError> {
+    let fleet = Arc::new(session.inventory()?.fleet);
+    let concurrency = usize::try_from(arguments.concurrency.get()).unwrap_or(usize::MAX);
+    let operator = operator(session);
+    let forgotten = with_ledger(session, RepairFormat::Table, async |around, tellers| {
+        let (record, stored) = stored(&around, &arguments.run).await?;
+        let ledger = ledger_of(&around)?;
+        let mut steps = Vec::new();
+        for (record, stored) in run::steps_to_forget(&ledger, record, stored).await? {
+            let around = around.clone();
+            steps.push(run::prepare_forget(fleet.clone(), &record, stored, around)?);
+        }
+        tellers.finish();
+        let runs: Vec<&str> = steps.iter().map(run::Forgetting::run).collect();
+        let mut nodes: Vec<&str> = steps.iter().flat_map(run::Forgetting::nodes).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        let question = format!(
+            "Remove what run {} would be put back from, on {}? It cannot be undone after that.",
+            runs.join(", "),
+            crate::domain::fold(nodes)
+        );
+        if !arguments.yes && !ask(session, &question)? {
+            return Ok(None);
+        }
+        let mut forgotten: Option<Undone> = None;
+        for step in steps {
+            tellers.replace(self::tellers(session, crate::cli::args::Format::Table));
+            let deadlines = Deadlines::default();
+            let step = step.carry_out(deadlines, concurrency, &operator).await?;
+            forgotten = Some(match forgotten {
+                None => step,
+                Some(before) => before.and(step),
+            });
+        }
+        Ok(forgotten)
+    })?;
+    let Some(forgotten) = forgotten else {
+        return Ok(exit::BROKEN);
+    };
+    let mut out = session.console.out.clone();
+    match arguments.format {
+        ListFormat::Table => write_undo(&mut out, &forgotten, session.console.view())?,
+        ListFormat::Json => write_json(&mut out, &forgotten)?,
+    }
+    let all = forgotten.nodes.iter().all(|it| it.outcome == "forgotten");
+    Ok(if all { exit::WELL } else { exit::UNPROVEN })
+}
+
+/// The ledger, without which nothing is repaired.
+pub(super) fn ledger_of(around: &Surroundings) -> Result<Ledger, CliError> {
+    let ledger = around.ledger.clone();
+    ledger.ok_or_else(|| CliError::usage("there is no ledger"))
+}
+
 fn resume(session: &Session, arguments: &RepairResume) -> Result<u8, CliError> {
+    if let Some(code) = super::rotate::resume(session, arguments)? {
+        return Ok(code);
+    }
     let operator = operator(session);
     with_nodes(session, arguments.format, async |around, _| {
         let (record, stored) = stored(&around, &arguments.run).await?;
@@ -237,6 +321,7 @@ fn resume(session: &Session, arguments: &RepairResume) -> Result<u8, CliError> {
             request,
             policy: Policy::new(seed()),
             plan: None,
+            change: None,
             operator,
         };
         let report = run::resume(asked, &record, stored, around).await?;
@@ -245,12 +330,22 @@ fn resume(session: &Session, arguments: &RepairResume) -> Result<u8, CliError> {
 }
 
 /// The repair that a name means.
-async fn stored(around: &Surroundings, name: &str) -> Result<(RunRecord, StoredRepair), CliError> {
-    let Some(ledger) = &around.ledger else {
-        return Err(CliError::usage("there is no ledger"));
-    };
-    let record = ledger.find(name).await?;
-    match ledger.repair(&record.start.id).await? {
+pub(super) async fn stored(
+    around: &Surroundings,
+    name: &str,
+) -> Result<(RunRecord, StoredRepair), CliError> {
+    let ledger = ledger_of(around)?;
+    let mut record = ledger.find(name).await?;
+    let mut found = ledger.repair(&record.start.id).await?;
+    // A step of a rotation may have had nothing to do: the run that began it stands for all.
+    if let (None, "keys rotate") = (&found, record.start.command.as_str())
+        && let Some((first, _)) = record.start.id.rsplit_once('-')
+        && let Some(stored) = ledger.repair(first).await?
+    {
+        record = ledger.find(first).await?;
+        found = Some(stored);
+    }
+    match found {
         Some(stored) => Ok((record, stored)),
         None => {
             let text = format!("run {} is no repair that changed anything", record.start.id);
@@ -260,16 +355,17 @@ async fn stored(around: &Surroundings, name: &str) -> Result<(RunRecord, StoredR
 }
 
 /// How the fleet is looked at.
-struct Looking {
-    run: String,
-    limit: Option<String>,
-    lanes: Vec<Lane>,
-    concurrency: u32,
-    timeout: Duration,
+#[derive(Clone)]
+pub(super) struct Looking {
+    pub(super) run: String,
+    pub(super) limit: Option<String>,
+    pub(super) lanes: Vec<Lane>,
+    pub(super) concurrency: u32,
+    pub(super) timeout: Duration,
 }
 
 impl Looking {
-    fn request(self, session: &Session) -> Result<Request, CliError> {
+    pub(super) fn request(self, session: &Session) -> Result<Request, CliError> {
         let fleet: Arc<Fleet> = Arc::new(session.inventory()?.fleet);
         let selected = select(&fleet, self.limit.as_deref().unwrap_or("all"))?;
         let inventory = &session.global.inventory;
@@ -332,7 +428,7 @@ fn with_nodes(
 }
 
 /// Does something with a ledger, told about meanwhile, until it ends or is interrupted twice.
-fn with_ledger<T>(
+pub(super) fn with_ledger<T>(
     session: &Session,
     format: RepairFormat,
     work: impl AsyncFnOnce(Surroundings, Arc<Tellers>) -> Result<T, CliError>,
@@ -369,12 +465,13 @@ fn with_ledger<T>(
 }
 
 /// Who does it, as others are told.
-fn operator(session: &Session) -> String {
+pub(super) fn operator(session: &Session) -> String {
     let user = session.environment.user.as_deref().unwrap_or("somebody");
     format!("{user}, since {:.0}", system::now())
 }
 
-fn seed() -> [u8; 32] {
+/// A secret for the salts of a plan.
+pub(super) fn seed() -> [u8; 32] {
     let mut seed = [0; 32];
     seed[..16].copy_from_slice(&system::random_bytes());
     seed[16..].copy_from_slice(&system::random_bytes());

@@ -15,7 +15,8 @@ use crate::run::Undone;
 pub(in crate::cli) fn write_plan(out: &mut dyn Write, plan: &Plan, view: View) -> io::Result<()> {
     let nodes = Progress::new(plan).nodes().count() as u64;
     let edits: u64 = plan.nodes.iter().map(|it| it.edits.len() as u64).sum();
-    let keys = (plan.keys.len() + plan.copies.len()) as u64;
+    let renewed = plan.turnover.renewed.iter().filter(|it| it.takes_place);
+    let keys = (plan.keys.len() + plan.copies.len() + renewed.count()) as u64;
     let heading = |out: &mut dyn Write, text: &str| {
         writeln!(out, "{}", view.paint.text(Label::Heading, text))
     };
@@ -165,7 +166,7 @@ pub(in crate::cli) fn write_undo(
     }
     for ((outcome, detail), nodes) in outcomes {
         let label = match outcome {
-            "undone" => Label::Good,
+            "undone" | "forgotten" => Label::Good,
             "unknown" => Label::Doubtful,
             _ => Label::Bad,
         };
@@ -219,6 +220,9 @@ fn difference(out: &mut dyn Write, folded: &Folded, view: View) -> io::Result<()
         Change::Text { .. } => place,
         Change::NewKey { key_type, .. } => format!("new {key_type} key {place}, made there"),
         Change::CopiedKey { from, .. } => format!("key {place}, brought from {from}"),
+        Change::RenewedKey { was, becomes } => {
+            format!("key {place}: {was} becomes {becomes}")
+        }
         Change::Command { words } => {
             let words = context
                 .iter()

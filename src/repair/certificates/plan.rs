@@ -87,6 +87,7 @@ pub fn plan(
             commands: Vec::new(),
             nodes,
             sshd,
+            turnover: crate::repair::plan::Turnover::default(),
             left,
         },
     }

@@ -86,6 +86,7 @@ pub fn retire(
         commands: Vec::new(),
         nodes: nodes.collect(),
         sshd: Vec::new(),
+        turnover: crate::repair::plan::Turnover::default(),
         left: Vec::new(),
     }
 }

@@ -101,6 +101,17 @@ impl RevocationList {
         self.keys.extend(keys.map(ToString::to_string));
     }
 
+    /// Adds a key that nobody is to trust.
+    pub fn add_key(&mut self, key: &PublicKey) {
+        self.keys.insert(key.to_plain().to_string());
+    }
+
+    /// Whether a key is revoked.
+    #[must_use]
+    pub fn has_key(&self, key: &PublicKey) -> bool {
+        !self.keys.is_empty() && self.keys.contains(&key.to_plain().to_string())
+    }
+
     /// What the binary list is made from.
     #[must_use]
     pub fn parts(&self, authorities: &Authorities) -> RevocationParts {

@@ -179,6 +179,7 @@ pub fn revoke(
         commands: Vec::new(),
         nodes: Vec::new(),
         sshd: Vec::new(),
+        turnover: crate::repair::plan::Turnover::default(),
         left: Vec::new(),
     };
     for key in &revocation.shared {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::model::{Change, Folded, Hunk, HunkLine, Tag};
 use super::unified::hunks;
 use crate::domain::fold;
+use crate::openssh::key::PublicKey;
 use crate::repair::plan::{Answers, Edit, FileState, KeyId, KeySource, Piece, Plan, Target, Text};
 
 /// What a plan changes, in the order of nodes and of what is done on each; the same change of several nodes once.
@@ -31,6 +32,17 @@ pub fn diff(plan: &Plan) -> Vec<Folded> {
             attributes: copy.owner,
         };
         folder.add(&copy.node, &copy.target, change, &copy.answers);
+    }
+    for key in plan.turnover.renewed.iter().filter(|it| it.takes_place) {
+        let fingerprint = |public: &str| {
+            let key = PublicKey::read(public.as_bytes());
+            key.map_or_else(|_| String::new(), |(key, _)| key.fingerprint().to_string())
+        };
+        let change = Change::RenewedKey {
+            was: fingerprint(&key.was),
+            becomes: key.public.as_deref().map(fingerprint).unwrap_or_default(),
+        };
+        folder.add(&key.node, &key.target, change, &key.answers);
     }
     for command in &plan.commands {
         let target = Target {

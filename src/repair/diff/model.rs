@@ -61,6 +61,13 @@ pub enum Change {
         /// Owner and mode of the private half.
         attributes: Attributes,
     },
+    /// A key that waits beside another one takes its name.
+    RenewedKey {
+        /// `SHA256:…` of the old one; empty where that cannot be read.
+        was: String,
+        /// Of the new one.
+        becomes: String,
+    },
     /// A command is run.
     Command {
         /// The command, word by word.

@@ -101,6 +101,13 @@ pub(super) struct KeyJob {
     pub(super) public: Option<String>,
 }
 
+impl KeyJob {
+    /// Whether the node has made it itself.
+    pub(super) fn is_own(&self) -> bool {
+        matches!(self.origin, Origin::Made { .. } | Origin::Renewed { .. })
+    }
+}
+
 /// Where a key pair comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Origin {
@@ -109,6 +116,15 @@ pub(super) enum Origin {
         id: KeyId,
         key_type: String,
         comment: String,
+    },
+    /// It is there beside another one, whose name it takes.
+    Renewed {
+        id: KeyId,
+        key_type: String,
+        /// Its name until then.
+        next: String,
+        /// The public half of the other one.
+        was: String,
     },
     /// It is brought there from another node.
     Brought(KeySource),
@@ -217,6 +233,30 @@ impl Job {
                 public: source_public(&copy.of, made),
             });
         }
+        let renewed = plan.turnover.renewed.iter();
+        for key in renewed.filter(|it| it.node == node && it.takes_place) {
+            let path = plain_path(node, &key.target)?;
+            let beside = key.next.rsplit_once('/');
+            let same_place = beside.map(|it| it.0) == path.rsplit_once('/').map(|it| it.0);
+            let (Some((_, next)), Some(public), true) = (beside, &key.public, same_place) else {
+                return Err(JobError::Key {
+                    node: node.to_owned(),
+                    path,
+                });
+            };
+            keys.push(KeyJob {
+                number: keys.len(),
+                target: key.target.clone(),
+                owner: key.owner,
+                origin: Origin::Renewed {
+                    id: key.id.clone(),
+                    key_type: key_type(public).to_owned(),
+                    next: next.to_owned(),
+                    was: key.was.clone(),
+                },
+                public: Some(public.clone()),
+            });
+        }
         let listed = plan.commands.iter().filter(|it| it.node == node);
         let commands = listed
             .enumerate()
@@ -286,12 +326,10 @@ impl Job {
         &self.node
     }
 
-    /// Whether there are keys to make.
+    /// Whether there are keys to make, or to put in the place of others.
     #[must_use]
     pub fn makes_keys(&self) -> bool {
-        self.keys
-            .iter()
-            .any(|it| matches!(it.origin, Origin::Made { .. }))
+        self.keys.iter().any(KeyJob::is_own)
     }
 
     /// The keys that are brought there: their numbers, and where they come from.
@@ -313,7 +351,9 @@ impl Job {
     pub fn key(&self, number: usize) -> Option<(&KeyId, &str)> {
         let key = self.keys.iter().find(|it| it.number == number)?;
         match &key.origin {
-            Origin::Made { id, key_type, .. } => Some((id, key_type.as_str())),
+            Origin::Made { id, key_type, .. } | Origin::Renewed { id, key_type, .. } => {
+                Some((id, key_type.as_str()))
+            }
             _ => None,
         }
     }
@@ -366,7 +406,8 @@ impl Job {
                 path: directory.to_owned(),
             };
             let mut named = self.edits.iter().chain(&implied);
-            let there = matches!(key.origin, Origin::There) || directory.is_empty();
+            let there = matches!(key.origin, Origin::There | Origin::Renewed { .. })
+                || directory.is_empty();
             if there || named.any(|edit| edit.target == target) {
                 continue;
             }
@@ -384,6 +425,15 @@ impl Job {
         implied.append(&mut self.edits);
         self.edits = implied;
         self
+    }
+}
+
+/// `ssh-keygen -t` of a public key.
+fn key_type(public: &str) -> &'static str {
+    match public.split(' ').next().unwrap_or_default() {
+        "ssh-rsa" => "rsa",
+        kind if kind.starts_with("ecdsa-") => "ecdsa",
+        _ => "ed25519",
     }
 }
 
@@ -505,6 +555,7 @@ mod tests {
                 edits,
             }],
             sshd: Vec::new(),
+            turnover: crate::repair::plan::Turnover::default(),
             left: Vec::new(),
         }
     }

@@ -96,7 +96,7 @@ impl Job {
         secrets: Secrets,
     ) -> Program {
         let work = match operation {
-            Operation::Keys => self.for_keys(|key| matches!(key.origin, Origin::Made { .. })),
+            Operation::Keys => self.for_keys(KeyJob::is_own),
             Operation::Bring => self.for_keys(|key| secrets.0.contains_key(&key.number)),
             Operation::Apply => Self {
                 keys: Vec::new(),
@@ -229,15 +229,16 @@ impl Program {
         for key in &part.keys {
             let (directory, name) = split(&key.target.path);
             add(&mut directories, directory);
-            let (key_type, comment) = match &key.origin {
+            let (key_type, comment, next) = match &key.origin {
                 Origin::Made {
                     key_type, comment, ..
-                } => (key_type.as_str(), comment.as_str()),
-                Origin::Brought(_) | Origin::There => ("copy", ""),
+                } => (key_type.as_str(), comment.as_str(), ""),
+                Origin::Renewed { next, was, .. } => ("renew", was.as_str(), next.as_str()),
+                Origin::Brought(_) | Origin::There => ("copy", "", ""),
             };
             let _ = writeln!(
                 text,
-                "K {} {} {} {}:{} {} {} {}",
+                "K {} {} {} {}:{} {} {} {} {}",
                 key.number,
                 sh_quote(directory),
                 sh_quote(name),
@@ -246,6 +247,7 @@ impl Program {
                 sh_quote(key_type),
                 sh_quote(comment),
                 sh_quote(key.public.as_deref().unwrap_or_default()),
+                sh_quote(next),
             );
         }
         text.push_str(":\n}\n");

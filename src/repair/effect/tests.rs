@@ -56,6 +56,7 @@ fn job() -> Job {
             ],
         }],
         sshd: Vec::new(),
+        turnover: crate::repair::plan::Turnover::default(),
         left: Vec::new(),
     };
     Job::new(&plan, "n", &BTreeMap::new()).unwrap()

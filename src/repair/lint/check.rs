@@ -51,6 +51,7 @@ pub fn lint(
     };
     review.shape();
     review.keys();
+    review.renewed();
     review.commands();
     for node in &plan.nodes {
         let Some(id) = fleet.find(&node.node) else {
@@ -154,6 +155,89 @@ impl Review<'_> {
             copy.node == name
                 && matches!(&copy.of, KeySource::Existing { public, .. } if *public == text)
         })
+    }
+
+    /// Whether a key is the new one of a node, beside a key that it has.
+    pub(super) fn is_renewed_key(&self, node: NodeId, key: &PublicKey) -> bool {
+        let name = self.fleet.node(node).name.as_str();
+        let text = key.to_string();
+        let facts = self.facts[node.index()].iter();
+        let has = |path: &str| {
+            let clients = facts.clone().flat_map(|facts| &facts.clients);
+            let mut identities = clients.flat_map(|client| &client.identities);
+            identities.any(|it| it.path == path && it.meta.is_some())
+        };
+        self.plan
+            .turnover
+            .renewed
+            .iter()
+            .any(|it| it.node == name && it.public.as_ref() == Some(&text) && has(&it.target.path))
+    }
+
+    /// Whether the plan retires a key, and may: no other node has it, and in a rotation none at all.
+    pub(super) fn is_retired(&self, key: &PublicKey, host: bool) -> bool {
+        let text = key.to_string();
+        let turnover = &self.plan.turnover;
+        let mut retired = turnover.retired.iter();
+        let Some(retired) = retired.find(|it| it.host == host && it.public == text) else {
+            return false;
+        };
+        let has = |id: NodeId| {
+            let facts = self.facts[id.index()].iter();
+            let mut publics: Vec<&str> = Vec::new();
+            for facts in facts {
+                if host {
+                    publics.extend(facts.server.host_keys.iter().map(|it| it.public.as_str()));
+                } else {
+                    let clients = facts.clients.iter().flat_map(|it| &it.identities);
+                    publics.extend(clients.filter_map(|it| it.public.as_deref()));
+                }
+            }
+            publics.into_iter().any(|public| {
+                PublicKey::read(public.trim_start().as_bytes())
+                    .is_ok_and(|(own, _)| own.plain_blob() == key.plain_blob())
+            })
+        };
+        let own = self.fleet.find(&retired.node);
+        let but_own = turnover.rotation.is_none();
+        !self
+            .fleet
+            .ids()
+            .any(|id| has(id) && !(but_own && Some(id) == own))
+    }
+
+    fn renewed(&mut self) {
+        let plan = self.plan;
+        for key in plan.turnover.renewed.iter().filter(|it| it.takes_place) {
+            let (node, target) = (key.node.as_str(), Some(&key.target));
+            let known = self.fleet.find(node).and_then(|id| {
+                let place = Place {
+                    node: id,
+                    profile: &self.fleet.node(id).profile,
+                    facts: self.facts[id.index()].as_ref()?,
+                };
+                let mut clients = place.clients(&key.target);
+                clients.find_map(|(client, account)| {
+                    let mut identities = client.identities.iter();
+                    let identity = identities.find(|it| it.path == key.target.path)?;
+                    let public = identity.public.as_deref()?;
+                    let (was, _) = PublicKey::read(public.trim().as_bytes()).ok()?;
+                    let meta = identity.meta?;
+                    Some(
+                        !meta.symlink
+                            && meta.uid == account.uid
+                            && account.uid == key.owner.uid
+                            && was.to_string() == key.was,
+                    )
+                })
+            });
+            let beside = format!("{}.clearway-new", key.target.path);
+            if known != Some(true) || key.next != beside || key.public.is_none() {
+                let problem = "another key, or not a place of the account";
+                self.complain(Rule::PrivateKey, node, target, problem);
+            }
+            self.told(node, target, key.answers.is_empty());
+        }
     }
 
     fn keys(&mut self) {

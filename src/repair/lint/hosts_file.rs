@@ -38,7 +38,7 @@ impl Review<'_> {
                 }
                 _ => {}
             }
-            if !self.is_shorter(place.node, old, None) {
+            if !self.is_shorter(place.node, old, None) && !self.is_retired_host(old) {
                 let line = String::from_utf8_lossy(old.bytes).into_owned();
                 let detail = format!("dropped or changed: {line}");
                 self.complain(Rule::Unmanaged, node, Some(&edit.target), &detail);
@@ -49,6 +49,14 @@ impl Review<'_> {
             let detail = "a line outside of the block is new";
             self.complain(Rule::Unmanaged, node, Some(&edit.target), detail);
         }
+    }
+
+    /// Whether a line vouches for a host key that the plan retires.
+    fn is_retired_host(&self, old: &Line<'_>) -> bool {
+        let Some((_, _, rest)) = entry(old.visible()) else {
+            return false;
+        };
+        PublicKey::read(rest.trim_ascii_start()).is_ok_and(|(key, _)| self.is_retired(&key, true))
     }
 
     /// Whether a line lost, or with it went, nothing but names of nodes in scope under a key that is none of theirs.

@@ -16,7 +16,8 @@ impl Review<'_> {
         let node = self.fleet.node(place.node).name.as_str();
         let (before, after) = (lines(bytes.0), lines(bytes.1));
         let unowned = |all: &[Line<'_>]| -> usize { all.iter().filter(|it| !it.owned).count() };
-        let kept: Vec<&Line<'_>> = before.iter().filter(|it| !it.owned).collect();
+        let stays = |line: &&Line<'_>| !line.owned && !self.is_retired_line(line);
+        let kept: Vec<&Line<'_>> = before.iter().filter(stays).collect();
         let now: Vec<&Line<'_>> = after.iter().filter(|it| !it.owned).collect();
         let same = kept.len() == now.len() && kept.iter().zip(&now).all(|(one, two)| one.is(two));
         if !same {
@@ -24,7 +25,13 @@ impl Review<'_> {
             self.complain(Rule::Unmanaged, node, Some(&edit.target), &detail);
         }
         let keys = |bytes: &[u8]| AuthorizedKeys::parse(bytes).keys().count();
-        if keys(bytes.0) > 0 && keys(bytes.1) == 0 {
+        // A node that is taken out of everybody's trust may have been the only one that was let in.
+        let are_all_retired = !self.plan.turnover.retired.is_empty()
+            && before.iter().all(|it| {
+                let is_key = AuthorizedKeys::parse(it.bytes).keys().count() > 0;
+                !is_key || self.is_retired_line(it)
+            });
+        if keys(bytes.0) > 0 && keys(bytes.1) == 0 && !are_all_retired {
             self.complain(Rule::Emptied, node, Some(&edit.target), "no key is left");
         }
         for line in after.iter().filter(|it| it.owned) {
@@ -37,6 +44,14 @@ impl Review<'_> {
                 self.complain(rule, node, Some(&edit.target), &detail);
             }
         }
+    }
+
+    /// Whether a line lets in a key that the plan retires.
+    fn is_retired_line(&self, line: &Line<'_>) -> bool {
+        let file = AuthorizedKeys::parse(line.visible());
+        let mut keys = file.keys();
+        keys.next()
+            .is_some_and(|(_, it)| self.is_retired(&it.key, false))
     }
 
     fn new_key(&self, server: NodeId, line: &Line<'_>) -> Result<(), (Rule, &'static str)> {
@@ -95,7 +110,7 @@ impl Review<'_> {
         let is_its = clients.any(|public| {
             PublicKey::read(public.trim_start().as_bytes()).is_ok_and(|(own, _)| own == key)
         });
-        if is_its || self.is_copied_key(client, &key) {
+        if is_its || self.is_copied_key(client, &key) || self.is_renewed_key(client, &key) {
             Ok(())
         } else {
             Err((Rule::Scope, "not a key of that node"))

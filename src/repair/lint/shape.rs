@@ -85,7 +85,7 @@ impl Review<'_> {
         }
     }
 
-    fn told(&mut self, node: &str, target: Option<&Target>, is_silent: bool) {
+    pub(super) fn told(&mut self, node: &str, target: Option<&Target>, is_silent: bool) {
         if is_silent {
             self.complain(Rule::Unanswered, node, target, "no reason");
         }

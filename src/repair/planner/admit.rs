@@ -20,16 +20,21 @@ use crate::trust::{KeysPlace, Way};
 
 /// What is asked of one account of one server.
 #[derive(Debug, Default)]
-struct Request {
+pub(super) struct Request {
     /// Any leg that logs in to it.
-    legs: Vec<Because>,
+    pub(super) legs: Vec<Because>,
     /// For each client the keys to authorise, and whether each may be limited to its addresses.
     clients: BTreeMap<NodeId, Vec<(KeyRef, bool)>>,
     /// Whether owners and modes are to be set right.
     modes: bool,
 }
 
-type Requests = BTreeMap<(NodeId, Arc<str>), Request>;
+/// Why a key that was revoked stays out.
+pub(super) const REVOKED: &str = "the key was revoked by `clearway keys revoke`";
+/// What lets a node in again that was revoked.
+pub(super) const BACK: &str = "Take the node out of the inventory. If it is to be trusted again, remove its old keys there and repair, or take them out of the file `clearway-revoked`.";
+
+pub(super) type Requests = BTreeMap<(NodeId, Arc<str>), Request>;
 
 impl Planner<'_> {
     /// Authorises what must be authorised.
@@ -71,7 +76,12 @@ impl Planner<'_> {
         }
         let Some(key) = self.agreed(way, id) else {
             const UNKNOWN: &str = "the public half of the client's key could not be read";
-            self.left.add(reason, UNKNOWN, None, id);
+            let mut offered = way.offers.iter().filter_map(|(_, _, key)| *key);
+            if offered.any(|key| self.policy.revoked.has_key(key)) {
+                self.left.add(reason, REVOKED, Some(BACK.to_owned()), id);
+            } else {
+                self.left.add(reason, UNKNOWN, None, id);
+            }
             return;
         };
         if cure(reason) == Cure::AuthorizedModes && prediction.would_admit(id, &key) {
@@ -157,7 +167,7 @@ impl Planner<'_> {
     }
 
     /// Whether `from=` with the node's own addresses is sure to let this leg in.
-    fn may_limit(&self, way: &Way<'_>, id: LegId) -> bool {
+    pub(super) fn may_limit(&self, way: &Way<'_>, id: LegId) -> bool {
         let prediction = self.situation.prediction;
         self.policy.from
             && !way.proxied
@@ -169,7 +179,7 @@ impl Planner<'_> {
                 .is_some_and(|source| self.sources.has(id.client, source))
     }
 
-    fn admit(&mut self, server: NodeId, user: &str, request: Request) {
+    pub(super) fn admit(&mut self, server: NodeId, user: &str, request: Request) {
         let Some(&(_, id)) = request.legs.first() else {
             return;
         };
@@ -277,6 +287,9 @@ impl Planner<'_> {
         let mut lines = Vec::new();
         for (client, keys) in &request.clients {
             for (key, limited) in keys {
+                if matches!(key, KeyRef::Known(key) if self.policy.revoked.has_key(key)) {
+                    continue;
+                }
                 lines.push(self.line(*client, key, *limited));
             }
         }
@@ -290,7 +303,8 @@ impl Planner<'_> {
                 .or_insert_with(|| self.current(*id, server, &account.name));
             let replaced = request.clients.get(id).is_some_and(|keys| {
                 let again = |it: &KeyRef| matches!(it, KeyRef::Known(new) if new == key);
-                let stale = !current.contains(key.plain_blob());
+                let stale = !current.contains(key.plain_blob())
+                    && !self.renewing.contains(&(*id, key.plain_blob().clone()));
                 stale || keys.iter().any(|(it, _)| again(it))
             });
             replaced || !self.situation.scope.joins(*id, server)
@@ -376,7 +390,7 @@ impl Planner<'_> {
     }
 }
 
-fn add_key(request: &mut Request, client: NodeId, key: KeyRef, limited: bool) {
+pub(super) fn add_key(request: &mut Request, client: NodeId, key: KeyRef, limited: bool) {
     let keys = request.clients.entry(client).or_default();
     match keys.iter_mut().find(|(known, _)| *known == key) {
         // One way that cannot be limited leaves the key without limits.

@@ -127,6 +127,7 @@ impl Planner<'_> {
             .iter()
             .filter(|(_, state, _)| *state == IdentityState::Usable)
             .filter_map(|(_, _, key)| *key)
+            .filter(|key| !self.policy.revoked.has_key(key))
             .find(|key| self.situation.prediction.agree_on(id, key))
             .cloned()
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::domain::{Evidence, Fleet, KeySeen, Lane, LegId, Verdict};
+use crate::repair::certificates::RevocationList;
 use crate::survey::NodeFacts;
 use crate::trust::{LegResult, Legs, PairScope, Prediction};
 
@@ -67,6 +68,8 @@ pub struct Policy {
     pub accounts: bool,
     /// Whether client configurations that defeat the checking of host keys are changed, where all keys are in place.
     pub strict_host_keys: bool,
+    /// What was revoked: none of these keys is let in or recorded anywhere.
+    pub revoked: RevocationList,
     /// A secret from which the salts of hashed names are made; new for every plan.
     pub seed: [u8; 32],
 }
@@ -80,6 +83,7 @@ impl Policy {
             from: true,
             accounts: false,
             strict_host_keys: false,
+            revoked: RevocationList::default(),
             seed,
         }
     }

@@ -1,6 +1,6 @@
 //! Making a plan.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -15,8 +15,9 @@ use super::problems::{Problem, problems};
 use super::record::Recorder;
 use super::sources::Sources;
 use crate::domain::{Lane, LegId, NodeId};
+use crate::openssh::key::KeyBlob;
 use crate::repair::plan::{
-    AccountCommand, KeyCopy, KeySource, NewKey, PLAN_SCHEMA, Piece, Plan, Target,
+    AccountCommand, KeyCopy, KeySource, NewKey, PLAN_SCHEMA, Piece, Plan, Target, Turnover,
 };
 use crate::trust::Way;
 
@@ -36,6 +37,8 @@ pub(super) struct Planner<'a> {
     /// The key that all accounts of a name share.
     pub(super) shared: HashMap<String, (KeySource, KeyRef)>,
     pub(super) lines: HashMap<(NodeId, KeyRef, bool), Vec<Piece>>,
+    /// New keys of a rotation, which their nodes do not offer yet.
+    pub(super) renewing: HashSet<(NodeId, KeyBlob)>,
     /// Nodes that were selected, by name.
     pub(super) selected: HashMap<&'a str, NodeId>,
     desks: Desks<'a>,
@@ -63,48 +66,60 @@ pub(super) struct Desk<'a> {
 #[must_use]
 pub fn plan(situation: &Situation<'_>, policy: &Policy) -> Plan {
     let broken = problems(situation, policy);
-    let mut planner = Planner {
-        situation: *situation,
-        policy,
-        draft: Draft::default(),
-        left: LeftAlone::default(),
-        claims: Claims::new(situation),
-        sources: Sources::new(situation.facts),
-        recorder: Recorder::default(),
-        keys: Vec::new(),
-        copies: Vec::new(),
-        commands: Vec::new(),
-        made: Made::new(),
-        shared: HashMap::new(),
-        lines: HashMap::new(),
-        selected: situation
-            .scope
-            .nodes()
-            .iter()
-            .map(|&id| (situation.fleet.node(id).name.as_str(), id))
-            .collect(),
-        desks: HashMap::new(),
-        users: HashMap::new(),
-    };
+    let mut planner = Planner::new(situation, policy);
     planner.leave_to_persons(&broken);
     planner.configurations(&broken);
     planner.accounts(&broken);
     let given = planner.identities(&broken);
     planner.admissions(&broken, &given);
     planner.records(&broken);
-    Plan {
-        schema: PLAN_SCHEMA,
-        inventory: situation.inventory.to_owned(),
-        keys: planner.keys,
-        copies: planner.copies,
-        commands: planner.commands,
-        nodes: planner.draft.finish(situation.fleet),
-        sshd: Vec::new(),
-        left: planner.left.finish(situation),
-    }
+    planner.finish()
 }
 
 impl<'a> Planner<'a> {
+    pub(super) fn new(situation: &Situation<'a>, policy: &'a Policy) -> Self {
+        Planner {
+            situation: *situation,
+            policy,
+            draft: Draft::default(),
+            left: LeftAlone::default(),
+            claims: Claims::new(situation),
+            sources: Sources::new(situation.facts),
+            recorder: Recorder::default(),
+            keys: Vec::new(),
+            copies: Vec::new(),
+            commands: Vec::new(),
+            made: Made::new(),
+            shared: HashMap::new(),
+            lines: HashMap::new(),
+            renewing: HashSet::new(),
+            selected: situation
+                .scope
+                .nodes()
+                .iter()
+                .map(|&id| (situation.fleet.node(id).name.as_str(), id))
+                .collect(),
+            desks: HashMap::new(),
+            users: HashMap::new(),
+        }
+    }
+
+    /// The plan of everything that was asked for.
+    pub(super) fn finish(self) -> Plan {
+        let situation = self.situation;
+        Plan {
+            schema: PLAN_SCHEMA,
+            inventory: situation.inventory.to_owned(),
+            keys: self.keys,
+            copies: self.copies,
+            commands: self.commands,
+            nodes: self.draft.finish(situation.fleet),
+            sshd: Vec::new(),
+            turnover: Turnover::default(),
+            left: self.left.finish(&situation),
+        }
+    }
+
     /// How a leg's client gets to its server, and the name or address that it dials behind `HostName`.
     pub(super) fn desk(&mut self, id: LegId) -> Option<(Rc<Desk<'a>>, Arc<str>)> {
         let (host, configuration) = self.situation.prediction.configuration(id)?;

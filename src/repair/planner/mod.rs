@@ -14,10 +14,15 @@ mod names;
 mod places;
 mod problems;
 mod record;
+mod revoke;
+mod rotate;
 mod sources;
 mod strict;
 #[cfg(test)]
 pub(in crate::repair) mod tests;
+mod withdraw;
 
 pub use input::{Policy, Seen, Situation};
 pub use make::plan;
+pub use revoke::{Revocation, plan_revocation};
+pub use rotate::{Rotation, Trial, plan_next, plan_rotation, trials};

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::admit::{BACK, REVOKED};
 use super::cure::{Cure, cure};
 use super::draft::{Because, state_of};
 use super::make::{Desk, Planner};
@@ -151,6 +152,11 @@ impl Planner<'_> {
                 "If `{host}` is {server}, state it in the inventory (`service_host`, `migration_address` or `live_address`); if not, correct nova.conf on {server}."
             );
             return self.left.add(reason, &why, Some(remedy), id);
+        }
+        if self.host_keys(id.server).is_empty()
+            && situation.prediction.disk_keys(id.server).next().is_some()
+        {
+            return self.left.add(reason, REVOKED, Some(BACK.to_owned()), id);
         }
         let job = jobs.entry((id.client, Rc::clone(file))).or_default();
         job.legs.push((reason, id));
@@ -381,7 +387,7 @@ impl Planner<'_> {
             let mut keys: Vec<PublicKey> = Vec::new();
             let current = prediction
                 .disk_keys(server)
-                .filter(|key| key.kind() != KeyKind::Dsa);
+                .filter(|key| key.kind() != KeyKind::Dsa && !self.policy.revoked.has_key(key));
             for key in current {
                 if !keys.contains(key) && keys.len() < MOST {
                     keys.push(key.clone());

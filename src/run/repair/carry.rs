@@ -78,6 +78,19 @@ impl Carrier {
         self.run(Stage::Undo, tasks).await
     }
 
+    /// Removes from nodes what they would be put back from.
+    ///
+    /// # Errors
+    /// As [`Self::carry_out`].
+    pub(super) async fn forget(self: &Arc<Self>, nodes: &[NodeId]) -> Result<(), RunError> {
+        let made = self.journal.progress().await.made();
+        let tasks: Result<Vec<Task>, RunError> = nodes
+            .iter()
+            .map(|&id| self.task(id, &made, Operation::Forget))
+            .collect();
+        self.all(Stage::Forget, tasks?).await
+    }
+
     fn task(
         &self,
         id: NodeId,
@@ -274,7 +287,7 @@ impl Carrier {
             Ok(answer) => {
                 let outcome = outcome(task, stage, &answer);
                 match outcome {
-                    Outcome::Refused(why) if stage != Stage::Undo => {
+                    Outcome::Refused(why) if !matches!(stage, Stage::Undo | Stage::Forget) => {
                         self.take_back(task, why).await
                     }
                     outcome => outcome,

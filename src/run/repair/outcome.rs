@@ -27,7 +27,7 @@ pub(super) fn carried_out(plan: &Plan, fleet: &Fleet, progress: &Progress) -> Re
 /// A word for how a node ended, and why.
 pub(super) fn ended(node: &NodeProgress) -> (&'static str, Option<String>) {
     match &node.end {
-        Some(End::Kept) => ("kept", None),
+        Some(End::Kept | End::Forgotten) => ("kept", None),
         Some(End::Undone(why)) => ("undone", why.clone()),
         Some(End::Refused(why)) => ("refused", Some(why.clone())),
         Some(End::Stuck(why)) => ("stuck", Some(why.clone())),
@@ -74,7 +74,11 @@ fn report(
     let nodes = in_order.filter(|name| touched.contains(name)).map(|name| {
         let (outcome, detail) = outcome(name);
         let edits = plan.nodes.iter().filter(|it| it.node == name);
+        let renewed = plan.turnover.renewed.iter();
         let keys = plan.keys.iter().filter(|it| it.node == name).count()
+            + renewed
+                .filter(|it| it.takes_place && it.node == name)
+                .count()
             + plan.copies.iter().filter(|it| it.node == name).count();
         RepairedNode {
             name: name.to_owned(),

@@ -1,18 +1,19 @@
 //! The first half of a repair: look, plan, and show before anything is changed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::alone::prove_alone;
 use super::carry::Carrier;
 use super::hands::{Hands, Task};
 use super::journal::RepairJournal;
 use super::outcome::{exit_code, planned};
-use crate::domain::{Event, Verdict};
+use crate::domain::{Event, Fleet, NodeId, Verdict};
 use crate::ledger::{Ledger, WorkedLegs};
 use crate::remote::Connector;
 use crate::repair::{
-    self, ControlAccount, Job, Operation, PLAN_SCHEMA, Plan, Policy, Progress, Said, Situation,
-    Standing,
+    self, ControlAccount, Job, Operation, PLAN_SCHEMA, Plan, Policy, Progress, Revocation,
+    Rotation, Said, Situation, Standing,
 };
 use crate::report::Report;
 use crate::run::RunError;
@@ -32,8 +33,36 @@ pub struct RepairRequest {
     pub policy: Policy,
     /// A plan that was reviewed and is to be carried out as it is.
     pub plan: Option<Plan>,
+    /// The change of keys that is asked for, instead of a repair of what is broken.
+    pub change: Option<KeyChange>,
     /// Who does it, for others who find a node locked.
     pub operator: String,
+}
+
+/// A change of keys that work.
+#[derive(Debug, Clone)]
+pub enum KeyChange {
+    /// The first step of a rotation.
+    Rotate {
+        /// The nodes whose keys are renewed.
+        nodes: HashSet<NodeId>,
+        /// Nodes that are not waited for.
+        without: HashSet<NodeId>,
+    },
+    /// The next step of one.
+    GoOn(Rotation),
+    /// A node goes out of everybody's trust.
+    Revoke(Revocation),
+}
+
+impl KeyChange {
+    /// The node whose legs are to be lost.
+    fn revokes(&self, fleet: &Fleet) -> Option<NodeId> {
+        match self {
+            Self::Revoke(revocation) => fleet.find(&revocation.node),
+            Self::Rotate { .. } | Self::GoOn(_) => None,
+        }
+    }
 }
 
 /// A repair that is planned, and has changed nothing.
@@ -85,15 +114,45 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
     let policy = &asked.policy;
     let given = asked.plan;
     let was_given = given.is_some();
-    let then = |situation: &Situation<'_>| {
-        let plan = given.unwrap_or_else(|| repair::plan(situation, policy));
-        let complaints = review(&plan, situation);
-        (plan, worked(situation), complaints)
+    let look = async {
+        let nobody = HashSet::new();
+        let (mut before, mut proven) = (None, HashSet::new());
+        if let Some(KeyChange::GoOn(rotation)) = &asked.change {
+            let (request, around) = (&request, &around);
+            let trials = |situation: &Situation<'_>| repair::trials(situation, rotation);
+            let first = examine(
+                request, around, &surveyed, &events, &beginning, None, trials,
+            );
+            let first = first.await?;
+            proven = prove_alone(request, around, &surveyed, &first.made, &events).await;
+            before = Some((first.tried, &nobody));
+        }
+        let change = &asked.change;
+        let then = |situation: &Situation<'_>| {
+            let run = &request.run;
+            let plan = match (given, change) {
+                (Some(given), _) => given,
+                (None, None) => repair::plan(situation, policy),
+                (None, Some(KeyChange::Rotate { nodes, without })) => {
+                    repair::plan_rotation(situation, policy, nodes, without, run)
+                }
+                (None, Some(KeyChange::GoOn(rotation))) => {
+                    repair::plan_next(situation, policy, rotation, &proven)
+                }
+                (None, Some(KeyChange::Revoke(revocation))) => {
+                    repair::plan_revocation(situation, revocation)
+                }
+            };
+            let complaints = review(&plan, situation);
+            let lost = change.as_ref().and_then(|it| it.revokes(situation.fleet));
+            (plan, worked(situation, lost), complaints)
+        };
+        examine(
+            &request, &around, &surveyed, &events, &beginning, before, then,
+        )
+        .await
     };
-    let examined = examine(
-        &request, &around, &surveyed, &events, &beginning, None, then,
-    );
-    let examined = match examined.await {
+    let examined = match look.await {
         Ok(examined) => examined,
         Err(error) => {
             events.fail(&error).await;
@@ -113,7 +172,13 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
     events.event(&Event::RepairPlanned {
         nodes: Progress::new(&plan).nodes().count() as u64,
         edits: plan.nodes.iter().map(|it| it.edits.len() as u64).sum(),
-        keys: (plan.keys.len() + plan.copies.len()) as u64,
+        keys: (plan.keys.len() + plan.copies.len()) as u64
+            + plan
+                .turnover
+                .renewed
+                .iter()
+                .filter(|it| it.takes_place)
+                .count() as u64,
         left: plan.left.len() as u64,
     });
     let mut report = examined.report;
@@ -181,12 +246,13 @@ fn review(plan: &Plan, situation: &Situation<'_>) -> Vec<String> {
     complaints.iter().map(ToString::to_string).collect()
 }
 
-/// The legs that were verified.
-fn worked(situation: &Situation<'_>) -> WorkedLegs {
+/// The legs that were verified, without those of a node that is to lose them.
+fn worked(situation: &Situation<'_>, lost: Option<NodeId>) -> WorkedLegs {
     let name = |id| situation.fleet.node(id).name.to_string();
     let mut legs: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (id, seen) in situation.seen {
-        if seen.verdict == Verdict::Verified {
+        let is_lost = lost.is_some_and(|lost| id.client == lost || id.server == lost);
+        if seen.verdict == Verdict::Verified && !is_lost {
             let servers = legs.entry((id.lane, id.client)).or_default();
             servers.push(id.server);
         }

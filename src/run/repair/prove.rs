@@ -186,5 +186,5 @@ fn legs(worked: &WorkedLegs, fleet: &Fleet) -> HashSet<LegId> {
 pub(super) fn is_undoable(node: &crate::repair::NodeProgress) -> bool {
     let touched = node.edited || !node.done.is_empty() || node.doing.is_some();
     let lost_keys = matches!(node.end, Some(End::Lost(_)));
-    (touched || lost_keys) && !matches!(node.end, Some(End::Undone(_)))
+    (touched || lost_keys) && !matches!(node.end, Some(End::Undone(_) | End::Forgotten))
 }

@@ -38,12 +38,27 @@ pub struct Undone {
     pub nodes: Vec<UndoneNode>,
 }
 
+impl Undone {
+    /// Two steps of a rotation as one: a node's worst outcome counts.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        for node in other.nodes {
+            match self.nodes.iter_mut().find(|it| it.name == node.name) {
+                Some(known) if known.detail.is_none() => *known = node,
+                Some(_) => {}
+                None => self.nodes.push(node),
+            }
+        }
+        self
+    }
+}
+
 /// What came of an undo on one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UndoneNode {
     /// Inventory name.
     pub name: String,
-    /// `undone`, `stuck` (somebody has changed something since), or `unknown` (it did not answer).
+    /// `undone`, `stuck` (somebody has changed something since), `forgotten`, or `unknown` (it did not answer).
     pub outcome: &'static str,
     /// Why it is not undone.
     pub detail: Option<String>,

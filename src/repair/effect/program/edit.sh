@@ -482,10 +482,12 @@ command_undone() {
 	kind=
 }
 
-# K NUMBER DIRECTORY NAME UID:GID TYPE COMMENT PUBLIC: a key pair; PUBLIC is what it was made as, if that is known. Of type
-# `copy` it is one that another node has made, and `k`NUMBER prints its private half.
+# K NUMBER DIRECTORY NAME UID:GID TYPE COMMENT PUBLIC NEXT: a key pair; PUBLIC is what it was made as, if that is known. Of
+# type `copy` it is one that another node has made, and `k`NUMBER prints its private half. Of type `renew` it is one that
+# waits under the name NEXT, and COMMENT is the public half of the one whose name it takes.
 # The private half is made where only this program can look, and gets its place when it is whole.
 make_key() {
+	[ "$5" != renew ] || { renew_key "$@"; return; }
 	i=$1 dir=$2 name=$3 owner=$4 before=0:$4: after=0:$4:
 	failed=
 	look || return
@@ -536,6 +538,7 @@ make_key() {
 }
 
 unmake_key() {
+	[ "$5" != renew ] || { bring_back_key "$@"; return; }
 	i=$1 dir=$2 name=$3 owner=$4 before=0:$4: after=0:$4:
 	failed=
 	look || { [ "$now" = - ] || all=1; return; }
@@ -552,6 +555,66 @@ unmake_key() {
 		same "$public" "$7" || ln "./k$i.pub" "../$name.pub"
 	fi
 	rm -f "../$name$B.absent"
+	cw unmade "$i" removed
+}
+
+# The public half of the private key $1 here, in `said`; through a link that nobody else can change.
+half_of() {
+	said=
+	rm -f "./k$i"
+	ln "../$1" "./k$i" 2>/dev/null && [ -f "./k$i" ] && ! [ -L "./k$i" ] &&
+		said=$(ssh-keygen -y -P '' -f "./k$i" </dev/null 2>/dev/null) && [ -n "$said" ]
+}
+
+# Gives a key that waits beside an old one the old one's name. The old pair stays beside it. The public half goes first and
+# comes last, so that no public half ever lies beside a private key of another pair: ssh does without one.
+renew_key() {
+	i=$1 dir=$2 name=$3 owner=$4 before=0:$4: after=0:$4: next=$8
+	failed=
+	look && stage || return
+	half_of "$name" || { refuse changed "$name"; return; }
+	if ! same "$said" "$7"; then
+		same "$said" "$6" || { refuse changed "$name"; return; }
+		[ -e "../$name$B" ] || said=$(ln "./k$i" "../$name$B" 2>&1) || { complain "$said"; return; }
+		[ "./k$i" -ef "../$name$B" ] || { refuse changed "$name$B"; return; }
+		half_of "$next" && same "$said" "$7" || { refuse changed "$next"; return; }
+		wanted=:any
+		state "./k$i"
+		case $now in 8180:"$owner":*) ;; *) refuse changed "$next $now"; return ;; esac
+		if [ -e "../$name.pub" ] || [ -L "../$name.pub" ]; then
+			move "../$name.pub" "../$name.pub$B" || { complain "$said"; return; }
+		elif ! [ -e "../$name.pub$B" ]; then
+			: >"./m$i" && move "./m$i" "../$name.pub$B.absent" || { complain "$said"; return; }
+		fi
+		sync "./k$i" "../$name$B"
+		move "./k$i" "../$name" || { complain "$said"; return; }
+	fi
+	if [ -e "../$next.pub" ]; then move "../$next.pub" "../$name.pub" || { complain "$said"; return; }; fi
+	[ ! "../$next" -ef "../$name" ] || rm -f "../$next"
+	! labelled || restorecon -F "../$name" "../$name.pub" 2>/dev/null
+	cw key "$i" found "$7"
+}
+
+# The opposite: the old pair gets its name back, and the new one waits beside it again.
+bring_back_key() {
+	i=$1 dir=$2 name=$3 owner=$4 before=0:$4: after=0:$4: next=$8
+	failed=
+	look || { [ "$now" = - ] || all=1; return; }
+	[ -e "./$name$B" ] || { cw unmade "$i" not-ours; return; }
+	stage || { all=1; return; }
+	half_of "$name" || { refuse changed "$name"; all=1; return; }
+	if same "$said" "$7"; then
+		[ -e "../$next" ] || ln "./k$i" "../$next"
+		if [ -e "../$name.pub" ]; then
+			if [ -e "../$next.pub" ]; then rm -f "../$name.pub"; else move "../$name.pub" "../$next.pub"; fi
+		fi
+		half_of "$name$B" && same "$said" "$6" || { refuse changed "$name$B"; all=1; return; }
+		move "./k$i" "../$name" || { complain "$said"; all=1; return; }
+	else
+		same "$said" "$6" || { refuse changed "$name"; all=1; return; }
+	fi
+	[ ! -e "../$name.pub$B" ] || move "../$name.pub$B" "../$name.pub" || { complain "$said"; all=1; return; }
+	rm -f "../$name$B" "../$name.pub$B.absent"
 	cw unmade "$i" removed
 }
 
@@ -594,7 +657,7 @@ fetch_key() {
 forget_key() {
 	i=$1 dir=$2 name=$3
 	enter "$dir" || return 0
-	rm -f "./$name$B.absent"
+	rm -f "./$name$B.absent" "./$name$B" "./$name.pub$B" "./$name.pub$B.absent"
 }
 
 # Nothing is changed before everything was looked at and written beside its place.

@@ -1,0 +1,221 @@
+//! `clearway keys revoke` for nodes that know each other by keys.
+
+use std::collections::HashSet;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::check::tellers;
+use super::keys::{list_file, read_list};
+use super::repair::{Looking, ask, operator, seed, with_ledger};
+use super::runs::write_report;
+use super::session::Session;
+use crate::cli::args::{Format, RepairFormat};
+use crate::cli::error::CliError;
+use crate::cli::keys_args::Revoke;
+use crate::cli::render::write_plan;
+use crate::cli::text::count;
+use crate::domain::{Fleet, Lane, Step};
+use crate::files::{read_text, write_text};
+use crate::openssh::key::{Fingerprint, PublicKey};
+use crate::repair::{Policy, Progress, Revocation};
+use crate::report::{Report, exit};
+use crate::run::{self, KeyChange, RepairRequest, Request};
+use crate::system;
+
+/// A public key takes a line.
+const LONGEST_KEY: u64 = 64 << 10;
+
+pub(super) fn revoke(session: &Session, arguments: &Revoke) -> Result<u8, CliError> {
+    let fleet: Arc<Fleet> = Arc::new(session.inventory()?.fleet);
+    if fleet.find(&arguments.node).is_none() {
+        let text = format!("no node `{}` in the inventory", arguments.node);
+        return Err(CliError::usage(text)
+            .hint("`clearway inventory show` lists them; a node is taken out of it afterwards"));
+    }
+    let revocation = named(arguments)?;
+    let list_file = list_file(session, arguments.how.revocations.as_deref());
+    let mut list = read_list(&list_file)?;
+    let changing = &arguments.changing;
+    let looking = Looking {
+        run: system::run_id(system::now()),
+        limit: changing.limit.clone(),
+        lanes: Lane::ALL.to_vec(),
+        concurrency: changing.concurrency.get(),
+        timeout: Duration::from_secs(changing.proving.timeout.get()),
+    };
+    let request = Request {
+        command: "keys revoke",
+        ..looking.request(session)?
+    };
+    if !fleet
+        .find(&arguments.node)
+        .is_some_and(|id| request.selected.contains(&id))
+    {
+        let text = format!("`--limit` leaves {} out", arguments.node);
+        return Err(CliError::usage(text).hint("name it, and the nodes that must not trust it"));
+    }
+    let asked = RepairRequest {
+        request,
+        policy: Policy::new(seed()),
+        plan: None,
+        change: Some(KeyChange::Revoke(revocation)),
+        operator: operator(session),
+    };
+    let format = RepairFormat::Table;
+    let done = with_ledger(session, format, async |around, tellers| {
+        let prepared = run::prepare(asked, around).await?;
+        tellers.finish();
+        let mut out = session.console.out.clone();
+        write_plan(&mut out, prepared.plan(), session.console.view())?;
+        out.flush()?;
+        if prepared.is_interrupted() {
+            return Ok(None);
+        }
+        let retired = prepared.plan().turnover.retired.clone();
+        let is_left = !prepared.plan().left.is_empty();
+        let nodes = Progress::new(prepared.plan()).nodes().count() as u64;
+        let question = if nodes == 0 {
+            "No file trusts it. Keep its keys from being trusted again?".to_owned()
+        } else {
+            format!("Take {} out of {}?", arguments.node, count(nodes, "node"))
+        };
+        let only_shown = changing.dry_run || retired.is_empty();
+        if only_shown || (!changing.yes && !ask(session, &question)?) {
+            prepared.leave().await?;
+            return Ok(Some((None, retired.is_empty(), is_left)));
+        }
+        // Before any node: what is written here keeps a repair from bringing them back.
+        for key in &retired {
+            if let Ok((key, _)) = PublicKey::read(key.public.as_bytes()) {
+                list.add_key(&key);
+            }
+        }
+        write_text(&list_file, &list.text()).map_err(|error| {
+            CliError::usage(format!("cannot write {}: {error}", list_file.display()))
+        })?;
+        tellers.replace(self::tellers(session, format.of_report()));
+        let report = if nodes == 0 {
+            prepared.leave().await?
+        } else {
+            prepared.carry_out().await?
+        };
+        Ok(Some((Some(report), false, is_left)))
+    })?;
+    let Some((report, nothing, is_left)) = done else {
+        return Ok(exit::INTERRUPTED);
+    };
+    let Some(report) = report else {
+        if nothing {
+            session.console.note(format!(
+                "nothing is known that {} could log in with: name its keys with `--key`",
+                arguments.node
+            ));
+            return Ok(exit::UNPROVEN);
+        }
+        return Ok(exit::BROKEN);
+    };
+    write_report(&session.console, &report, Format::Table)?;
+    session.console.note(format!(
+        "its keys are in `{}`: `clearway repair` does not trust them again; take the node out of the inventory, or give it \
+         new keys if it is to come back",
+        list_file.display()
+    ));
+    session.console.note(format!(
+        "`clearway repair undo {}` puts the files back",
+        report.run
+    ));
+    Ok(match shown(session, &report, &arguments.node) {
+        exit::WELL if is_left => exit::BROKEN,
+        code => code,
+    })
+}
+
+/// What the operator knows of the node's keys.
+fn named(arguments: &Revoke) -> Result<Revocation, CliError> {
+    let mut revocation = Revocation {
+        node: arguments.node.clone(),
+        keys: Vec::new(),
+        fingerprints: Vec::new(),
+    };
+    for name in &arguments.keys {
+        if Fingerprint::parse(name).is_some() {
+            revocation.fingerprints.push(name.clone());
+            continue;
+        }
+        let text = read_text(Path::new(name), LONGEST_KEY).map_err(CliError::new)?;
+        let lines = text.lines().filter(|it| !it.trim().is_empty());
+        for (number, line) in (1..).zip(lines) {
+            let key = PublicKey::read(line.trim().as_bytes()).map_err(|error| {
+                CliError::usage(format!("{name}: line {number}: no public key: {error}")).hint(
+                    "`--key` takes a file with public keys, or a fingerprint such as SHA256:…",
+                )
+            })?;
+            revocation.keys.push(key.0.to_plain());
+        }
+    }
+    Ok(revocation)
+}
+
+/// What was shown of the node being out: by its own attempts, where it can be told to try.
+fn shown(session: &Session, report: &Report, node: &str) -> u8 {
+    let failed = report.repair.iter().flat_map(|it| &it.nodes);
+    let failed: Vec<&str> = failed
+        .filter(|it| it.outcome != "kept")
+        .map(|it| it.name.as_str())
+        .collect();
+    let (mut still, mut unknown, mut refused, mut others) = (Vec::new(), 0, 0, 0);
+    for leg in &report.legs {
+        let verdict = leg.verdict.as_str();
+        if leg.client == node {
+            match verdict {
+                "verified" => still.push(format!("{} to {}", leg.lane, leg.server)),
+                "broken" if leg.step == Some(Step::Login) => refused += 1,
+                "not-needed" => {}
+                // Broken for another reason, it shows nothing of its keys.
+                _ => unknown += 1,
+            }
+        } else if leg.server != node && verdict == "broken" {
+            others += 1;
+        }
+    }
+    let console = &session.console;
+    if !failed.is_empty() {
+        console.note(format!(
+            "not all files were changed: {} may still trust {node}",
+            crate::domain::fold(failed.iter().copied())
+        ));
+        return exit::BROKEN;
+    }
+    if !still.is_empty() {
+        let still = still.join("; ");
+        console.note(format!("{node} is not out, it still logs in: {still}"));
+        return exit::BROKEN;
+    }
+    let looked: HashSet<&str> = report
+        .nodes
+        .iter()
+        .filter(|it| it.name != node && it.surveyed)
+        .map(|it| it.name.as_str())
+        .collect();
+    let files = format!(
+        "no file of the {} that were looked at lets in a key that is known to be its",
+        count(looked.len() as u64, "node")
+    );
+    if unknown > 0 || refused == 0 {
+        console.note(format!("not shown: {node} cannot be told to try; {files}"));
+        return exit::UNPROVEN;
+    }
+    console.note(format!(
+        "{node} is out: its own ssh was refused on all of {}",
+        count(refused, "leg")
+    ));
+    if others > 0 {
+        console.note(format!(
+            "{} among the other nodes do not work, as before",
+            count(others, "leg")
+        ));
+    }
+    exit::WELL
+}

@@ -1,0 +1,139 @@
+//! Taking a node out of everybody's trust, where there is no certificate authority.
+
+use super::input::Situation;
+use super::rotate::user_keys;
+use super::withdraw::withdraw;
+use crate::domain::{NodeId, Reason};
+use crate::openssh::authorized_keys::AuthorizedKeys;
+use crate::openssh::key::PublicKey;
+use crate::openssh::known_hosts::{KnownHosts, Marker};
+use crate::repair::certificates::owned_names;
+use crate::repair::edit::node_of_comment;
+use crate::repair::plan::{Left, PLAN_SCHEMA, Plan, RetiredKey, Turnover};
+use crate::survey::{FileFact, NodeFacts};
+
+/// What is taken out of the others' trust.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// Inventory name of the node.
+    pub node: String,
+    /// Keys that the operator names: public ones.
+    pub keys: Vec<PublicKey>,
+    /// Fingerprints that the operator names; every key with one of them that a file of a node has.
+    pub fingerprints: Vec<String>,
+}
+
+/// Plans that no other node trusts a node any more: the keys that it has on its disk, those that others have under its name,
+/// and those that the operator names go out of authorized_keys; its host keys go out of known_hosts. No other line does, and
+/// no key that another node has, too: that would be lost with it.
+#[must_use]
+pub fn plan_revocation(situation: &Situation<'_>, revocation: &Revocation) -> Plan {
+    let mut plan = Plan {
+        schema: PLAN_SCHEMA,
+        inventory: situation.inventory.to_owned(),
+        keys: Vec::new(),
+        copies: Vec::new(),
+        commands: Vec::new(),
+        nodes: Vec::new(),
+        sshd: Vec::new(),
+        turnover: Turnover::default(),
+        left: Vec::new(),
+    };
+    let Some(node) = situation.fleet.find(&revocation.node) else {
+        return plan;
+    };
+    let own = situation.facts[node.index()].as_ref();
+    let others: Vec<&NodeFacts> = (situation.scope.nodes().iter())
+        .filter(|&&id| id != node)
+        .filter_map(|id| situation.facts[id.index()].as_ref())
+        .collect();
+    let mut users: Vec<PublicKey> = own.into_iter().flat_map(user_keys).collect();
+    users.extend(revocation.keys.iter().map(PublicKey::to_plain));
+    users.extend(admitted(&others, revocation));
+    let mut hosts: Vec<PublicKey> = own.into_iter().flat_map(host_keys).collect();
+    hosts.extend(recorded(situation, node, &others));
+    let theirs: Vec<PublicKey> = others.iter().flat_map(|it| user_keys(it)).collect();
+    let their_hosts: Vec<PublicKey> = others.iter().flat_map(|it| host_keys(it)).collect();
+    for (keys, theirs, host) in [(users, theirs, false), (hosts, their_hosts, true)] {
+        for key in keys {
+            let retired = RetiredKey {
+                node: revocation.node.clone(),
+                public: key.to_string(),
+                host,
+            };
+            if theirs.contains(&key) {
+                let what = if host { "host key" } else { "key" };
+                let left = Left {
+                    reason: Reason::KeyRevoked.code().to_owned(),
+                    legs: Vec::new(),
+                    why: format!(
+                        "another node has the {what} {} of {}, too: taking it out would lock that one out with it",
+                        key.fingerprint(),
+                        revocation.node
+                    ),
+                    remedy: "clearway keys rotate".to_owned(),
+                };
+                if !plan.left.contains(&left) {
+                    plan.left.push(left);
+                }
+            } else if !plan.turnover.retired.contains(&retired) {
+                plan.turnover.retired.push(retired);
+            }
+        }
+    }
+    plan.turnover.retired.sort_unstable();
+    plan.nodes = withdraw(situation, &plan.turnover.retired, Some(node));
+    plan
+}
+
+fn host_keys(facts: &NodeFacts) -> impl Iterator<Item = PublicKey> {
+    let keys = facts.server.host_keys.iter();
+    let read = keys.filter_map(|key| PublicKey::read(key.public.trim().as_bytes()).ok());
+    read.map(|(key, _)| key.to_plain())
+}
+
+/// The keys that files of others let in under the node's name, or that have a fingerprint which the operator names.
+fn admitted(others: &[&NodeFacts], revocation: &Revocation) -> Vec<PublicKey> {
+    let accounts = others.iter().flat_map(|it| &it.server.accounts);
+    let files = accounts.flat_map(|it| &it.authorized_keys);
+    let mut keys = Vec::new();
+    for content in files.filter_map(|it| it.file.content()) {
+        for (_, line) in AuthorizedKeys::parse(content.bytes.to_vec()).keys() {
+            let fingerprint = line.key.fingerprint().to_string();
+            let is_named = revocation.fingerprints.contains(&fingerprint);
+            if is_named || is_of(&line.comment, &revocation.node) {
+                keys.push(line.key.to_plain());
+            }
+        }
+    }
+    keys
+}
+
+/// Whether a comment says that a key is a node's: clearway's own, and what `ssh-keygen` writes by itself.
+fn is_of(comment: &[u8], node: &str) -> bool {
+    if let Some(name) = node_of_comment(comment) {
+        return name == node;
+    }
+    let text = std::str::from_utf8(comment.trim_ascii()).unwrap_or_default();
+    text.rsplit_once('@').is_some_and(|(_, host)| {
+        host == node || host.split_once('.').is_some_and(|(host, _)| host == node)
+    })
+}
+
+/// The host keys that others have recorded under names which are the node's.
+fn recorded(situation: &Situation<'_>, node: NodeId, others: &[&NodeFacts]) -> Vec<PublicKey> {
+    let owned = owned_names(situation.fleet, situation.facts, situation.legs, false);
+    let names = &owned[node.index()].names;
+    let files = others.iter().flat_map(|it| &it.clients);
+    let files = files.flat_map(|it| &it.known_hosts);
+    let mut keys = Vec::new();
+    for content in files.filter_map(FileFact::content) {
+        for (_, entry) in KnownHosts::parse(content.bytes.to_vec()).entries() {
+            let is_its = names.iter().any(|name| entry.hosts.matches(name));
+            if entry.marker == Marker::None && is_its && !keys.contains(&entry.key) {
+                keys.push(entry.key.clone());
+            }
+        }
+    }
+    keys
+}
