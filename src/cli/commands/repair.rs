@@ -30,6 +30,9 @@ use crate::system;
 /// Legs that one node climbs at the same time, as in a check.
 const WORKERS: u32 = 2;
 
+/// How long a node waits for a new login before it takes a change of its sshd back.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// What is left running after a command has ended has so long to end, too.
 const LEFT_RUNNING: Duration = Duration::from_secs(2);
 
@@ -68,6 +71,8 @@ fn plan_and_apply(session: &Session, arguments: &Repair) -> Result<u8, CliError>
             ..Policy::new(seed())
         },
         plan,
+        certificates: None,
+        patience: PATIENCE,
         operator: operator(session),
     };
     with_nodes(session, arguments.format, async |around, tellers| {
@@ -237,6 +242,8 @@ fn resume(session: &Session, arguments: &RepairResume) -> Result<u8, CliError> {
             request,
             policy: Policy::new(seed()),
             plan: None,
+            certificates: None,
+            patience: PATIENCE,
             operator,
         };
         let report = run::resume(asked, &record, stored, around).await?;
@@ -332,7 +339,7 @@ fn with_nodes(
 }
 
 /// Does something with a ledger, told about meanwhile, until it ends or is interrupted twice.
-fn with_ledger<T>(
+pub(super) fn with_ledger<T>(
     session: &Session,
     format: RepairFormat,
     work: impl AsyncFnOnce(Surroundings, Arc<Tellers>) -> Result<T, CliError>,
@@ -369,12 +376,12 @@ fn with_ledger<T>(
 }
 
 /// Who does it, as others are told.
-fn operator(session: &Session) -> String {
+pub(super) fn operator(session: &Session) -> String {
     let user = session.environment.user.as_deref().unwrap_or("somebody");
     format!("{user}, since {:.0}", system::now())
 }
 
-fn seed() -> [u8; 32] {
+pub(super) fn seed() -> [u8; 32] {
     let mut seed = [0; 32];
     seed[..16].copy_from_slice(&system::random_bytes());
     seed[16..].copy_from_slice(&system::random_bytes());

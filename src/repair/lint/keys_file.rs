@@ -14,7 +14,12 @@ use crate::repair::plan::Edit;
 impl Review<'_> {
     pub(super) fn keys_file(&mut self, place: Place<'_>, edit: &Edit, bytes: (&[u8], &[u8])) {
         let node = self.fleet.node(place.node).name.as_str();
-        let (before, after) = (lines(bytes.0), lines(bytes.1));
+        let keys = |bytes: &[u8]| AuthorizedKeys::parse(bytes).keys().count();
+        if keys(bytes.0) > 0 && keys(bytes.1) == 0 {
+            self.complain(Rule::Emptied, node, Some(&edit.target), "no key is left");
+        }
+        let bytes = self.authority_in_keys(place, edit, bytes);
+        let (before, after) = (lines(&bytes.0), lines(&bytes.1));
         let unowned = |all: &[Line<'_>]| -> usize { all.iter().filter(|it| !it.owned).count() };
         let kept: Vec<&Line<'_>> = before.iter().filter(|it| !it.owned).collect();
         let now: Vec<&Line<'_>> = after.iter().filter(|it| !it.owned).collect();
@@ -22,10 +27,6 @@ impl Review<'_> {
         if !same {
             let detail = format!("{} lines, then {}", unowned(&before), unowned(&after));
             self.complain(Rule::Unmanaged, node, Some(&edit.target), &detail);
-        }
-        let keys = |bytes: &[u8]| AuthorizedKeys::parse(bytes).keys().count();
-        if keys(bytes.0) > 0 && keys(bytes.1) == 0 {
-            self.complain(Rule::Emptied, node, Some(&edit.target), "no key is left");
         }
         for line in after.iter().filter(|it| it.owned) {
             if before.iter().any(|old| old.owned && old.is(line)) {

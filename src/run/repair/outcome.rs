@@ -74,12 +74,14 @@ fn report(
     let nodes = in_order.filter(|name| touched.contains(name)).map(|name| {
         let (outcome, detail) = outcome(name);
         let edits = plan.nodes.iter().filter(|it| it.node == name);
+        let sshd = plan.sshd.iter().filter(|it| it.node == name);
+        let sshd: usize = sshd.map(|it| it.edits.len()).sum();
         let keys = plan.keys.iter().filter(|it| it.node == name).count()
             + plan.copies.iter().filter(|it| it.node == name).count();
         RepairedNode {
             name: name.to_owned(),
             outcome: outcome.to_owned(),
-            edits: edits.map(|it| it.edits.len() as u64).sum(),
+            edits: edits.map(|it| it.edits.len() as u64).sum::<u64>() + sshd as u64,
             keys: keys as u64,
             detail,
         }
