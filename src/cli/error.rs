@@ -11,8 +11,8 @@ use crate::ledger::LedgerError;
 use crate::nova::NovaError;
 use crate::openstack::cloud::CloudError;
 use crate::report::{escape, exit};
+use crate::run::RunError;
 use crate::run::moves::MovesError;
-use crate::run::{CertificatesError, RunError};
 use crate::signer::SignerError;
 
 /// A command that could not do its work.
@@ -142,6 +142,10 @@ impl From<LedgerError> for CliError {
 
 impl From<RunError> for CliError {
     fn from(error: RunError) -> Self {
+        let error = match error {
+            RunError::Signer(error) => return error.into(),
+            error => error,
+        };
         let hints: &[&str] = match &error {
             RunError::Ledger(error) | RunError::Unrecorded { source: error, .. } => {
                 ledger_hints(error)
@@ -153,6 +157,8 @@ impl From<RunError> for CliError {
                 &["look at it again, and make a new plan: `clearway repair --out plan.json`"]
             }
             RunError::Journal(_) => &["use the clearway that began that repair"],
+            RunError::Loses(_) => &["clearway check --predict-only"],
+            RunError::Signer(_) => &[],
             RunError::NoRepair(_) => &["`clearway runs` lists what was done"],
         };
         hints
@@ -197,18 +203,6 @@ impl From<CloudError> for CliError {
             _ => return Self::new(error),
         };
         Self::new(error).hint(hint)
-    }
-}
-
-impl From<CertificatesError> for CliError {
-    fn from(error: CertificatesError) -> Self {
-        match error {
-            CertificatesError::Run(error) => error.into(),
-            CertificatesError::Signer(error) => error.into(),
-            error @ CertificatesError::Loses { .. } => {
-                Self::new(error).hint("clearway check --predict-only")
-            }
-        }
     }
 }
 

@@ -21,7 +21,7 @@ pub use effect::{
     Answer, AnswerError, Job, JobError, Lock, Obstacle, Operation, Private, Program, Refusal, Said,
     Secrets, Sighting, Standing, public_key,
 };
-pub use lint::{Complaint, ControlAccount, Rule, lint};
+pub use lint::{AuthorityRules, Complaint, ControlAccount, Rule, lint, lint_with};
 pub use plan::{
     AccountCommand, Answers, Attributes, Bytes, Edit, FileState, KeyCopy, KeyId, KeySource, Left,
     NewKey, NodePlan, PLAN_SCHEMA, Piece, Plan, RenewedKey, RetiredKey, SshdChange, Target, Text,

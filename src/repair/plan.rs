@@ -199,6 +199,19 @@ pub struct SshdChange {
     pub edits: Vec<Edit>,
 }
 
+impl SshdChange {
+    /// The way back.
+    #[must_use]
+    pub fn inverse(&self) -> Self {
+        let mut back = self.clone();
+        back.edits.reverse();
+        for edit in &mut back.edits {
+            std::mem::swap(&mut edit.before, &mut edit.after);
+        }
+        back
+    }
+}
+
 /// A place on a node.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Target {

@@ -17,6 +17,8 @@ pub enum Stage {
     Bring,
     /// Its accounts and files are edited.
     Edits,
+    /// What its sshd reads is changed, and it is told to read that again.
+    Sshd,
     /// All of it is put back.
     Undo,
     /// What it would be put back from is removed.
@@ -31,6 +33,7 @@ impl Stage {
             Self::Keys => "keys",
             Self::Bring => "bring",
             Self::Edits => "edits",
+            Self::Sshd => "sshd",
             Self::Undo => "undo",
             Self::Forget => "forget",
         }
@@ -137,6 +140,8 @@ pub struct NodeProgress {
     pub wrote: BTreeSet<usize>,
     /// Whether editing was ever begun.
     pub edited: bool,
+    /// Whether a change of its sshd was ever begun.
+    pub reloaded: bool,
     /// Its end, when it has one.
     pub end: Option<End>,
     undo_why: Option<String>,
@@ -161,6 +166,7 @@ impl Progress {
             .chain(plan.keys.iter().map(|it| &it.node))
             .chain(plan.copies.iter().map(|it| &it.node))
             .chain(plan.commands.iter().map(|it| &it.node))
+            .chain(plan.sshd.iter().map(|it| &it.node))
             .chain(
                 plan.turnover
                     .renewed
@@ -206,6 +212,7 @@ impl Progress {
                 node.lost = None;
                 match stage {
                     Stage::Edits => node.edited = true,
+                    Stage::Sshd => node.reloaded = true,
                     Stage::Undo => {
                         node.end = None;
                         node.undo_why.clone_from(why);
@@ -345,13 +352,13 @@ impl Progress {
         }
         match stage {
             // The bytes of files depend on which keys there are.
-            Stage::Keys | Stage::Bring if self.nodes.values().any(|it| it.edited) => {
-                Err("files were edited already")
-            }
+            Stage::Keys | Stage::Bring if self.has_edited() => Err("files were edited already"),
             Stage::Bring if others(&[Stage::Keys]) => Err("keys are still being made"),
-            Stage::Edits if others(&[Stage::Keys, Stage::Bring]) => {
+            Stage::Edits | Stage::Sshd if others(&[Stage::Keys, Stage::Bring]) => {
                 Err("keys are still being made")
             }
+            // Its sshd is told last: what it then reads is all there.
+            Stage::Edits if node.reloaded => Err("its sshd was told already"),
             _ => Ok(()),
         }
     }
@@ -384,7 +391,7 @@ impl Progress {
     /// Whether any file was, or may have been, edited.
     #[must_use]
     pub fn has_edited(&self) -> bool {
-        self.nodes.values().any(|it| it.edited)
+        self.nodes.values().any(|it| it.edited || it.reloaded)
     }
 
     /// Whether every node has its end and that was recorded.
@@ -482,7 +489,7 @@ mod tests {
 
     #[test]
     fn a_run_goes_from_keys_over_edits_and_proof_to_its_close() {
-        use Stage::{Edits, Keys};
+        use Stage::{Edits, Keys, Sshd};
         let records = [
             begun("a", Keys),
             begun("b", Keys),
@@ -492,6 +499,8 @@ mod tests {
             begun("b", Edits),
             done("a", Edits),
             refused("b", Edits),
+            begun("a", Sshd),
+            done("a", Sshd),
             Record::Proving,
             kept("a"),
             Record::Closed,
@@ -514,7 +523,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused_with_the_reason() {
-        use Stage::{Bring, Edits, Keys, Undo};
+        use Stage::{Bring, Edits, Keys, Sshd, Undo};
         for (records, why) in [
             (&[done("a", Keys)][..], "the node was not told to do that"),
             (
@@ -536,6 +545,14 @@ mod tests {
             (
                 &[begun("a", Edits), done("a", Edits), begun("a", Edits)],
                 "the node has done that",
+            ),
+            (
+                &[begun("a", Sshd), done("a", Sshd), begun("a", Edits)],
+                "its sshd was told already",
+            ),
+            (
+                &[begun("a", Sshd), begun("b", Keys)],
+                "files were edited already",
             ),
             (&[begun("a", Edits), kept("a")], "nothing was proven yet"),
             (
@@ -559,10 +576,12 @@ mod tests {
 
     #[test]
     fn what_was_lost_may_be_begun_again_or_taken_back() {
-        use Stage::{Edits, Undo};
-        for next in [begun("a", Edits), begun("a", Undo)] {
-            let records = [begun("a", Edits), lost("a", Edits), next];
-            assert!(Progress::replay(&plan(), &records).is_ok());
+        use Stage::{Edits, Sshd, Undo};
+        for stage in [Edits, Sshd] {
+            for next in [begun("a", stage), begun("a", Undo)] {
+                let records = [begun("a", stage), lost("a", stage), next];
+                assert!(Progress::replay(&plan(), &records).is_ok());
+            }
         }
     }
 
@@ -571,6 +590,7 @@ mod tests {
             Just(Stage::Keys),
             Just(Stage::Bring),
             Just(Stage::Edits),
+            Just(Stage::Sshd),
             Just(Stage::Undo)
         ];
         ("[ab]", stage, 0..7).prop_map(|(node, stage, kind)| match kind {

@@ -3,6 +3,7 @@
 use crate::ledger::LedgerError;
 use crate::repair::IllegalRecord;
 use crate::report::Report;
+use crate::signer::SignerError;
 
 /// A run could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,12 @@ pub enum RunError {
     /// The journal of a repair and what is to be written to it do not fit.
     #[error("the journal of the repair does not fit")]
     Journal(#[from] IllegalRecord),
+    /// A certificate was not signed, or no list of revoked keys made.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    /// The plan would lose legs.
+    #[error("{} legs that work would be lost, so nothing was changed: {}", .0.len(), .0.join("; "))]
+    Loses(Vec<String>),
     /// There is no repair to undo or to resume.
     #[error("{0}")]
     NoRepair(String),

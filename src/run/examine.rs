@@ -143,7 +143,7 @@ pub(super) async fn examine<T>(
         rfc3339(system::now()),
         |result| {
             // A check has no use for it, and a large fleet has millions of legs.
-            if !matches!(request.command, "check" | "trace") {
+            if matches!(request.command, "repair" | "keys") {
                 seen.insert(result.id, Seen::of(result));
             }
         },

@@ -17,10 +17,7 @@ mod sample;
 mod sshd;
 mod survey;
 
-pub use certificates::{
-    CertificatesError, CertificatesRequest, CertificatesTask, NodeOutcome, PreparedCertificates,
-    prepare_certificates,
-};
+pub use certificates::{CertificatesRequest, CertificatesTask, PlannedCertificates};
 pub use check::check;
 pub use error::RunError;
 pub use host_keys::{record_host_keys, unknown_host_keys};
@@ -30,4 +27,3 @@ pub use repair::{
     steps_to_forget,
 };
 pub use request::{Cancel, Canceller, PairsMode, Request, Surroundings};
-pub use sshd::{SshdOutcome, change_sshd};

@@ -14,11 +14,16 @@ use crate::system::{self, Stopwatch};
 
 /// What became of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SshdOutcome {
+pub(super) enum SshdOutcome {
     /// It is in force: a new login came.
     Kept {
         /// How sshd was told.
         how: String,
+    },
+    /// Another change waits for its own end there: nothing was done.
+    Busy {
+        /// Which, as the node says: escape before showing.
+        why: String,
     },
     /// It was not made, or taken back at once; everything is as it was.
     NotMade {
@@ -47,7 +52,7 @@ const LIMITS: Limits = Limits {
 
 /// Makes a change over `connection`, logs in anew while that is still open, and keeps the change if the login comes.
 /// Whatever ends this in between, the node takes the change back `patience` after it was made.
-pub async fn change_sshd(
+pub(super) async fn change_sshd(
     connector: &Connector,
     node: &Node,
     connection: &Connection,
@@ -71,7 +76,7 @@ pub async fn change_sshd(
     };
     let how = match read_changed(&output.stdout, &nonce) {
         Ok(Changed::Reloaded { how }) => how,
-        Ok(Changed::Busy(why)) => return SshdOutcome::NotMade { why },
+        Ok(Changed::Busy(why)) => return SshdOutcome::Busy { why },
         Ok(Changed::Differs { path, what }) => {
             return SshdOutcome::NotMade {
                 why: format!("{path} {what}"),

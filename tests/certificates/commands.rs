@@ -12,14 +12,14 @@ use crate::fleet::{Cloud, sh};
 const DROP_IN: &str = "/etc/ssh/sshd_config.d/10-clearway.conf";
 
 /// A cloud and the authority's key file.
-struct Keys {
-    cloud: Cloud,
+pub(crate) struct Keys {
+    pub(crate) cloud: Cloud,
     authority: PathBuf,
     dir: tempfile::TempDir,
 }
 
 impl Keys {
-    fn start(nodes: usize) -> Self {
+    pub(crate) fn start(nodes: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let authority = dir.path().join("ca");
         let mut keygen = Command::new("ssh-keygen");
@@ -34,7 +34,7 @@ impl Keys {
         }
     }
 
-    fn lab(&self) -> &Lab {
+    pub(crate) fn lab(&self) -> &Lab {
         &self.cloud.lab
     }
 
@@ -43,7 +43,9 @@ impl Keys {
         command
             .arg("keys")
             .args(words)
-            .args(["--no-ledger", "--ca"])
+            .arg("--ledger")
+            .arg(self.ledger())
+            .arg("--ca")
             .arg(&self.authority)
             .arg("--revocations")
             .arg(self.list())
@@ -51,6 +53,51 @@ impl Keys {
             .arg(self.lab().inventory())
             .stdin(Stdio::null());
         command
+    }
+
+    /// What `clearway` prints for these words.
+    pub(crate) fn command_output(&self, words: &[&str], stdin: Stdio) -> String {
+        let mut command = self.lab().command(env!("CARGO_BIN_EXE_clearway"));
+        command.args(words).arg("--ledger").arg(self.ledger());
+        let output = command.stdin(stdin).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&said).into_owned()
+    }
+
+    /// The ids of all runs, the first one first.
+    pub(crate) fn runs(&self) -> Vec<String> {
+        let said = self.command_output(&["runs", "--format", "json"], Stdio::null());
+        let runs: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let runs = runs.as_array().unwrap().iter();
+        let mut ids: Vec<String> = runs
+            .map(|it| it["id"].as_str().unwrap().to_owned())
+            .collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    fn ledger(&self) -> PathBuf {
+        self.dir.path().join("ledger.sqlite")
+    }
+
+    /// `clearway repair` with these words, and what came of it.
+    pub(crate) fn repair(&self, words: &[&str]) -> (Option<i32>, String) {
+        let mut command = self.lab().command(env!("CARGO_BIN_EXE_clearway"));
+        command.arg("repair").args(words).arg("--ledger");
+        command.arg(self.ledger()).arg("--inventory");
+        command.arg(self.lab().inventory()).stdin(Stdio::null());
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&said).into_owned(),
+        )
+    }
+
+    pub(crate) fn repaired(&self, words: &[&str], when: &str) -> String {
+        let (code, said) = self.repair(words);
+        assert_eq!(code, Some(0), "{when}: {said}");
+        said
     }
 
     fn list(&self) -> PathBuf {
@@ -61,7 +108,7 @@ impl Keys {
         self.command(words).output().unwrap()
     }
 
-    fn well(&self, words: &[&str]) -> String {
+    pub(crate) fn well(&self, words: &[&str]) -> String {
         let output = self.run(words);
         let out = String::from_utf8(output.stdout).unwrap();
         let err = String::from_utf8_lossy(&output.stderr);
@@ -81,7 +128,7 @@ fn files(node: &Node) -> String {
 fn leftovers(node: &Node) -> String {
     sh(
         node,
-        "find /run /tmp /etc /root /var/lib /home -name '*clearway*' ! -name 10-clearway.conf ! -path '/run/lock/*' 2>/dev/null || true",
+        "find /run /tmp /etc /root /var/lib /home -name '*clearway*' ! -name 10-clearway.conf ! -name '*.clearway-2*' ! -path '/run/lock/*' 2>/dev/null || true",
     )
 }
 
@@ -124,7 +171,7 @@ fn certified_retired_renewed_and_revoked_by_command() {
     keys.cloud.all_verified("renewed by command");
 
     let out = keys.well(&["revoke", "node3", "--yes"]);
-    assert!(out.contains("written: node[1-2]: "), "{out}");
+    assert!(out.contains("kept: node[1-2]"), "{out}");
     let report = keys.cloud.check();
     for leg in &report.legs {
         let concerned = leg.client == "node3" || leg.server == "node3";
@@ -228,7 +275,7 @@ fn where_no_new_login_comes_sshd_goes_back_and_the_others_go_on() {
 }
 
 /// A clearway at work, in a process of its own.
-fn started(keys: &Keys, words: &[&str]) -> Child {
+pub(crate) fn started(keys: &Keys, words: &[&str]) -> Child {
     keys.command(words)
         .stdout(Stdio::null())
         .stderr(Stdio::null())

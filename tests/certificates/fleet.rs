@@ -15,7 +15,10 @@ use clearway::repair::certificates::{
     Authorities, CertificatePlan, Outlook, Policy, Signed, afterwards, plan, retire, wanted,
 };
 use clearway::repair::reload::{Changed, Settled, change, keep, read_changed, read_settled};
-use clearway::repair::{Edit, FileState, NodePlan, Plan, SshdChange};
+use clearway::repair::{
+    AuthorityRules, Complaint, ControlAccount, Edit, FileState, NodePlan, Plan, SshdChange,
+    lint_with,
+};
 use clearway::report::Report;
 use clearway::signer::{AuthorityKey, KeySource, Signer};
 use clearway::survey::{ContentPool, NodeFacts, SurveyRequest, parse};
@@ -145,7 +148,37 @@ impl Cloud {
             "/x",
         );
         assert_eq!(planned.plan.left, []);
+        assert_eq!(self.complaints(&planned.plan, policy, |_| {}), []);
         planned
+    }
+
+    /// What the reviewer says of a plan for the nodes as they are.
+    pub(crate) fn complaints(
+        &self,
+        plan: &Plan,
+        policy: &Policy,
+        adjust: impl FnOnce(&mut AuthorityRules),
+    ) -> Vec<Complaint> {
+        let mut rules = AuthorityRules {
+            hosts: policy.authorities.hosts.clone(),
+            users: policy.authorities.users.clone(),
+            networks: policy.networks.clone(),
+            source_address: policy.source_address,
+            reported_addresses: policy.reported_addresses,
+            retires: false,
+            revokes: None,
+            now: policy.now,
+        };
+        adjust(&mut rules);
+        let control = ControlAccount::of(&self.fleet);
+        lint_with(
+            plan,
+            &self.facts(),
+            &self.fleet,
+            &self.scope(),
+            &control,
+            Some(&rules),
+        )
     }
 
     pub(crate) fn retire(&self, policy: &Policy) -> Plan {
@@ -154,6 +187,7 @@ impl Cloud {
         let after = afterwards(&self.fleet, &facts, &plan);
         let outlook = Outlook::of(&self.fleet, &facts, &after, &self.scope());
         assert_eq!((outlook.lost, outlook.broken), (vec![], vec![]));
+        assert_eq!(self.complaints(&plan, policy, |it| it.retires = true), []);
         plan
     }
 

@@ -172,6 +172,8 @@ fn a_revoked_node_logs_in_nowhere_and_is_believed_by_nobody() {
         "/x",
     );
     assert_eq!(plan.left, []);
+    let complaints = cloud.complaints(&plan, &policy, |it| it.revokes = Some(NodeId(2)));
+    assert_eq!(complaints, []);
     let logins = |from: &str, to: &str| {
         let line = format!("ssh -o BatchMode=yes -o ConnectTimeout=5 {to} true");
         let output = cloud.node(from).sh_as("nova", &line).unwrap();

@@ -6,5 +6,6 @@
 
 mod commands;
 mod fleet;
+mod journal;
 mod legs;
 mod reload;

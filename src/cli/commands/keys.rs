@@ -1,30 +1,27 @@
 //! `clearway keys`: certificates set up, renewed, and taken away.
 
-use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::check::{LEFT_RUNNING, proven, request, tellers};
-use super::keys_shown::{lost, show, still_in, told};
+use super::check::{request, tellers};
+use super::host_keys;
+use super::keys_shown::{show, still_in};
+use super::repair::{operator, seed, with_ledger};
 use super::revoke::revoke;
 use super::rotate::rotate;
-use super::session::{Session, runtime};
-use crate::cli::args::Format;
+use super::runs::write_report;
+use super::session::Session;
+use crate::cli::args::RepairFormat;
 use crate::cli::error::CliError;
 use crate::cli::keys_args::{AuthorityOptions, Changing, Keys, Signing};
-use crate::cli::observe::Tellers;
-use crate::cli::signals;
+use crate::cli::render::write_repair_notes;
 use crate::files::{read_text, write_text};
 use crate::inventory::select;
-use crate::remote::Environment;
 use crate::repair::certificates::{Authorities, Policy, RevocationList};
-use crate::report::exit;
-use crate::run::{
-    Canceller, CertificatesRequest, CertificatesTask, NodeOutcome, PreparedCertificates, Request,
-    Surroundings, prepare_certificates,
-};
+use crate::report::{Report, exit};
+use crate::run::{self, CertificatesRequest, CertificatesTask, RepairRequest, Request};
 use crate::signer::{KeySource, Signer};
 use crate::system;
 
@@ -107,8 +104,12 @@ fn run(
     let request = Request {
         limit: changing.limit.clone(),
         concurrency: usize::try_from(changing.concurrency.get()).unwrap_or(usize::MAX),
-        ..request(session, "keys", fleet, selected, &changing.proving)
+        ..request(session, "keys", fleet.clone(), selected, &changing.proving)
     };
+    if changing.proving.no_ledger {
+        let text = "what is done with keys is recorded first, so that it can be undone, and `--no-ledger` takes the record away";
+        return Err(CliError::usage(text).hint("name another ledger with `--ledger PATH`"));
+    }
     let task = task(&request)?;
     let signer = Signer::new(
         session.environment.agent_socket.clone(),
@@ -135,89 +136,71 @@ fn run(
     let mut policy = Policy::new(authorities, system::now_unix());
     policy.revoked = read_list(&list_file)?;
     adjust(&mut policy);
-    let asked = CertificatesRequest {
-        request: request.clone(),
-        signer,
-        hosts,
-        users,
-        policy,
-        task,
+    let asked = RepairRequest {
+        request,
+        policy: crate::repair::Policy::new(seed()),
+        plan: None,
+        change: None,
+        certificates: Some(CertificatesRequest {
+            signer,
+            hosts,
+            users,
+            policy,
+            task,
+        }),
         patience: Duration::from_secs(changing.revert_after.get().into()),
+        operator: operator(session),
     };
-    let environment = Environment {
-        home: session
-            .environment
-            .home
-            .clone()
-            .unwrap_or_else(|| "/".into()),
-        agent_socket: session.environment.agent_socket.clone(),
-        now: system::now_unix,
-    };
-    let runtime = runtime()?;
-    let done = runtime.block_on(async {
-        let tellers = Arc::new(Tellers::new(tellers(session, Format::Table)));
-        let (canceller, cancel) = Canceller::pair();
-        let listener = signals::listen(canceller, tellers.clone())?;
-        let around = Surroundings {
-            environment,
-            ledger: None,
-            observer: tellers.clone(),
-            cancel,
-        };
-        let prepared = prepare_certificates(asked, &around).await;
-        listener.abort();
+    let format = RepairFormat::Table;
+    let done = with_ledger(session, format, async |around, tellers| {
+        if changing.proving.accept_new_host_keys {
+            host_keys::ask(session, &asked.request, &around.environment).await?;
+        }
+        let prepared = run::prepare(asked, around).await?;
+        if prepared.is_interrupted() {
+            return Ok(Done::Left(prepared.leave().await?.summary.exit_code));
+        }
         tellers.finish();
-        let prepared = prepared?;
         show(session, &prepared)?;
-        if prepared.plan.nodes.is_empty() && prepared.plan.sshd.is_empty() {
-            return Ok(Done::Nothing(prepared.failures.len()));
+        if prepared.is_empty() {
+            let code = match prepared.failures().len() {
+                0 => exit::WELL,
+                _ => exit::UNPROVEN,
+            };
+            prepared.leave().await?;
+            return Ok(Done::Left(code));
         }
         if changing.dry_run || !confirmed(session, changing)? {
-            return Ok(Done::Declined);
+            prepared.leave().await?;
+            return Ok(Done::Left(exit::WELL));
         }
-        if matches!(task, CertificatesTask::Revoke(_)) {
+        if let (CertificatesTask::Revoke(_), Some(about)) = (task, prepared.certificates()) {
             // Before any node: a list that is lost would give the same key ids again.
-            write_text(&list_file, &prepared.revoked.text()).map_err(|error| {
+            write_text(&list_file, &about.revoked.text()).map_err(|error| {
                 CliError::usage(format!("cannot write {}: {error}", list_file.display()))
             })?;
         }
-        let outcomes = prepared.apply().await;
-        told(session, &outcomes)?;
-        Ok::<_, CliError>(Done::Applied(Box::new(prepared), outcomes))
-    });
-    let code = match done? {
-        Done::Nothing(0) => Ok(exit::WELL),
-        Done::Nothing(_) => Ok(exit::UNPROVEN),
-        Done::Declined => Ok(exit::WELL),
-        Done::Applied(prepared, outcomes) => {
-            let mut check = request.clone();
-            check.run = system::run_id(system::now());
-            check.command = "check";
-            let report = proven(session, check, &changing.proving)?;
-            let failed = outcomes.values().any(|it| it.failed.is_some());
-            let lost = lost(&prepared, &report, task);
-            if lost.is_empty() {
-                // What is kept needs no way back.
-                runtime.block_on(prepared.forget(&outcomes));
-                Ok(match task {
-                    _ if failed => exit::BROKEN,
-                    // What is broken with a revoked node is just what was asked for.
-                    CertificatesTask::Revoke(node) => still_in(session, &prepared, &report, node),
-                    _ => report.summary.exit_code,
-                })
-            } else {
-                session.console.note(format!(
-                    "legs that worked before do not work any more, so everything is put back: {}",
-                    lost.join("; ")
-                ));
-                let back = runtime.block_on(prepared.take_back(&outcomes));
-                told(session, &back)?;
-                Ok(exit::BROKEN)
-            }
-        }
+        tellers.replace(self::tellers(session, changing.proving.format));
+        Ok(Done::Applied(Box::new(prepared.carry_out().await?)))
+    })?;
+    let report = match done {
+        Done::Left(code) => return Ok(code),
+        Done::Applied(report) => *report,
     };
-    runtime.shutdown_timeout(LEFT_RUNNING);
-    code
+    write_report(&session.console, &report, changing.proving.format)?;
+    write_repair_notes(&mut session.console.err.clone(), &report)?;
+    let is_whole = report.repair.as_ref().is_some_and(|it| {
+        let mut nodes = it.nodes.iter();
+        it.complete && nodes.all(|node| node.outcome == "kept")
+    });
+    Ok(match task {
+        // What is broken with a revoked node is just what was asked for.
+        CertificatesTask::Revoke(node) if is_whole => {
+            still_in(session, fleet.node(node).name.as_str(), &report)
+        }
+        CertificatesTask::Revoke(_) => report.summary.exit_code.max(exit::BROKEN),
+        _ => report.summary.exit_code,
+    })
 }
 
 /// The public half, whichever of the two was named.
@@ -234,10 +217,9 @@ fn public_half(path: &Path) -> PathBuf {
 }
 
 enum Done {
-    /// There is nothing to change; so many nodes could not be looked at.
-    Nothing(usize),
-    Declined,
-    Applied(Box<PreparedCertificates>, BTreeMap<String, NodeOutcome>),
+    /// Nothing was changed; with this exit code.
+    Left(u8),
+    Applied(Box<Report>),
 }
 
 /// Where the operator keeps what was revoked.

@@ -1,4 +1,4 @@
-//! What `clearway keys` shows: what would be done, what was done, and what came of it.
+//! What `clearway keys` shows: what would be done, and whether a revoked node is out.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
@@ -6,19 +6,16 @@ use std::io::{self, Write as _};
 use super::session::Session;
 use crate::cli::paint::Label;
 use crate::cli::text::count;
-use crate::domain::{LegId, NodeId, fold};
+use crate::domain::fold;
 use crate::report::{Report, escape, exit};
-use crate::run::{CertificatesTask, NodeOutcome, PreparedCertificates};
-
-/// How many lost legs are named.
-const SHOWN: usize = 10;
+use crate::run::Prepared;
 
 /// What will be done, node by node; nodes with the same changes together.
-pub(super) fn show(session: &Session, prepared: &PreparedCertificates) -> io::Result<()> {
+pub(super) fn show(session: &Session, prepared: &Prepared) -> io::Result<()> {
     let console = &session.console;
     let mut out = console.out.clone();
     let paint = console.view().paint;
-    for (node, why) in &prepared.failures {
+    for (node, why) in prepared.failures() {
         writeln!(
             out,
             "{} {node}: not looked at, and left as it is: {}",
@@ -28,11 +25,11 @@ pub(super) fn show(session: &Session, prepared: &PreparedCertificates) -> io::Re
     }
     let mut by_files: BTreeMap<Vec<(String, &str)>, Vec<&str>> = BTreeMap::new();
     let mut of_node: BTreeMap<&str, Vec<(String, &str)>> = BTreeMap::new();
-    for plan in &prepared.plan.nodes {
+    for plan in &prepared.plan().nodes {
         let files = plan.edits.iter().map(|it| (it.target.path.clone(), "file"));
         of_node.entry(&plan.node).or_default().extend(files);
     }
-    for change in &prepared.plan.sshd {
+    for change in &prepared.plan().sshd {
         let files = change.edits.iter();
         let files = files.map(|it| (it.target.path.clone(), "file, then sshd is reloaded"));
         of_node.entry(&change.node).or_default().extend(files);
@@ -55,19 +52,22 @@ pub(super) fn show(session: &Session, prepared: &PreparedCertificates) -> io::Re
             )?;
         }
     }
-    for left in &prepared.plan.left {
+    for left in &prepared.plan().left {
         let why = escape::line(&left.why).to_string();
         writeln!(out, "{} {why}", paint.text(Label::Doubtful, "left to you:"))?;
         let remedy = escape::line(&left.remedy).to_string();
         writeln!(out, "  {}", paint.text(Label::Code, remedy))?;
     }
+    let Some(about) = prepared.certificates() else {
+        return out.flush();
+    };
     writeln!(
         out,
         "{} to put on nodes, {} as they should be; afterwards the files let {} work{}",
-        count(prepared.certificates as u64, "certificate"),
-        prepared.fresh,
-        count(prepared.outlook.works as u64, "leg"),
-        match prepared.outlook.broken.len() {
+        count(about.certificates as u64, "certificate"),
+        about.fresh,
+        count(about.outlook.works as u64, "leg"),
+        match about.outlook.broken.len() {
             0 => String::new(),
             broken => format!(" and {} not", count(broken as u64, "leg")),
         }
@@ -75,41 +75,8 @@ pub(super) fn show(session: &Session, prepared: &PreparedCertificates) -> io::Re
     out.flush()
 }
 
-pub(super) fn told(session: &Session, outcomes: &BTreeMap<String, NodeOutcome>) -> io::Result<()> {
-    let mut out = session.console.out.clone();
-    let paint = session.console.view().paint;
-    let mut well: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
-    for (node, outcome) in outcomes {
-        match &outcome.failed {
-            None => well.entry(outcome.edits()).or_default().push(node),
-            Some(why) => writeln!(
-                out,
-                "{} {node}: {}",
-                paint.text(Label::Bad, "not changed:"),
-                escape::line(why)
-            )?,
-        }
-    }
-    for (files, nodes) in well {
-        let nodes = fold(nodes.iter().copied());
-        let files = count(files as u64, "file");
-        writeln!(
-            out,
-            "{} {nodes}: {files}",
-            paint.text(Label::Good, "written:")
-        )?;
-    }
-    out.flush()
-}
-
 /// The exit code of a revocation: whether the node really is out.
-pub(super) fn still_in(
-    session: &Session,
-    prepared: &PreparedCertificates,
-    report: &Report,
-    node: NodeId,
-) -> u8 {
-    let name = prepared.node_name(node);
+pub(super) fn still_in(session: &Session, name: &str, report: &Report) -> u8 {
     let (mut own, mut unknown) = (Vec::new(), 0);
     for leg in &report.legs {
         if leg.client != name && leg.server != name {
@@ -139,30 +106,4 @@ pub(super) fn still_in(
         "{name} is out: it logs in nowhere, and nobody logs in to it"
     ));
     exit::WELL
-}
-
-/// Legs that the files let work before, and that were found broken.
-pub(super) fn lost(
-    prepared: &PreparedCertificates,
-    report: &Report,
-    task: CertificatesTask,
-) -> Vec<String> {
-    let concerned = |id: &LegId| match task {
-        CertificatesTask::Revoke(node) => id.client == node || id.server == node,
-        _ => false,
-    };
-    let broken: BTreeMap<LegId, String> = report
-        .legs
-        .iter()
-        .filter(|leg| leg.verdict == "broken")
-        .filter_map(|leg| {
-            let id = prepared.leg(leg.lane, &leg.client, &leg.server)?;
-            let code = leg.code.as_deref().unwrap_or("broken");
-            let text = format!("{} {} → {}: {code}", leg.lane, leg.client, leg.server);
-            (!concerned(&id)).then_some((id, text))
-        })
-        .collect();
-    let ids: Vec<LegId> = broken.keys().copied().collect();
-    let lost = prepared.worked(&ids).into_iter().take(SHOWN);
-    lost.filter_map(|id| broken.get(&id).cloned()).collect()
 }

@@ -33,6 +33,9 @@ use crate::system;
 /// Legs that one node climbs at the same time, as in a check.
 const WORKERS: u32 = 2;
 
+/// How long a node waits for a new login before it takes a change of its sshd back.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
 /// What is left running after a command has ended has so long to end, too.
 const LEFT_RUNNING: Duration = Duration::from_secs(2);
 
@@ -74,6 +77,8 @@ fn plan_and_apply(session: &Session, arguments: &Repair) -> Result<u8, CliError>
         },
         plan,
         change: None,
+        certificates: None,
+        patience: PATIENCE,
         operator: operator(session),
     };
     with_nodes(session, arguments.format, async |around, tellers| {
@@ -322,6 +327,8 @@ fn resume(session: &Session, arguments: &RepairResume) -> Result<u8, CliError> {
             policy: Policy::new(seed()),
             plan: None,
             change: None,
+            certificates: None,
+            patience: PATIENCE,
             operator,
         };
         let report = run::resume(asked, &record, stored, around).await?;

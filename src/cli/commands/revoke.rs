@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::check::tellers;
 use super::keys::{list_file, read_list};
-use super::repair::{Looking, ask, operator, seed, with_ledger};
+use super::repair::{Looking, PATIENCE, ask, operator, seed, with_ledger};
 use super::runs::write_report;
 use super::session::Session;
 use crate::cli::args::{Format, RepairFormat};
@@ -61,6 +61,8 @@ pub(super) fn revoke(session: &Session, arguments: &Revoke) -> Result<u8, CliErr
         policy: Policy::new(seed()),
         plan: None,
         change: Some(KeyChange::Revoke(revocation)),
+        certificates: None,
+        patience: PATIENCE,
         operator: operator(session),
     };
     let format = RepairFormat::Table;

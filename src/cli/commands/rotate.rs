@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::check::tellers;
-use super::repair::{Looking, ask, ledger_of, operator, seed, stored, with_ledger};
+use super::repair::{Looking, PATIENCE, ask, ledger_of, operator, seed, stored, with_ledger};
 use super::runs::write_report;
 use super::session::Session;
 use crate::cli::args::{RepairFormat, RepairResume};
@@ -175,6 +175,8 @@ impl Rotating<'_> {
             },
             plan: None,
             change,
+            certificates: None,
+            patience: PATIENCE,
             operator: operator(self.session),
         }
     }

@@ -61,7 +61,7 @@ pub fn retire(
             let of_node = edits.entry(id).or_default();
             of_node.extend(edit.map(|(old, after)| Edit {
                 target: Target {
-                    context: Vec::new(),
+                    context: fleet.node(id).profile.sshd.context.clone(),
                     path: file.path.clone(),
                 },
                 before: old,

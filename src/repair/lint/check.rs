@@ -1,6 +1,8 @@
 //! Going through a plan.
 
+use super::authority::AuthorityRules;
 use super::complaint::{Complaint, Rule};
+use super::known::Known;
 use super::lines::lines;
 use super::roles::{Place, Role, is_place_of, names};
 use super::shape::is_straight;
@@ -31,7 +33,7 @@ impl ControlAccount {
     }
 }
 
-/// Reviews a plan; no complaint means that it may be applied.
+/// Reviews a plan of keys; no complaint means that it may be applied.
 #[must_use]
 pub fn lint(
     plan: &Plan,
@@ -40,8 +42,22 @@ pub fn lint(
     scope: &PairScope,
     control: &[ControlAccount],
 ) -> Vec<Complaint> {
+    lint_with(plan, facts, fleet, scope, control, None)
+}
+
+/// The same for a plan that may have certificates, as far as `rules` allow.
+#[must_use]
+pub fn lint_with(
+    plan: &Plan,
+    facts: &[Option<NodeFacts>],
+    fleet: &Fleet,
+    scope: &PairScope,
+    control: &[ControlAccount],
+    rules: Option<&AuthorityRules>,
+) -> Vec<Complaint> {
     let mut review = Review {
         plan,
+        known: rules.map(|rules| Known::new(rules, fleet, facts)),
         facts,
         fleet,
         scope,
@@ -53,6 +69,7 @@ pub fn lint(
     review.keys();
     review.renewed();
     review.commands();
+    review.sshd();
     for node in &plan.nodes {
         let Some(id) = fleet.find(&node.node) else {
             continue;
@@ -79,6 +96,7 @@ pub(super) struct Review<'a> {
     pub(super) fleet: &'a Fleet,
     pub(super) scope: &'a PairScope,
     control: &'a [ControlAccount],
+    pub(super) known: Option<Known<'a>>,
     /// Every name and address that may be a node's.
     pub(super) names: Vec<(String, NodeId)>,
     complaints: Vec<Complaint>,
@@ -90,7 +108,7 @@ fn stand_in(id: &KeyId) -> Vec<u8> {
     format!("new-key {hex}").into_bytes()
 }
 
-fn bytes_of(text: &Text) -> Vec<u8> {
+pub(super) fn bytes_of(text: &Text) -> Vec<u8> {
     let mut ids: Vec<(&KeyId, Vec<u8>)> = Vec::new();
     for piece in &text.0 {
         if let crate::repair::plan::Piece::PublicKey(id) = piece {
@@ -330,6 +348,13 @@ impl Review<'_> {
                 let before = edit.before.attributes().map(|it| (it.mode, it.uid, false));
                 meta == before && matches!(edit.after, FileState::Opaque { .. })
             }
+            Role::Certificate(identity, _) => {
+                let path = edit.target.path.as_str();
+                match identity.certificate.as_ref().filter(|it| it.path == path) {
+                    Some(file) => is_found(file, &edit.before),
+                    None => edit.before == FileState::Absent,
+                }
+            }
             Role::Directory(meta, _) => {
                 let is = meta.map(|it| (it.mode, it.uid));
                 let before = edit.before.attributes().map(|it| (it.mode, it.uid));
@@ -359,6 +384,9 @@ impl Review<'_> {
             match &role {
                 Role::KnownHosts(..) => self.hosts_file(place, edit, (&before, &after)),
                 Role::AuthorizedKeys(..) => self.keys_file(place, edit, (&before, &after)),
+                Role::Certificate(identity, _) => {
+                    self.user_certificate(place, edit, (identity, &after));
+                }
                 Role::Config(..) => self.config_file(node, edit, (&before, &after)),
                 Role::Identity(..) | Role::Directory(..) => {
                     self.complain(Rule::Place, node, Some(&edit.target), "no text goes there");
@@ -418,7 +446,7 @@ impl Review<'_> {
     }
 }
 
-fn is_found(fact: &FileFact, before: &FileState) -> bool {
+pub(super) fn is_found(fact: &FileFact, before: &FileState) -> bool {
     match (&fact.state, before) {
         (Found::Absent, FileState::Absent) => true,
         (Found::Present { meta, content, .. }, state) => {

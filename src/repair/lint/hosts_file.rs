@@ -14,7 +14,8 @@ use crate::repair::plan::Edit;
 impl Review<'_> {
     pub(super) fn hosts_file(&mut self, place: Place<'_>, edit: &Edit, bytes: (&[u8], &[u8])) {
         let node = self.fleet.node(place.node).name.as_str();
-        let (before, after) = (lines(bytes.0), lines(bytes.1));
+        let bytes = self.authority_in_hosts(place, edit, bytes);
+        let (before, after) = (lines(&bytes.0), lines(&bytes.1));
         for line in after.iter().filter(|it| it.owned) {
             if before.iter().any(|old| old.owned && old.is(line)) {
                 continue;
@@ -92,7 +93,12 @@ impl Review<'_> {
                 let keys = self.disk_keys(id);
                 self.scope.joins(id, client) && !keys.is_empty() && !keys.contains(&key)
             };
-            owners.any(|(_, id)| is_stale(*id))
+            let is_vouched_for = |known: &str, id: NodeId| {
+                let bare = known.strip_prefix('[').and_then(|it| it.split_once("]:"));
+                let bare = bare.map_or(known, |(host, _)| host);
+                (id == client || self.scope.joins(id, client)) && self.is_vouched_for(bare, &key)
+            };
+            owners.any(|(known, id)| is_stale(*id) || is_vouched_for(known, *id))
         })
     }
 

@@ -14,7 +14,18 @@ use crate::repair::plan::Edit;
 impl Review<'_> {
     pub(super) fn keys_file(&mut self, place: Place<'_>, edit: &Edit, bytes: (&[u8], &[u8])) {
         let node = self.fleet.node(place.node).name.as_str();
-        let (before, after) = (lines(bytes.0), lines(bytes.1));
+        let keys = |bytes: &[u8]| AuthorizedKeys::parse(bytes).keys().count();
+        // A node that is taken out of everybody's trust may have been the only one that was let in.
+        let are_all_retired = !self.plan.turnover.retired.is_empty()
+            && lines(bytes.0).iter().all(|it| {
+                let is_key = AuthorizedKeys::parse(it.bytes).keys().count() > 0;
+                !is_key || self.is_retired_line(it)
+            });
+        if keys(bytes.0) > 0 && keys(bytes.1) == 0 && !are_all_retired {
+            self.complain(Rule::Emptied, node, Some(&edit.target), "no key is left");
+        }
+        let bytes = self.authority_in_keys(place, edit, bytes);
+        let (before, after) = (lines(&bytes.0), lines(&bytes.1));
         let unowned = |all: &[Line<'_>]| -> usize { all.iter().filter(|it| !it.owned).count() };
         let stays = |line: &&Line<'_>| !line.owned && !self.is_retired_line(line);
         let kept: Vec<&Line<'_>> = before.iter().filter(stays).collect();
@@ -23,16 +34,6 @@ impl Review<'_> {
         if !same {
             let detail = format!("{} lines, then {}", unowned(&before), unowned(&after));
             self.complain(Rule::Unmanaged, node, Some(&edit.target), &detail);
-        }
-        let keys = |bytes: &[u8]| AuthorizedKeys::parse(bytes).keys().count();
-        // A node that is taken out of everybody's trust may have been the only one that was let in.
-        let are_all_retired = !self.plan.turnover.retired.is_empty()
-            && before.iter().all(|it| {
-                let is_key = AuthorizedKeys::parse(it.bytes).keys().count() > 0;
-                !is_key || self.is_retired_line(it)
-            });
-        if keys(bytes.0) > 0 && keys(bytes.1) == 0 && !are_all_retired {
-            self.complain(Rule::Emptied, node, Some(&edit.target), "no key is left");
         }
         for line in after.iter().filter(|it| it.owned) {
             if before.iter().any(|old| old.owned && old.is(line)) {

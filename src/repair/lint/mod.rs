@@ -1,10 +1,12 @@
 //! A second opinion on a plan. It shares no code with the planner, and trusts nothing that the plan says of itself: what is
 //! on a node is what the survey found, and what may change is decided here again.
 
+mod authority;
 mod check;
 mod complaint;
 mod hosts_file;
 mod keys_file;
+mod known;
 mod lines;
 mod modes;
 mod roles;
@@ -12,5 +14,6 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-pub use check::{ControlAccount, lint};
+pub use authority::AuthorityRules;
+pub use check::{ControlAccount, lint, lint_with};
 pub use complaint::{Complaint, Rule};

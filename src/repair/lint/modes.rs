@@ -16,6 +16,7 @@ impl Review<'_> {
             Role::KnownHosts(_, it)
             | Role::Config(_, it)
             | Role::Identity(_, it)
+            | Role::Certificate(_, it)
             | Role::Directory(_, it) => Some(*it),
             Role::AuthorizedKeys(_, login) => login.account.as_ref(),
         };
@@ -38,6 +39,12 @@ impl Review<'_> {
         match (&edit.after, role) {
             (_, Role::Identity(..)) if after.mode & 0o077 != 0 => {
                 complain("a private key for others");
+            }
+            // Public, as the key's other half is.
+            (_, Role::Certificate(..)) => {
+                if after.mode & !before.map_or(0o644, |it| it.mode) != 0 {
+                    complain("a certificate that others may change");
+                }
             }
             (FileState::Directory { .. }, _) => {
                 let most = if is_home(edit, account) { 0o700 } else { 0o755 };

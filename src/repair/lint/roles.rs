@@ -16,6 +16,8 @@ pub(super) enum Role<'a> {
     Config(&'a FileFact, &'a Account),
     /// A private key.
     Identity(&'a Identity, &'a Account),
+    /// The certificate of a private key.
+    Certificate(&'a Identity, &'a Account),
     /// A directory on the way to one of these, if it is there.
     Directory(Option<Meta>, &'a Account),
 }
@@ -54,6 +56,10 @@ impl<'a> Place<'a> {
             }
             if let Some(key) = client.identities.iter().find(|it| it.path == path) {
                 return Some(Role::Identity(key, account));
+            }
+            let key = path.strip_suffix("-cert.pub");
+            if let Some(key) = client.identities.iter().find(|it| Some(&*it.path) == key) {
+                return Some(Role::Certificate(key, account));
             }
         }
         if target.context == self.profile.sshd.context {
@@ -114,7 +120,9 @@ pub(super) fn is_place_of(role: &Role<'_>, path: &str) -> bool {
             let own = login.account.as_ref().is_some_and(|it| in_home(&it.home));
             own || path.contains("authorized_keys")
         }
-        Role::Identity(_, account) => in_home(&account.home) || path.starts_with("/etc/nova/"),
+        Role::Identity(_, account) | Role::Certificate(_, account) => {
+            in_home(&account.home) || path.starts_with("/etc/nova/")
+        }
         Role::Directory(_, account) => {
             let home = account.home.trim_end_matches('/');
             path == home

@@ -75,14 +75,23 @@ place() {
 	return 0
 }
 
-# All files as they were. One that is not as this change made it was changed by somebody else, and stays.
+# Whether sshd reads a file as configuration. Others are named by it, and go only after it does not name them any more: a
+# sshd whose list of revoked keys is gone lets nobody in.
+is_config() {
+	case $1 in *.conf | "$config") ;; *) return 1 ;; esac
+}
+
+# All files as they were. One that is not as this change made it was changed by somebody else, and stays. With `late`, only
+# those that go after sshd was told.
 restore() {
 	[ -e "$d/files" ] || return 0
 	while IFS=' ' read -r number kind path; do
 		# Left by whoever was killed before it had its place.
 		rm -f -- "$path.clearway"
 		[ "$(sum "$path")" = "$(sum "$d/new.$number")" ] || continue
-		if [ "$kind" = saved ]; then place "$d/old.$number" "$path"; else rm -f -- "$path"; fi
+		if [ "$kind" = saved ]; then place "$d/old.$number" "$path"
+		elif [ "$1" = late ] || is_config "$path"; then rm -f -- "$path"
+		fi
 	done <"$d/files"
 }
 
@@ -96,5 +105,6 @@ undo() {
 	else
 		start
 	fi
+	restore late
 	rm -rf -- "$d"
 }

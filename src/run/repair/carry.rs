@@ -10,12 +10,13 @@ use super::hands::{Hands, Task, contents, refusal};
 use super::journal::RepairJournal;
 use crate::domain::{Event, NodeId, Phase};
 use crate::repair::{
-    Answer, End, Job, KeyId, KeySource, NodeProgress, Operation, Plan, Record, Said, Stage,
-    public_key,
+    Answer, End, Job, KeyId, KeySource, NodeProgress, Operation, Plan, Progress, Record, Said,
+    SshdChange, Stage, public_key,
 };
 use crate::run::RunError;
 use crate::run::journal::Journal;
 use crate::run::request::Cancel;
+use crate::run::sshd::SshdOutcome;
 
 /// How many names a progress line may carry.
 const NAMED: usize = 3;
@@ -50,7 +51,18 @@ impl Carrier {
             self.bring().await?;
         }
         let tasks = self.tasks(Stage::Edits, Job::edits_files).await?;
-        self.all(Stage::Edits, tasks).await
+        self.all(Stage::Edits, tasks).await?;
+        let tasks = self.tasks(Stage::Sshd, |job| self.reloads(job)).await?;
+        self.all(Stage::Sshd, tasks).await
+    }
+
+    /// Whether a node's sshd is to be changed.
+    fn reloads(&self, job: &Job) -> bool {
+        self.sshd(job).is_some()
+    }
+
+    fn sshd(&self, job: &Job) -> Option<&SshdChange> {
+        self.plan.sshd.iter().find(|it| it.node == job.node())
     }
 
     /// Puts nodes back, each for a reason.
@@ -131,7 +143,13 @@ impl Carrier {
                 continue;
             };
             let task = self.task(id, &made, operation.clone())?;
-            if concerns(&task.job) {
+            // A node that was interrupted before its files were edited is not told to read them.
+            let waits = stage == Stage::Sshd
+                && task.job.edits_files()
+                && !progress
+                    .node(name)
+                    .is_some_and(|it| it.done.contains(&Stage::Edits));
+            if concerns(&task.job) && !waits {
                 tasks.push(task);
             }
         }
@@ -275,6 +293,30 @@ impl Carrier {
             why,
         };
         self.journal.record(&begun).await?;
+        if stage == Stage::Sshd {
+            let outcome = self.reload(task, &progress, again).await;
+            return self.end(&node, stage, outcome).await;
+        }
+        // What sshd reads goes back first, while the files that it names are still there.
+        let stuck = match self.sshd(&task.job) {
+            Some(change)
+                if stage == Stage::Undo && progress.node(&node).is_some_and(|it| it.reloaded) =>
+            {
+                match self.hands.reload(task.id, &change.inverse()).await {
+                    SshdOutcome::Kept { .. } => None,
+                    SshdOutcome::NotMade { why } => Some(format!("sshd: {why}")),
+                    SshdOutcome::TakenBack { why } => {
+                        let why = format!("sshd: no new login came, so it stays as it is: {why}");
+                        return self.end(&node, stage, Outcome::Refused(why)).await;
+                    }
+                    SshdOutcome::Busy { why } | SshdOutcome::Unknown { why } => {
+                        let why = format!("sshd: {why}");
+                        return self.end(&node, stage, Outcome::Lost(why)).await;
+                    }
+                }
+            }
+            _ => None,
+        };
         let outcome = match self.hands.tell(task).await {
             Err(why) => Outcome::Lost(why),
             // Somebody else's lock tells nothing of what was done before.
@@ -288,24 +330,65 @@ impl Carrier {
                 let outcome = outcome(task, stage, &answer);
                 match outcome {
                     Outcome::Refused(why) if !matches!(stage, Stage::Undo | Stage::Forget) => {
-                        self.take_back(task, why).await
+                        self.take_back(task, None, why).await
                     }
                     outcome => outcome,
                 }
             }
         };
+        let outcome = match (outcome, stuck) {
+            (Outcome::Done { .. }, Some(why)) => Outcome::Refused(why),
+            (Outcome::Refused(more), Some(why)) => Outcome::Refused(format!("{why}; {more}")),
+            (outcome, _) => outcome,
+        };
         self.end(&node, stage, outcome).await
+    }
+
+    /// One node's sshd. Where it cannot be changed, its files go back too: a node does all of its part or none.
+    async fn reload(&self, task: &Task, progress: &Progress, again: bool) -> Outcome {
+        let Some(change) = self.sshd(&task.job) else {
+            return Outcome::done();
+        };
+        let why = match self.hands.reload(task.id, change).await {
+            SshdOutcome::Kept { .. } => return Outcome::done(),
+            SshdOutcome::NotMade { why } => format!("sshd: {why}"),
+            SshdOutcome::TakenBack { why } => {
+                format!("sshd was put back, as no new login came: {why}")
+            }
+            // Whose change it is that waits there, and whether that was this run's, will be known when it has its end.
+            SshdOutcome::Busy { why } if !again => format!("sshd: {why}"),
+            SshdOutcome::Busy { why } | SshdOutcome::Unknown { why } => {
+                return Outcome::Lost(format!("sshd: {why}"));
+            }
+        };
+        // A part of it may be there from before this process was killed.
+        if again {
+            match self.hands.reload(task.id, &change.inverse()).await {
+                SshdOutcome::Kept { .. } => {}
+                SshdOutcome::NotMade { why: stuck }
+                | SshdOutcome::TakenBack { why: stuck }
+                | SshdOutcome::Busy { why: stuck }
+                | SshdOutcome::Unknown { why: stuck } => {
+                    return Outcome::Lost(format!(
+                        "{why}; and what was there already could not be put back: {stuck}"
+                    ));
+                }
+            }
+        }
+        let node = progress.node(task.job.node());
+        self.take_back(task, node, why).await
     }
 
     /// A node that refuses has taken back what it did just then. What it did earlier in this run, before it was lost, or
     /// keys before one that could not be made, is taken back here.
-    async fn take_back(&self, task: &Task, why: String) -> Outcome {
+    /// `done` is what is known of a node whose edits are all made.
+    async fn take_back(&self, task: &Task, done: Option<&NodeProgress>, why: String) -> Outcome {
         let back = Task {
             id: task.id,
             job: task.job.clone(),
             operation: Operation::Undo {
-                wrote: BTreeSet::new(),
-                commands: false,
+                wrote: done.map(|it| it.wrote.clone()).unwrap_or_default(),
+                commands: done.is_some_and(|it| it.edited),
             },
             secrets: HashMap::new(),
         };
@@ -349,7 +432,10 @@ impl Carrier {
     pub(super) async fn changed(&self) -> HashSet<NodeId> {
         let progress = self.journal.progress().await;
         let is_changed = |node: &NodeProgress| {
-            !node.keys.is_empty() || node.done.contains(&Stage::Bring) || node.edited
+            !node.keys.is_empty()
+                || node.done.contains(&Stage::Bring)
+                || node.edited
+                || node.reloaded
         };
         progress
             .nodes()
@@ -367,6 +453,16 @@ enum Outcome {
     },
     Refused(String),
     Lost(String),
+}
+
+impl Outcome {
+    /// Done, with nothing to tell of it.
+    fn done() -> Self {
+        Self::Done {
+            keys: BTreeMap::new(),
+            wrote: BTreeSet::new(),
+        }
+    }
 }
 
 fn outcome(task: &Task, stage: Stage, answer: &Answer) -> Outcome {

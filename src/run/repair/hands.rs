@@ -7,9 +7,10 @@ use std::time::Duration;
 use crate::domain::{Fleet, NodeId};
 use crate::frame::Nonce;
 use crate::remote::{Connection, Connector, Limits};
-use crate::repair::{Answer, Job, Lock, Operation, Said, Secrets};
+use crate::repair::{Answer, Job, Lock, Operation, Said, Secrets, SshdChange};
+use crate::run::sshd::{SshdOutcome, change_sshd};
 use crate::run::survey::chain;
-use crate::system;
+use crate::system::{self, Stopwatch};
 
 /// A node edits a few files; one that takes longer than this is stuck.
 const LONGEST: Duration = Duration::from_secs(120);
@@ -28,7 +29,11 @@ pub(super) struct Hands {
     connections: Mutex<HashMap<NodeId, Arc<Connection>>>,
     run: String,
     who: String,
+    patience: Duration,
 }
+
+/// How long a node waits for a new login before it takes a change of its sshd back, where nobody says.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is to be done on a node.
 pub(super) struct Task {
@@ -55,7 +60,13 @@ impl Hands {
             connections: Mutex::new(connections),
             run,
             who,
+            patience: PATIENCE,
         }
+    }
+
+    /// With another time that a node waits for a new login.
+    pub(super) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// How every process that works on this run begins to say who it is.
@@ -108,6 +119,35 @@ impl Hands {
             answer = self.tell_once(task).await;
         }
         answer
+    }
+
+    /// Has an sshd changed, which is kept only after a new login. While an earlier change still waits for its end, of a
+    /// clearway that was killed for example, that end is waited for; a node that did not answer is told again.
+    pub(super) async fn reload(&self, id: NodeId, change: &SshdChange) -> SshdOutcome {
+        const PAUSE: Duration = Duration::from_secs(1);
+        let since = Stopwatch::start();
+        let mut again = AGAIN.into_iter();
+        loop {
+            let outcome = match self.connection(id).await {
+                Ok(connection) => {
+                    let node = self.fleet.node(id);
+                    change_sshd(&self.connector, node, &connection, change, self.patience).await
+                }
+                Err(why) => SshdOutcome::Unknown { why },
+            };
+            let pause = match &outcome {
+                SshdOutcome::Busy { .. } if since.elapsed() < self.patience + PAUSE * 10 => PAUSE,
+                SshdOutcome::Unknown { .. } => {
+                    self.held().remove(&id);
+                    match again.next() {
+                        Some(pause) => pause,
+                        None => return outcome,
+                    }
+                }
+                _ => return outcome,
+            };
+            tokio::time::sleep(pause).await;
+        }
     }
 
     async fn tell_once(&self, task: &Task) -> Result<Answer, String> {

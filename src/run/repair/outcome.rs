@@ -75,6 +75,8 @@ fn report(
         let (outcome, detail) = outcome(name);
         let edits = plan.nodes.iter().filter(|it| it.node == name);
         let renewed = plan.turnover.renewed.iter();
+        let sshd = plan.sshd.iter().filter(|it| it.node == name);
+        let sshd: usize = sshd.map(|it| it.edits.len()).sum();
         let keys = plan.keys.iter().filter(|it| it.node == name).count()
             + renewed
                 .filter(|it| it.takes_place && it.node == name)
@@ -83,7 +85,7 @@ fn report(
         RepairedNode {
             name: name.to_owned(),
             outcome: outcome.to_owned(),
-            edits: edits.map(|it| it.edits.len() as u64).sum(),
+            edits: edits.map(|it| it.edits.len() as u64).sum::<u64>() + sshd as u64,
             keys: keys as u64,
             detail,
         }

@@ -2,21 +2,23 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::alone::prove_alone;
 use super::carry::Carrier;
 use super::hands::{Hands, Task};
 use super::journal::RepairJournal;
 use super::outcome::{exit_code, planned};
-use crate::domain::{Event, Fleet, NodeId, Verdict};
+use crate::domain::{Event, Fleet, LegId, NodeId, Verdict};
 use crate::ledger::{Ledger, WorkedLegs};
 use crate::remote::Connector;
 use crate::repair::{
-    self, ControlAccount, Job, Operation, PLAN_SCHEMA, Plan, Policy, Progress, Revocation,
-    Rotation, Said, Situation, Standing,
+    self, AuthorityRules, ControlAccount, Job, Operation, PLAN_SCHEMA, Plan, Policy, Progress,
+    Revocation, Rotation, Said, Situation, Standing,
 };
 use crate::report::Report;
 use crate::run::RunError;
+use crate::run::certificates::{CertificatesRequest, PlannedCertificates};
 use crate::run::examine::{Beginning, Tried, examine};
 use crate::run::journal::Journal;
 use crate::run::request::{Request, Surroundings};
@@ -35,6 +37,10 @@ pub struct RepairRequest {
     pub plan: Option<Plan>,
     /// The change of keys that is asked for, instead of a repair of what is broken.
     pub change: Option<KeyChange>,
+    /// Certificates that are set up, renewed or taken away, in place of what the policy would repair.
+    pub certificates: Option<CertificatesRequest>,
+    /// How long a node waits for a new login before it takes a change of its sshd back.
+    pub patience: Duration,
     /// Who does it, for others who find a node locked.
     pub operator: String,
 }
@@ -79,6 +85,8 @@ pub struct Prepared {
     pub(super) plan: Plan,
     pub(super) worked: WorkedLegs,
     pub(super) operator: String,
+    pub(super) patience: Duration,
+    pub(super) certificates: Option<PlannedCertificates>,
 }
 
 /// Surveys, predicts, proves and plans. Nothing is changed on any node.
@@ -86,7 +94,7 @@ pub struct Prepared {
 /// # Errors
 /// There is no ledger, it cannot be used, or the given plan does not fit.
 pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepared, RunError> {
-    let request = asked.request;
+    let mut request = asked.request;
     let Some(ledger) = around.ledger.clone() else {
         return Err(RunError::NoRepair(
             "a repair is recorded before it begins, and there is no ledger".to_owned(),
@@ -112,8 +120,24 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
     let surveyed = survey(&request, &around, &connector, &events).await;
     let beginning = Beginning { started, settings };
     let policy = &asked.policy;
-    let given = asked.plan;
-    let was_given = given.is_some();
+    let mut given = asked.plan;
+    let mut certificates = None;
+    if let Some(asked) = &asked.certificates {
+        match asked.plan(&request, &surveyed.facts).await {
+            Ok((plan, about)) => {
+                // Where nothing changes, nothing is put at risk that a proof could find.
+                request.prove &= Progress::new(&plan).nodes().next().is_some();
+                given = Some(plan);
+                certificates = Some(about);
+            }
+            Err(error) => {
+                events.fail(&error).await;
+                return Err(error);
+            }
+        }
+    }
+    let rules = asked.certificates.as_ref().map(CertificatesRequest::rules);
+    let was_given = given.is_some() && certificates.is_none();
     let look = async {
         let nobody = HashSet::new();
         let (mut before, mut proven) = (None, HashSet::new());
@@ -143,9 +167,14 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
                     repair::plan_revocation(situation, revocation)
                 }
             };
-            let complaints = review(&plan, situation);
+            let complaints = review(&plan, situation, rules.as_ref());
             let lost = change.as_ref().and_then(|it| it.revokes(situation.fleet));
-            (plan, worked(situation, lost), complaints)
+            let gives_up = |id: LegId| {
+                let task = asked.certificates.as_ref().map(|it| it.task);
+                task.is_some_and(|it| it.gives_up(id))
+                    || lost.is_some_and(|lost| id.client == lost || id.server == lost)
+            };
+            (plan, worked(situation, gives_up), complaints)
         };
         examine(
             &request, &around, &surveyed, &events, &beginning, before, then,
@@ -171,7 +200,7 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
     }
     events.event(&Event::RepairPlanned {
         nodes: Progress::new(&plan).nodes().count() as u64,
-        edits: plan.nodes.iter().map(|it| it.edits.len() as u64).sum(),
+        edits: edits(&plan),
         keys: (plan.keys.len() + plan.copies.len()) as u64
             + plan
                 .turnover
@@ -196,7 +225,15 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
         plan,
         worked,
         operator: asked.operator,
+        patience: asked.patience,
+        certificates,
     })
+}
+
+fn edits(plan: &Plan) -> u64 {
+    let files = plan.nodes.iter().map(|it| it.edits.len());
+    let sshd = plan.sshd.iter().map(|it| it.edits.len());
+    files.chain(sshd).sum::<usize>() as u64
 }
 
 /// How many pairs are looked at.
@@ -234,25 +271,25 @@ fn fits(plan: &Plan, request: &Request) -> Result<(), RunError> {
 }
 
 /// What an independent review of the plan complains of. A plan that it complains of is not carried out, whoever made it.
-fn review(plan: &Plan, situation: &Situation<'_>) -> Vec<String> {
+fn review(plan: &Plan, situation: &Situation<'_>, rules: Option<&AuthorityRules>) -> Vec<String> {
     let control = ControlAccount::of(situation.fleet);
-    let complaints = repair::lint(
+    let complaints = repair::lint_with(
         plan,
         situation.facts,
         situation.fleet,
         situation.scope,
         &control,
+        rules,
     );
     complaints.iter().map(ToString::to_string).collect()
 }
 
-/// The legs that were verified, without those of a node that is to lose them.
-fn worked(situation: &Situation<'_>, lost: Option<NodeId>) -> WorkedLegs {
+/// The legs that were verified, and are not given up.
+fn worked(situation: &Situation<'_>, gives_up: impl Fn(LegId) -> bool) -> WorkedLegs {
     let name = |id| situation.fleet.node(id).name.to_string();
     let mut legs: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (id, seen) in situation.seen {
-        let is_lost = lost.is_some_and(|lost| id.client == lost || id.server == lost);
-        if seen.verdict == Verdict::Verified && !is_lost {
+        if !gives_up(*id) && seen.verdict == Verdict::Verified {
             let servers = legs.entry((id.lane, id.client)).or_default();
             servers.push(id.server);
         }
@@ -275,6 +312,22 @@ impl Prepared {
     #[must_use]
     pub fn report(&self) -> &Report {
         &self.report
+    }
+
+    /// What the plan means for certificates, where it is one of certificates.
+    #[must_use]
+    pub fn certificates(&self) -> Option<&PlannedCertificates> {
+        self.certificates.as_ref()
+    }
+
+    /// Nodes that could not be looked at, by name, and why.
+    #[must_use]
+    pub fn failures(&self) -> BTreeMap<&str, &str> {
+        let failures = self.surveyed.failures.iter();
+        let name = |id| self.request.fleet.node(id).name.as_str();
+        failures
+            .map(|(&id, failure)| (name(id), failure.detail.as_str()))
+            .collect()
     }
 
     /// Whether there is nothing to do.
@@ -338,6 +391,7 @@ impl Prepared {
             self.request.run.clone(),
             &self.operator,
         )
+        .with_patience(self.patience)
     }
 
     /// Ends it without having changed anything.

@@ -70,6 +70,8 @@ pub async fn resume(
         plan: stored.plan,
         worked: stored.worked,
         operator: asked.operator,
+        patience: asked.patience,
+        certificates: None,
     };
     prepared.go_on(progress, written).await
 }

@@ -130,7 +130,10 @@ impl Undoing {
                 let edits = edits.flat_map(|it| it.edits.iter().map(|edit| &edit.target.path));
                 let keys = plan.keys.iter().filter(|it| it.node == name);
                 let copies = plan.copies.iter().filter(|it| it.node == name);
+                let sshd = plan.sshd.iter().filter(|it| it.node == name);
+                let sshd = sshd.flat_map(|it| it.edits.iter().map(|edit| &edit.target.path));
                 let paths = edits
+                    .chain(sshd)
                     .chain(keys.map(|it| &it.target.path))
                     .chain(copies.map(|it| &it.target.path));
                 let paths = paths.cloned().collect();
