@@ -1,6 +1,8 @@
 //! Every planted fault on real nodes: the verdict, the step and the reason of every leg, and that prediction and
-//! proof agree wherever files can tell. One test per file in tests/lab/faults, and one per combination of two.
+//! proof agree wherever files can tell. One test per file in tests/lab/faults, and one per combination of two. And of every
+//! file, what a repair makes of it.
 
+mod cure;
 mod expect;
 mod run;
 
@@ -87,6 +89,11 @@ fn main() -> ExitCode {
     for fault in &faults {
         let planted = fault.clone();
         let trial = Trial::test(fault.id.clone(), move || check(&[&planted], &[]));
+        trials.push(trial.with_ignored_flag(!able));
+        let planted = fault.clone();
+        let trial = Trial::test(format!("repair of {}", fault.id), move || {
+            cure::cure(&planted).map_err(Failed::from)
+        });
         trials.push(trial.with_ignored_flag(!able));
     }
     for Combination {
