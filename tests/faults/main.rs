@@ -1,6 +1,8 @@
 //! Every planted fault on real nodes: the verdict, the step and the reason of every leg, and that prediction and
-//! proof agree wherever files can tell. One test per file in tests/lab/faults, and one per combination of two.
+//! proof agree wherever files can tell. One test per file in tests/lab/faults, and one per combination of two. And of every
+//! file, what a repair makes of it.
 
+mod cure;
 mod expect;
 mod run;
 
@@ -70,6 +72,18 @@ const COMBINATIONS: &[Combination] = &[
     both("account-nologin", "disk-full"),
 ];
 
+/// Faults of which a repair must see the second behind the first.
+const CURED_TOGETHER: &[(&str, &str)] = &[
+    ("host-key-stale", "identity-missing"),
+    ("host-certificate-expired", "key-option-unknown"),
+    ("known-hosts-unreadable", "host-key-stale"),
+    ("ssh-directory-unreadable", "known-hosts-without-addresses"),
+    ("identity-passphrase", "authorized-keys-missing"),
+    ("client-config-world-writable", "known-hosts-missing"),
+    ("authorized-keys-of-another-owner", "key-not-authorized"),
+    ("home-of-another-owner", "key-expired"),
+];
+
 #[expect(clippy::print_stdout, reason = "a test says what it could not run")]
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -88,6 +102,11 @@ fn main() -> ExitCode {
         let planted = fault.clone();
         let trial = Trial::test(fault.id.clone(), move || check(&[&planted], &[]));
         trials.push(trial.with_ignored_flag(!able));
+        let planted = fault.clone();
+        let trial = Trial::test(format!("repair of {}", fault.id), move || {
+            cure::cure(&planted).map_err(Failed::from)
+        });
+        trials.push(trial.with_ignored_flag(!able));
     }
     for Combination {
         first,
@@ -101,6 +120,20 @@ fn main() -> ExitCode {
             (Some(first), Some(second)) => check(&[first, second], turned),
             _ => Err(Failed::from("the catalogue has no such fault")),
         });
+        trials.push(trial.with_ignored_flag(!able));
+    }
+    for &(first, second) in CURED_TOGETHER {
+        let find = |id: &str| faults.iter().find(|fault| fault.id == *id).cloned();
+        let both = (find(first), find(second));
+        let trial = Trial::test(
+            format!("repair of {first} and {second}"),
+            move || match &both {
+                (Some(first), Some(second)) => {
+                    cure::cure_all(&[first, second]).map_err(Failed::from)
+                }
+                _ => Err(Failed::from("the catalogue has no such fault")),
+            },
+        );
         trials.push(trial.with_ignored_flag(!able));
     }
     libtest_mimic::run(&arguments, trials).exit_code()

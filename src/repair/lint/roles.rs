@@ -113,7 +113,9 @@ pub(super) fn is_place_of(role: &Role<'_>, path: &str) -> bool {
     match role {
         Role::KnownHosts(_, account) => {
             name.contains("known_hosts")
-                && (in_home(&account.home) || path.starts_with("/etc/ssh/"))
+                && (in_home(&account.home)
+                    || path.starts_with("/etc/ssh/")
+                    || path.starts_with("/etc/nova/"))
         }
         Role::Config(_, account) => in_home(&account.home) || path.starts_with("/etc/ssh/"),
         Role::AuthorizedKeys(_, login) => {

@@ -168,6 +168,18 @@ pub enum Step {
     Copy,
 }
 
+/// Who can set a fault right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cure {
+    /// Files of the nodes, which `clearway repair` edits.
+    Files,
+    /// The account too, which `clearway repair --accounts` sets right.
+    Accounts,
+    /// Only a person: a repair lists it and touches nothing for it.
+    Person,
+}
+
 /// How the lab differs from the default one.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -209,6 +221,8 @@ pub struct Fault {
     /// Whether the fault can be seen in the files that a survey reads.
     #[serde(default)]
     pub predictable: bool,
+    /// Who can set it right; None where no leg is broken.
+    pub cure: Option<Cure>,
     /// Codes of findings that must be reported.
     #[serde(default)]
     pub findings: Vec<String>,
@@ -302,13 +316,23 @@ impl Fault {
                 return Err(wrong("a broken leg without a step".into()));
             }
         }
-        Ok(fault)
+        match (fault.breaks_a_leg(), fault.cure) {
+            (true, None) => Err(wrong("it does not say who can set it right (cure)".into())),
+            (false, Some(_)) => Err(wrong("a cure, and no leg is broken".into())),
+            _ => Ok(fault),
+        }
     }
 
     /// Whether nothing may be reported as broken.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.breaks.is_empty()
+    }
+
+    /// Whether any leg is broken, rather than unproven or not needed.
+    fn breaks_a_leg(&self) -> bool {
+        let mut verdicts = self.breaks.iter().map(|broken| broken.verdict);
+        verdicts.any(|verdict| verdict == Verdict::Broken)
     }
 
     /// The legs that the fault changes, in a lab with nodes of these names. All others must be healthy.

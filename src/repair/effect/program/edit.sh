@@ -465,12 +465,12 @@ forget() {
 	tell forgot "$i"
 }
 
-# X NUMBER WORD...: a command that sets an account right. U is the same for the one that takes it back.
+# X NUMBER WORD...: a command that sets an account right, its last word; U is the same for the one that takes it back.
 command_run() {
 	[ -z "$failed" ] || return
 	kind=c i=$1
 	shift
-	if said=$("$@" 2>&1); then cw ran "$i"; else refuse failed "$said"; fi
+	if said=$(keep_password "$@" 2>&1 && "$@" 2>&1); then cw ran "$i"; else refuse failed "$said"; fi
 	ran=1
 	kind=
 }
@@ -478,8 +478,39 @@ command_run() {
 command_undone() {
 	i=$1 kind=c
 	shift
-	if said=$("$@" 2>&1); then cw unran "$i"; else refuse failed "$said"; all=1; fi
+	if said=$("$@" 2>&1 && give_password_back "$@" 2>&1); then cw unran "$i"; else refuse failed "$said"; all=1; fi
 	kind=
+}
+
+# Sets `entry` to the entry of an account in shadow.
+shadow_of() {
+	entry=
+	while IFS= read -r line; do
+		case $line in "$1":*) entry=$line && return ;; esac
+	done </etc/shadow
+	return 1
+}
+
+# The one command that a command cannot take back sets a password: what it was is kept where only root looks.
+keep_password() {
+	[ "$2" = -p ] || return 0
+	kept=/etc/shadow$B.$4
+	[ -e "$kept" ] || { shadow_of "$4" && printf '%s\n' "$entry" >"$kept.new" && sync "$kept.new" && mv "$kept.new" "$kept"; }
+}
+
+# After `usermod -L`. The day on which a password was set is in the entry, too. One that was set since stays, locked.
+give_password_back() {
+	[ "$2" = -L ] || return 0
+	kept=/etc/shadow$B.$3
+	[ -e "$kept" ] || return 0
+	shadow_of "$3"
+	now=${entry#*:}
+	[ "${now%%:*}" = '!*' ] || { echo "a password was set since"; return 1; }
+	read -r entry <"$kept"
+	rest=${entry#*:}
+	day=${rest#*:}
+	day=${day%%:*}
+	printf '%s:%s\n' "$3" "${rest%%:*}" | chpasswd -e && chage -d "${day:--1}" "$3" && rm -f "$kept"
 }
 
 # K NUMBER DIRECTORY NAME UID:GID TYPE COMMENT PUBLIC NEXT: a key pair; PUBLIC is what it was made as, if that is known. Of
