@@ -279,6 +279,22 @@ fn a_selection_that_names_nothing_says_what_there_is() {
 }
 
 #[test]
+fn nodes_without_a_pair_in_scope_are_nothing_to_check() {
+    let place = with_inventory();
+    let check = |limit| {
+        let done = place.run(&["check", "--no-ledger", "--limit", limit]);
+        done.all(&place)
+    };
+    assert_snapshot!(check("cmp001"), @r#"
+    exit 2
+    --- stderr
+    error: there is nothing to check: no pair of the nodes chosen is in scope
+    hint: choose two nodes or more with `--limit`; `clearway inventory validate` counts the pairs in scope
+    "#);
+    assert_eq!(check("cmp001,cmp004"), check("cmp001"));
+}
+
+#[test]
 fn reasons_are_explained_and_near_misses_are_guessed() {
     let place = Place::new();
     let text = |words: &[&str]| place.run(words).all(&place);

@@ -70,8 +70,9 @@ fn words(event: &Event, verbose: bool) -> Option<String> {
             to_prove,
             ..
         } => format!(
-            "predicted: {} should work, {breaks} are broken, {unknown} cannot be told; {to_prove} to prove",
-            count(*works, "leg")
+            "predicted: {} should work, {breaks} {} broken, {unknown} cannot be told; {to_prove} to prove",
+            count(*works, "leg"),
+            if *breaks == 1 { "is" } else { "are" }
         ),
         Event::LegProven {
             lane,

@@ -3,13 +3,22 @@
 use std::process::Stdio;
 
 use clearway::report::Report;
-use clearway_lab::{Fault, Lab};
+use clearway_lab::{Fault, Image, Lab};
+
+/// What the nodes run: `CLEARWAY_LAB_IMAGE=newer` asks for the other OpenSSH.
+fn image() -> Image {
+    match std::env::var("CLEARWAY_LAB_IMAGE").as_deref() {
+        Ok("newer") => Image::Newer,
+        _ => Image::Distribution,
+    }
+}
 
 /// `clearway check --format json` on a lab with these faults; the report is held against the published schema.
 pub(crate) fn check(faults: &[&Fault]) -> Result<Report, String> {
     let said = |what: &str, error: &dyn std::fmt::Display| format!("{what}: {error}");
     let first = faults.first().ok_or("no fault to plant")?;
     let lab = Lab::for_fault(first)
+        .image(image())
         .start()
         .map_err(|error| said("starting the lab", &error))?;
     for fault in faults {

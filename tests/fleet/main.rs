@@ -10,4 +10,5 @@ mod hostile;
 mod killed;
 mod mesh;
 mod options;
+mod penalties;
 mod unchanged;

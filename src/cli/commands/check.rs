@@ -11,6 +11,7 @@ use crate::cli::error::CliError;
 use crate::cli::jsonl::JsonLines;
 use crate::cli::observe::{Teller, Tellers};
 use crate::cli::progress::{Log, Moving};
+use crate::cli::render::Kept;
 use crate::cli::signals;
 use crate::domain::{Fleet, Lane, NodeId, Pair, Severity};
 use crate::inventory::select;
@@ -19,6 +20,7 @@ use crate::remote::{Deadlines, Environment};
 use crate::report::{Report, exit};
 use crate::run::{self, Canceller, PairsMode, Request, RunError, Surroundings};
 use crate::system;
+use crate::trust::PairScope;
 
 /// Nodes that a trace connects to: its two.
 const TRACED: usize = 2;
@@ -36,6 +38,12 @@ pub(in crate::cli) fn check(session: &Session, arguments: &Check) -> Result<u8, 
     }
     let fleet = Arc::new(session.inventory()?.fleet);
     let selected = select(&fleet, arguments.limit.as_deref().unwrap_or("all"))?;
+    if PairScope::among(&fleet, selected.iter().copied()).is_empty() {
+        let text = "there is nothing to check: no pair of the nodes chosen is in scope";
+        return Err(CliError::usage(text).hint(
+            "choose two nodes or more with `--limit`; `clearway inventory validate` counts the pairs in scope",
+        ));
+    }
     let request = Request {
         limit: arguments.limit.clone(),
         pairs: match arguments.pairs {
@@ -191,7 +199,12 @@ pub(super) fn proven(
     });
     runtime.shutdown_timeout(LEFT_RUNNING);
     let (report, unrecorded) = done?;
-    write_report(&session.console, &report, proving.format)?;
+    let kept = if proving.no_ledger {
+        Kept::Nowhere
+    } else {
+        session.kept()
+    };
+    write_report(&session.console, &report, proving.format, kept)?;
     if let Some(error) = unrecorded {
         CliError::from(error).write(&session.console)?;
         session

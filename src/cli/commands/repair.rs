@@ -423,10 +423,20 @@ fn with_nodes(
             if format == RepairFormat::Json
                 && report.repair.as_ref().is_some_and(|it| it.nodes.is_empty())
             {
-                write_report(&session.console, &report, format.of_report())?;
+                write_report(
+                    &session.console,
+                    &report,
+                    format.of_report(),
+                    session.kept(),
+                )?;
             }
         }
-        _ => write_report(&session.console, &report, format.of_report())?,
+        _ => write_report(
+            &session.console,
+            &report,
+            format.of_report(),
+            session.kept(),
+        )?,
     }
     if applied {
         write_repair_notes(&mut session.console.err.clone(), &report)?;

@@ -9,7 +9,7 @@ use crate::cli::args::{Format, ListFormat, Runs, Show};
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::cli::jsonl;
-use crate::cli::render::{write_json, write_junit, write_list, write_table, write_trace};
+use crate::cli::render::{Kept, write_json, write_junit, write_list, write_table, write_trace};
 use crate::cli::text::{count, duration_of, moment, verdicts};
 use crate::ledger::{Ledger, LedgerError, RunRecord, RunState};
 use crate::report::{Report, Settings, Summary, escape, exit};
@@ -119,7 +119,9 @@ pub(in crate::cli) fn show(session: &Session, arguments: &Show) -> Result<u8, Cl
             }
         }
         match ledger.report(run).await? {
-            Some(report) => write_report(&session.console, &report, arguments.format)?,
+            Some(report) => {
+                write_report(&session.console, &report, arguments.format, session.kept())?
+            }
             None if arguments.format == Format::Jsonl => {}
             None => return Err(without_report(&record)),
         }
@@ -149,12 +151,13 @@ pub(super) fn write_report(
     console: &Console,
     report: &Report,
     format: Format,
+    kept: Kept<'_>,
 ) -> Result<(), CliError> {
     let mut out = console.out.clone();
     let view = console.view();
     match format {
         Format::Table if report.command == "trace" => write_trace(&mut out, report, view)?,
-        Format::Table => write_table(&mut out, report, view)?,
+        Format::Table => write_table(&mut out, report, kept, view)?,
         Format::Json => write_json(&mut out, report)?,
         Format::Jsonl => jsonl::write_report(&mut out, report)?,
         Format::Junit => write_junit(&mut out, report)?,

@@ -7,6 +7,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::cli::args::Global;
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
+use crate::cli::render::Kept;
 use crate::files::{LoadError, load_inventory};
 use crate::inventory::{Context, Inventory};
 use crate::system::Environment;
@@ -26,6 +27,11 @@ impl Session {
             user: self.environment.user.clone(),
         };
         load_inventory(&self.global.inventory, &context)
+    }
+
+    /// Where a run that was recorded is found again.
+    pub(super) fn kept(&self) -> Kept<'_> {
+        self.global.ledger.as_deref().map_or(Kept::Usual, Kept::In)
     }
 
     /// The ledger's file: the one that was asked for, else the one in the state directory.

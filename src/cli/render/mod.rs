@@ -21,7 +21,7 @@ pub(super) use repair::{
 };
 pub(super) use table::write as write_table;
 pub(super) use trace::write as write_trace;
-pub(super) use view::View;
+pub(super) use view::{Kept, View};
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use super::view::View;
+use super::view::{Kept, View};
 use super::{evidence, matrix, words};
 use crate::cli::paint::Label;
 use crate::cli::text::{count, duration, shell_word, verdicts};
@@ -20,7 +20,12 @@ const EVIDENCE: usize = 8;
 const OUTPUT: usize = 3;
 
 /// Writes the whole report.
-pub(in crate::cli) fn write(out: &mut dyn Write, report: &Report, view: View) -> io::Result<()> {
+pub(in crate::cli) fn write(
+    out: &mut dyn Write,
+    report: &Report,
+    kept: Kept<'_>,
+    view: View,
+) -> io::Result<()> {
     let overview = Overview::of(report);
     headline(out, report, view)?;
     super::repair::write_nodes(out, report, view)?;
@@ -32,7 +37,7 @@ pub(in crate::cli) fn write(out: &mut dyn Write, report: &Report, view: View) ->
     gaps(out, &overview.gaps, view)?;
     predicted(out, report, &overview.predicted, view)?;
     not_needed(out, &overview.not_needed, view)?;
-    next(out, report, &overview, view)
+    next(out, report, &overview, kept, view)
 }
 
 fn headline(out: &mut dyn Write, report: &Report, view: View) -> io::Result<()> {
@@ -370,6 +375,7 @@ fn next(
     out: &mut dyn Write,
     report: &Report,
     overview: &Overview<'_>,
+    kept: Kept<'_>,
     view: View,
 ) -> io::Result<()> {
     let inventory = match report.inventory.as_str() {
@@ -400,10 +406,20 @@ fn next(
     if commands.is_empty() {
         return Ok(());
     }
-    commands.push((
-        format!("clearway show {} --format json", shell_word(&report.run)),
-        "everything, for programs",
-    ));
+    let ledger = match kept {
+        Kept::Usual => Some(String::new()),
+        Kept::In(path) => Some(format!("--ledger {} ", shell_word(&path.to_string_lossy()))),
+        Kept::Nowhere => None,
+    };
+    if let Some(ledger) = ledger {
+        commands.push((
+            format!(
+                "clearway {ledger}show {} --format json",
+                shell_word(&report.run)
+            ),
+            "everything, for programs",
+        ));
+    }
     writeln!(out, "{}", view.paint.text(Label::Heading, "next"))?;
     let width = commands
         .iter()

@@ -20,7 +20,7 @@ fn view(width: usize) -> View {
 fn table(mut report: Report, width: usize) -> String {
     sample::summarise(&mut report);
     let mut out = Vec::new();
-    write_table(&mut out, &report, view(width)).unwrap();
+    write_table(&mut out, &report, Kept::Usual, view(width)).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -644,7 +644,7 @@ fn colour_adds_nothing_but_colour() {
         ),
         ..view(80)
     };
-    write_table(&mut colourful, &report, painted).unwrap();
+    write_table(&mut colourful, &report, Kept::Usual, painted).unwrap();
     let colourful = String::from_utf8(colourful).unwrap();
     let mut plain = String::new();
     let mut rest = colourful.as_str();
@@ -655,4 +655,25 @@ fn colour_adds_nothing_but_colour() {
     plain.push_str(rest);
     assert!(colourful.len() > plain.len());
     assert_eq!(plain, table(report, 80));
+}
+
+#[test]
+fn what_to_type_next_finds_the_run_where_it_was_recorded() {
+    let mut report = stale_key(40);
+    sample::summarise(&mut report);
+    let shown = |kept| {
+        let mut out = Vec::new();
+        write_table(&mut out, &report, kept, view(80)).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let line = text.lines().find(|line| line.contains(" show "));
+        line.map(|line| line.trim().to_owned())
+    };
+    let elsewhere = Kept::In("/srv/my runs.db".as_ref());
+    assert_eq!(
+        shown(elsewhere).as_deref(),
+        Some(
+            "clearway --ledger '/srv/my runs.db' show 20261123-013355-7f3a9c --format json   everything, for programs"
+        )
+    );
+    assert_eq!(shown(Kept::Nowhere), None);
 }

@@ -57,7 +57,7 @@ impl LegResult {
                     .flat_map(|it| it.evidence.iter().cloned()),
             );
             for next in more.into_iter().chain(files) {
-                if !evidence.contains(&next) {
+                if !evidence.iter().any(|known| says_the_same(known, &next)) {
                     evidence.push(next);
                 }
             }
@@ -184,4 +184,19 @@ pub fn common_placeholders(fleet: &Fleet, legs: &Legs, id: LegId) -> Placeholder
         }
     }
     values
+}
+
+/// Whether one of them is enough. ssh writes the type of a key that it offers in another way than files do.
+fn says_the_same(one: &Evidence, other: &Evidence) -> bool {
+    let key = |it: &Evidence| match it {
+        Evidence::Key {
+            seen,
+            node,
+            fingerprint,
+            path,
+            ..
+        } => Some((*seen, node.clone(), fingerprint.clone(), path.clone())),
+        _ => None,
+    };
+    one == other || key(one).is_some() && key(one) == key(other)
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::domain::{
-    Evidence, KeySeen, Lane, NotNeeded, Predicted, Proof, Proven, Reason, Step, Verdict, Why,
+    Evidence, KeySeen, Lane, LegId, NodeId, NotNeeded, Placeholders, Predicted, Proof, Proven,
+    Reason, Step, Verdict, Why,
 };
 
 fn proof(reached: Option<Step>, outcome: Proven) -> Proof {
@@ -237,6 +238,40 @@ fn a_refused_login_takes_the_logs_reason_then_the_files() {
         assert_eq!(judgement.difference, difference, "{predicted:?} {logged:?}");
         assert_eq!(judgement.evidence, line);
     }
+}
+
+#[test]
+fn a_key_that_proof_and_files_both_name_is_told_once() {
+    let key = |seen, key_type: &str| Evidence::Key {
+        seen,
+        node: "cmp1".into(),
+        key_type: key_type.into(),
+        fingerprint: "SHA256:a".into(),
+        path: Some("/var/lib/nova/.ssh/id_ed25519".into()),
+    };
+    let mut refused = proof(Some(Step::HostKey), Proven::Refused);
+    refused.evidence.push(key(KeySeen::Offered, "ED25519"));
+    let files = vec![
+        key(KeySeen::Offered, "ssh-ed25519"),
+        key(KeySeen::Recorded, "ssh-ed25519"),
+    ];
+    let predicted = Predicted::Breaks(Reason::KeyNotAuthorized);
+    let result = LegResult::new(
+        LegId {
+            lane: Lane::ColdPush,
+            client: NodeId(0),
+            server: NodeId(1),
+        },
+        None,
+        &observed(predicted, Some(&refused)),
+        (files, Placeholders::default()),
+        &Placeholders::default(),
+    );
+    let expected = [
+        key(KeySeen::Offered, "ED25519"),
+        key(KeySeen::Recorded, "ssh-ed25519"),
+    ];
+    assert_eq!(result.evidence, expected);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -54,17 +54,25 @@ impl LabSupport {
     /// If the image is there, or could be made, and something else is wrong.
     #[must_use]
     pub fn skips_test_on(image: Image) -> bool {
+        // What could not be made once is not tried again for every test.
+        static FAILED: Mutex<Vec<(Image, String)>> = Mutex::new(Vec::new());
         if Self::skips_test() {
             return true;
         }
-        match base::ensure(image, false) {
-            Ok(_) => false,
-            Err(error @ (LabError::NoBase { .. } | LabError::Base { .. })) => {
-                say_skipped(&chain(&error));
-                true
+        let mut failed = FAILED.lock().unwrap_or_else(PoisonError::into_inner);
+        if !failed.iter().any(|(of, _)| *of == image) {
+            match base::ensure(image, false) {
+                Ok(_) => return false,
+                Err(error @ (LabError::NoBase { .. } | LabError::Base { .. })) => {
+                    failed.push((image, chain(&error)));
+                }
+                Err(error) => panic!("{}", chain(&error)),
             }
-            Err(error) => panic!("{}", chain(&error)),
         }
+        for (_, why) in failed.iter().filter(|(of, _)| *of == image) {
+            say_skipped(why);
+        }
+        true
     }
 }
 
