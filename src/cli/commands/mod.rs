@@ -14,6 +14,7 @@ mod repair;
 mod runs;
 mod servers;
 mod session;
+mod under_way;
 mod watch;
 
 pub(super) use check::{check, trace};
@@ -27,4 +28,5 @@ pub(super) use repair::repair;
 pub(super) use runs::{runs, show};
 pub(super) use servers::servers;
 pub(super) use session::Session;
+pub(super) use under_way::under_way;
 pub(super) use watch::watch;
