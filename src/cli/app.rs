@@ -60,6 +60,7 @@ fn dispatch(session: &Session, command: &Command) -> Result<u8, CliError> {
         Command::Servers(arguments) => commands::servers(session, arguments),
         Command::Migrate(arguments) => commands::migrate(session, arguments),
         Command::Drain(arguments) => commands::drain(session, arguments),
+        Command::Moves(command) => commands::under_way(session, command),
         Command::Resume(arguments) => commands::resume(session, arguments),
         Command::Watch(arguments) => commands::watch(session, arguments),
         Command::Diagnose(arguments) => commands::diagnose(session, arguments),

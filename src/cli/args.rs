@@ -10,7 +10,7 @@ use clap_complete::Shell;
 
 use super::DEFAULT_INVENTORY;
 use super::keys_args::Keys;
-use super::moves_args::{Diagnose, Drain, Migrate, Resume, Servers, Watch};
+use super::moves_args::{Diagnose, Drain, Migrate, Resume, Servers, UnderWay, Watch};
 use super::paint::ColorChoice;
 use crate::domain::{Depth, Lane};
 
@@ -107,6 +107,9 @@ pub(super) enum Command {
     Migrate(Migrate),
     /// Empty hosts: their services are taken out of scheduling meanwhile, and put back as they were
     Drain(Drain),
+    /// Confirm, revert, abort or force moves that are under way or wait
+    #[command(subcommand, arg_required_else_help = true)]
+    Moves(UnderWay),
     /// Go on with moves that were interrupted or killed
     ///
     /// What was being done is looked up in Nova first. Nothing that may have been requested is requested again.

@@ -249,6 +249,9 @@ impl From<MovesError> for CliError {
                 ]
             }
             MovesError::NoServer(_) => vec!["`clearway servers` lists them".to_owned()],
+            MovesError::NoFlavor(_) => {
+                vec!["`openstack flavor list --all` lists them".to_owned()]
+            }
             MovesError::Ambiguous { ids, .. } => vec![format!("say which: {}", ids.join(", "))],
             MovesError::NoHost(_) => {
                 vec![
@@ -262,6 +265,8 @@ impl From<MovesError> for CliError {
                 .into_iter()
                 .collect(),
             MovesError::Running(run) => vec![format!("`clearway watch {run}` follows it")],
+            MovesError::NoMoves(_) => vec!["`clearway runs` lists them".to_owned()],
+            MovesError::OtherCloud { .. } => vec!["name its cloud with `--os-cloud`".to_owned()],
             MovesError::NotResumable { .. } | MovesError::Journal { .. } => Vec::new(),
         };
         hints.into_iter().fold(Self::new(error), Self::hint)

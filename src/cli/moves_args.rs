@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum, ValueHint};
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use jiff::Timestamp;
 
 use super::args::ListFormat;
@@ -69,6 +69,10 @@ pub(super) struct Migrate {
     /// Power off, copy, power on (the default)
     #[arg(long)]
     pub(super) cold: bool,
+    /// Power off, copy, power on with another flavor, by name or id. Nova chooses where to: every host that it could choose
+    /// is proven first, or the resize is refused
+    #[arg(long, value_name = "FLAVOR", conflicts_with_all = ["live", "cold", "to", "override_gate"])]
+    pub(super) resize: Option<String>,
     /// Let one move through although its legs are not proven; asks, and stands in the ledger
     #[arg(long, value_name = "REASON")]
     pub(super) override_gate: Option<String>,
@@ -108,9 +112,12 @@ pub(super) struct Moving {
     /// Do not ask
     #[arg(short, long)]
     pub(super) yes: bool,
-    /// Leave cold moves to be confirmed or reverted by somebody else
-    #[arg(long)]
+    /// Leave cold moves to be confirmed or reverted later: `clearway moves confirm` and `revert`
+    #[arg(long, conflicts_with = "revert")]
     pub(super) leave_unconfirmed: bool,
+    /// Bring cold moves back once they have arrived, instead of confirming them
+    #[arg(long)]
+    pub(super) revert: bool,
     /// Moves at the same time
     #[arg(long, value_name = "N", default_value = "8")]
     pub(super) max_moves: NonZeroU32,
@@ -150,6 +157,69 @@ pub(super) struct Moving {
         hide_possible_values = true
     )]
     pub(super) format: MovesFormat,
+    #[command(flatten)]
+    pub(super) cloud: WhichCloud,
+}
+
+/// `clearway moves`: moves that are under way or wait.
+#[derive(Debug, Subcommand)]
+pub(super) enum UnderWay {
+    /// Confirm cold moves and resizes that were left unconfirmed; compare, report
+    Confirm(Settle),
+    /// Bring back cold moves and resizes that were left unconfirmed; compare, report
+    Revert(Settle),
+    /// Give up live moves that are under way: the servers stay where they are
+    ///
+    /// Nova does it while a move is queued, being prepared or running, not once it has switched to post-copy or is
+    /// ending. Also from another terminal: the run that made the move sees it.
+    Abort(Steer),
+    /// Let live moves that are running end now, at the price of a pause of the guest or of post-copy
+    ForceComplete(Steer),
+}
+
+/// `clearway moves confirm` and `revert`.
+#[derive(Debug, Args)]
+pub(super) struct Settle {
+    /// The servers, by id or name
+    #[arg(value_name = "SERVER", required = true)]
+    pub(super) servers: Vec<String>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(super) yes: bool,
+    /// Output: table, json (one document), jsonl (events as they happen, then the report)
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        default_value = "table",
+        hide_possible_values = true
+    )]
+    pub(super) format: MovesFormat,
+    #[command(flatten)]
+    pub(super) cloud: WhichCloud,
+}
+
+/// `clearway moves abort` and `force-complete`.
+#[derive(Debug, Args)]
+pub(super) struct Steer {
+    /// The servers, by id or name
+    #[arg(value_name = "SERVER", required_unless_present = "run")]
+    pub(super) servers: Vec<String>,
+    /// All live moves of a run that are under way: its id, the beginning or end of it, or `last`
+    #[arg(long, value_name = "RUN", conflicts_with = "servers")]
+    pub(super) run: Option<String>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(super) yes: bool,
+    /// Output: table, json
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        default_value = "table",
+        hide_possible_values = true
+    )]
+    pub(super) format: ListFormat,
     #[command(flatten)]
     pub(super) cloud: WhichCloud,
 }

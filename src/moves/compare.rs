@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::MoveKind;
-use crate::openstack::compute::Server;
+use crate::openstack::compute::{Flavor, Server, WantedFlavor};
 
 /// A server as its owner knows it: each property as text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,15 +58,8 @@ impl Portrait {
         if let Some(image) = &server.image {
             set("image".to_owned(), image.clone());
         }
-        let flavor = &server.flavor;
-        set(
-            "flavor".to_owned(),
-            format!(
-                "{} ({} vCPU, {} MiB, {} GiB, {} GiB ephemeral)",
-                flavor.name, flavor.vcpus, flavor.ram_mib, flavor.disk_gib, flavor.ephemeral_gib
-            ),
-        );
-        for (key, value) in &flavor.extra {
+        set("flavor".to_owned(), flavor(&server.flavor));
+        for (key, value) in &server.flavor.extra {
             set(format!("flavor property {key}"), value.clone());
         }
         for (network, addresses) in &server.addresses {
@@ -101,16 +93,51 @@ impl Portrait {
         Self(values)
     }
 
-    /// What differs from an earlier one. A resize changes the flavor: that is not a difference.
+    /// What it becomes by a resize: the flavor is the new one, all else stays.
     #[must_use]
-    pub fn differences(&self, before: &Self, kind: MoveKind) -> Vec<Difference> {
+    pub fn resized(&self, wanted: &WantedFlavor) -> Self {
+        let mut values = self.0.clone();
+        values.retain(|property, _| !property.starts_with("flavor property "));
+        let mut set = |property: String, value: String| {
+            values.insert(property, value.chars().take(LONGEST).collect());
+        };
+        set("flavor".to_owned(), flavor(&wanted.flavor));
+        for (key, value) in &wanted.flavor.extra {
+            set(format!("flavor property {key}"), value.clone());
+        }
+        Self(values)
+    }
+
+    /// Without what a confirmation or a reversal changes by its nature: the state and, for a reversal of a resize whose
+    /// beginning nobody looked at, the flavor. What is not in it is not compared.
+    #[must_use]
+    pub fn unsettled(&self, flavor_changes: bool) -> Self {
+        let mut values = self.0.clone();
+        values.retain(|property, _| {
+            !matches!(property.as_str(), "status" | "power state")
+                && !(flavor_changes && property.starts_with("flavor"))
+        });
+        Self(values)
+    }
+
+    /// What differs from an earlier one.
+    #[must_use]
+    pub fn differences(&self, before: &Self) -> Vec<Difference> {
+        let unseen = |property: &str| {
+            let part = if property.starts_with("flavor") {
+                "flavor"
+            } else {
+                property
+            };
+            matches!(part, "status" | "power state" | "flavor") && !before.0.contains_key(part)
+        };
         let all = before.0.keys().chain(self.0.keys());
         let mut properties: Vec<&String> = all.collect();
         properties.sort();
         properties.dedup();
         properties
             .into_iter()
-            .filter(|property| kind != MoveKind::Resize || !property.starts_with("flavor"))
+            .filter(|property| !unseen(property))
             .filter(|property| before.0.get(*property) != self.0.get(*property))
             .map(|property| Difference {
                 property: property.clone(),
@@ -119,6 +146,13 @@ impl Portrait {
             })
             .collect()
     }
+}
+
+fn flavor(it: &Flavor) -> String {
+    format!(
+        "{} ({} vCPU, {} MiB, {} GiB, {} GiB ephemeral)",
+        it.name, it.vcpus, it.ram_mib, it.disk_gib, it.ephemeral_gib
+    )
 }
 
 #[cfg(test)]
@@ -177,7 +211,7 @@ mod tests {
             let mut after = server(1, "cmp002");
             change(&mut after);
             let differences: Vec<String> = Portrait::of(&after)
-                .differences(&before, MoveKind::Cold)
+                .differences(&before)
                 .iter()
                 .map(ToString::to_string)
                 .collect();
@@ -186,24 +220,53 @@ mod tests {
     }
 
     #[test]
-    fn a_move_changes_the_host_and_a_resize_the_flavor_and_that_is_no_difference() {
+    fn a_move_changes_the_host_and_that_is_no_difference() {
+        let before = Portrait::of(&server(1, "cmp001"));
+        let after = Portrait::of(&server(1, "cmp002"));
+        assert_eq!(after.differences(&before), []);
+    }
+
+    #[test]
+    fn a_resize_changes_the_flavor_to_the_one_that_was_asked_for_and_nothing_else() {
         let before = Portrait::of(&server(1, "cmp001"));
         let mut after = server(1, "cmp002");
-        assert_eq!(
-            Portrait::of(&after).differences(&before, MoveKind::Live),
-            []
-        );
+        after.flavor.name = "small".to_owned();
         after.flavor.ram_mib = 128;
+        let wanted = WantedFlavor {
+            id: "2".to_owned(),
+            flavor: after.flavor.clone(),
+        };
+        let expected = before.resized(&wanted);
+        assert_eq!(Portrait::of(&after).differences(&expected), []);
+        let said = |it: &Server| {
+            let found = Portrait::of(it).differences(&expected);
+            found.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
         assert_eq!(
-            Portrait::of(&after).differences(&before, MoveKind::Resize),
-            []
+            said(&server(1, "cmp002")),
+            [
+                "flavor was small (1 vCPU, 128 MiB, 1 GiB, 0 GiB ephemeral), is tiny (1 vCPU, 64 MiB, 1 GiB, 0 GiB ephemeral)"
+            ],
+            "it has kept the old one"
         );
-        assert_eq!(
-            Portrait::of(&after)
-                .differences(&before, MoveKind::Cold)
-                .len(),
-            1
-        );
+        after.tags.clear();
+        assert_eq!(said(&after), ["tag blue was set, is nothing"]);
+    }
+
+    #[test]
+    fn what_a_reversal_changes_by_its_nature_is_not_compared() {
+        let mut waiting = server(1, "cmp002");
+        waiting.status.status = "VERIFY_RESIZE".to_owned();
+        waiting.flavor.ram_mib = 128;
+        let mut back = server(1, "cmp001");
+        let compared = |back: &Server, flavor_changes| {
+            let before = Portrait::of(&waiting).unsettled(flavor_changes);
+            Portrait::of(back).differences(&before).len()
+        };
+        assert_eq!(compared(&back, true), 0);
+        assert_eq!(compared(&back, false), 1, "the flavor");
+        back.metadata.clear();
+        assert_eq!(compared(&back, true), 1, "all else is");
     }
 
     #[test]

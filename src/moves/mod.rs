@@ -11,6 +11,7 @@ mod movable;
 mod needs;
 pub mod plan;
 mod request;
+pub mod steering;
 
 pub use movable::{Movable, movable};
 pub use needs::{ImageState, NeededLeg, Needs, Storage, needs};

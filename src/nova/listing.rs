@@ -5,7 +5,7 @@ use super::session::Session;
 use crate::domain::ServerId;
 use crate::openstack::compute::{
     self, ComputeService, Hypervisor, InstanceAction, LiveProgress, Migration, Page, ReadError,
-    Server, ServerFilter,
+    Server, ServerFilter, WantedFlavor,
 };
 use crate::openstack::{Answer, Call};
 
@@ -157,6 +157,25 @@ impl Session {
     /// As [`Session::read`].
     pub async fn services(&self) -> Result<Vec<ComputeService>, NovaError> {
         self.one(compute::services(), compute::read_services).await
+    }
+
+    /// The flavor with this id or name; `None` when there is none.
+    ///
+    /// # Errors
+    /// As [`Session::read`].
+    pub async fn flavor(&self, name: &str) -> Result<Option<WantedFlavor>, NovaError> {
+        let mut all = self
+            .all(
+                |marker| compute::flavors(marker, ROWS),
+                compute::read_flavors,
+            )
+            .await?;
+        // Names are unique in Nova; an id wins over another flavor's name.
+        let place = all
+            .iter()
+            .position(|it| it.id == name)
+            .or_else(|| all.iter().position(|it| it.flavor.name == name));
+        Ok(place.map(|place| all.swap_remove(place)))
     }
 
     /// All hypervisors.

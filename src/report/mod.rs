@@ -17,7 +17,7 @@ pub use model::{
 };
 pub use moves::{
     DiagnosisReport, MOVES_SCHEMA_VERSION, MoveRow, MovesReport, ServerRow, ServersReport,
-    ServiceRow, StayRow, WayRow,
+    ServiceRow, StayRow, SteeredRow, WayRow,
 };
 pub use overview::{FindingGroup, LostNodes, Overview};
 pub use remedy::Remedy;

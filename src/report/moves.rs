@@ -14,7 +14,7 @@ pub struct MovesReport {
     pub schema: u32,
     /// The run's id.
     pub run: String,
-    /// `migrate` or `drain`.
+    /// `migrate`, `drain`, `confirm` or `revert`.
     pub command: String,
     /// The Compute API's address.
     pub cloud: String,
@@ -47,7 +47,7 @@ pub struct MoveRow {
     pub source: String,
     /// Where it went, or was to go.
     pub destination: Option<String>,
-    /// `done`, `unconfirmed`, `failed`, `refused`, `unknown`, `not-started`, or the stage that it is in.
+    /// `done`, `reverted`, `unconfirmed`, `failed`, `refused`, `unknown`, `not-started`, or the stage that it is in.
     pub verdict: String,
     /// Why; empty when there is nothing to say.
     pub why: String,
@@ -59,6 +59,27 @@ pub struct MoveRow {
     pub seconds: Option<u64>,
     /// Destinations in the order in which they would be tried, for a plan.
     pub candidates: Vec<String>,
+}
+
+/// A live move that was to be aborted or forced to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SteeredRow {
+    /// The server's id.
+    pub server: String,
+    /// Its name.
+    pub name: String,
+    /// `abort` or `force-complete`.
+    pub asked: String,
+    /// The number of its row in os-migrations, when a live move was under way.
+    pub migration: Option<u64>,
+    /// `aborted`, `completed`, `refused` (nothing was done), `failed` or `unknown`.
+    pub outcome: String,
+    /// Why; empty when there is nothing to say.
+    pub why: String,
+    /// The server's status now.
+    pub status: String,
+    /// Where it is now, by service host name.
+    pub host: Option<String>,
 }
 
 /// A server that cannot move.

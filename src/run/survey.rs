@@ -53,6 +53,18 @@ pub(super) struct Surveyed {
     pub(super) connections: HashMap<NodeId, Arc<Connection>>,
 }
 
+impl Surveyed {
+    /// What is known when nobody was asked.
+    pub(super) fn nothing(nodes: usize) -> Self {
+        Self {
+            facts: vec![None; nodes],
+            failures: HashMap::new(),
+            host_keys: VerifiedKeys::default(),
+            connections: HashMap::new(),
+        }
+    }
+}
+
 /// Surveys the selected nodes.
 pub(super) async fn survey(
     request: &Request,

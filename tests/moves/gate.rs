@@ -5,13 +5,13 @@ use clearway_lab::Lab;
 use crate::ground::Ground;
 
 /// A node's known_hosts without another's entries, until it is dropped.
-struct Forgotten {
+pub(crate) struct Forgotten {
     lab: &'static Lab,
     node: &'static str,
 }
 
 impl Forgotten {
-    fn new(ground: &Ground, node: &'static str, address: &str) -> Self {
+    pub(crate) fn new(ground: &Ground, node: &'static str, address: &str) -> Self {
         let lab = ground.lab();
         let line = format!(
             "cd /var/lib/nova/.ssh && cp -p known_hosts known_hosts.kept && grep -v -F '{address}' known_hosts.kept > known_hosts; ! cmp -s known_hosts known_hosts.kept"

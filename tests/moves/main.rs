@@ -14,6 +14,7 @@ mod faults;
 mod gate;
 mod ground;
 mod killed;
+mod ways;
 mod well;
 
 use std::process::ExitCode;
@@ -66,6 +67,24 @@ const TESTS: &[(&str, Test)] = &[
     (
         "a_pair_that_is_overridden_stands_in_the_ledger",
         gate::overridden,
+    ),
+    (
+        "a_resize_goes_where_nova_chooses_when_every_choice_is_proven",
+        ways::resized,
+    ),
+    (
+        "a_resize_is_refused_with_the_hosts_that_are_not_proven",
+        ways::resize_refused,
+    ),
+    ("a_move_can_be_brought_back_at_once", ways::reverted),
+    (
+        "moves_that_were_left_are_confirmed_or_reverted_later",
+        ways::settled_later,
+    ),
+    ("live_moves_are_ended_from_another_terminal", ways::aborted),
+    (
+        "a_resumed_run_counts_the_servers_that_could_not_move",
+        ways::stays_count,
     ),
     ("reads_are_repeated_while_the_api_is_away", api::away),
     (

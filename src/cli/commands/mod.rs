@@ -16,6 +16,7 @@ mod rotate;
 mod runs;
 mod servers;
 mod session;
+mod under_way;
 mod watch;
 
 pub(super) use check::{check, trace};
@@ -29,4 +30,5 @@ pub(super) use repair::repair;
 pub(super) use runs::{runs, show};
 pub(super) use servers::servers;
 pub(super) use session::Session;
+pub(super) use under_way::under_way;
 pub(super) use watch::watch;

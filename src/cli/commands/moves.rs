@@ -21,13 +21,21 @@ use crate::ledger::Ledger;
 use crate::moves::gate::Override;
 use crate::remote::{Deadlines, Environment};
 use crate::report::MovesReport;
-use crate::run::moves::{self, CloudAccess, How, MoveOptions, Moves, MovesError, What};
+use crate::run::moves::{self, CloudAccess, Finish, How, MoveOptions, Moves, MovesError, What};
 use crate::run::{Canceller, PairsMode, Request, Surroundings};
 use crate::system;
 
 pub(in crate::cli) fn migrate(session: &Session, arguments: &Migrate) -> Result<u8, CliError> {
     let mut options = options(&arguments.moving, What::Servers(arguments.servers.clone()));
-    options.how = if arguments.live { How::Live } else { How::Cold };
+    options.how = match (arguments.live, &arguments.resize) {
+        (true, _) => How::Live,
+        (_, Some(_)) => How::Resize,
+        _ => How::Cold,
+    };
+    if arguments.live && arguments.moving.revert {
+        let text = "a live move is not reverted: it is over when it has arrived";
+        return Err(CliError::usage(text).hint("move it back with another `clearway migrate`"));
+    }
     if let Some(reason) = &arguments.override_gate {
         if arguments.servers.len() != 1 || arguments.moving.to.len() != 1 {
             let text = "the gate is overridden for one server and one destination at a time";
@@ -38,7 +46,13 @@ pub(in crate::cli) fn migrate(session: &Session, arguments: &Migrate) -> Result<
         let checked = Override::new(reason).map_err(CliError::usage)?;
         options.overriding = Some(checked.reason().to_owned());
     }
-    begin(session, "migrate", &arguments.moving, options)
+    begin(
+        session,
+        "migrate",
+        &arguments.moving,
+        options,
+        arguments.resize.clone(),
+    )
 }
 
 pub(in crate::cli) fn drain(session: &Session, arguments: &Drain) -> Result<u8, CliError> {
@@ -49,7 +63,7 @@ pub(in crate::cli) fn drain(session: &Session, arguments: &Drain) -> Result<u8, 
         _ => How::Auto,
     };
     options.order.clone_from(&arguments.order);
-    begin(session, "drain", &arguments.moving, options)
+    begin(session, "drain", &arguments.moving, options, None)
 }
 
 pub(in crate::cli) fn resume(session: &Session, arguments: &Resume) -> Result<u8, CliError> {
@@ -68,7 +82,12 @@ fn options(moving: &Moving, what: What) -> MoveOptions {
         what,
         how: How::Cold,
         to: moving.to.iter().cloned().collect(),
-        confirm: !moving.leave_unconfirmed,
+        flavor: None,
+        finish: match (moving.leave_unconfirmed, moving.revert) {
+            (true, _) => Finish::Leave,
+            (_, true) => Finish::Revert,
+            _ => Finish::Confirm,
+        },
         order: "name".to_owned(),
         moves: number(moving.max_moves),
         per_source: number(moving.per_source),
@@ -88,17 +107,19 @@ fn begin(
     command: &'static str,
     moving: &Moving,
     options: MoveOptions,
+    flavor: Option<String>,
 ) -> Result<u8, CliError> {
     let check = request(session, command, moving.timeout)?;
     let access = session.cloud(&moving.cloud)?;
-    if !moving.dry_run && !moving.yes {
-        ask(session, command, moving, &check, &access, &options)?;
-    }
     let asked = Moves {
         check,
         options,
+        flavor,
         dry_run: moving.dry_run,
     };
+    if !moving.dry_run && !moving.yes {
+        ask(session, moving, &asked, &access)?;
+    }
     let report = run_moves(session, moving.format, async move |around| {
         moves::migrate(asked, access, around).await
     })?;
@@ -108,20 +129,19 @@ fn begin(
 /// Shows the plan, and asks; never without a terminal.
 fn ask(
     session: &Session,
-    command: &'static str,
     moving: &Moving,
-    check: &Request,
+    asked: &Moves,
     access: &CloudAccess,
-    options: &MoveOptions,
 ) -> Result<(), CliError> {
+    let command = asked.check.command;
     if !can_ask(session) {
         let text = format!("`{command}` moves servers, and there is no terminal to ask at");
         return Err(CliError::usage(text).hint("see the plan with `--dry-run`, then say `--yes`"));
     }
+    let overriding = asked.options.overriding.as_ref();
     let asked = Moves {
-        check: check.clone(),
-        options: options.clone(),
         dry_run: true,
+        ..asked.clone()
     };
     let access = access.clone();
     let plan = run_moves(session, moving.format, async move |around| {
@@ -129,14 +149,21 @@ fn ask(
     })?;
     let mut err = session.console.err.clone();
     write_moves(&mut err, &plan, session.console.view())?;
-    if let Some(reason) = &options.overriding {
+    if let Some(reason) = overriding {
         writeln!(
             err,
             "THE GATE IS OVERRIDDEN: {}",
             crate::report::escape::line(reason)
         )?;
     }
-    write!(err, "move {} servers? [y/N] ", plan.moves.len())?;
+    let servers = crate::cli::text::count(plan.moves.len() as u64, "server");
+    yes(session, &format!("move {servers}?"))
+}
+
+/// Asks at the terminal.
+pub(super) fn yes(session: &Session, question: &str) -> Result<(), CliError> {
+    let mut err = session.console.err.clone();
+    write!(err, "{question} [y/N] ")?;
     err.flush()?;
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
@@ -148,7 +175,7 @@ fn ask(
 }
 
 /// How nodes are surveyed and legs proven.
-fn request(
+pub(super) fn request(
     session: &Session,
     command: &'static str,
     timeout: NonZeroU64,
@@ -185,7 +212,7 @@ fn request(
     })
 }
 
-fn run_moves(
+pub(super) fn run_moves(
     session: &Session,
     format: MovesFormat,
     work: impl AsyncFnOnce(Surroundings) -> Result<MovesReport, MovesError>,
@@ -234,7 +261,11 @@ fn tellers(session: &Session, format: MovesFormat) -> Vec<Box<dyn Teller>> {
     tellers
 }
 
-fn write(session: &Session, report: &MovesReport, format: MovesFormat) -> Result<u8, CliError> {
+pub(super) fn write(
+    session: &Session,
+    report: &MovesReport,
+    format: MovesFormat,
+) -> Result<u8, CliError> {
     let mut out = session.console.out.clone();
     match format {
         MovesFormat::Table => write_moves(&mut out, report, session.console.view())?,

@@ -15,7 +15,7 @@ mod words;
 pub(super) use json::{write as write_json, write_line as write_json_line};
 pub(super) use junit::write as write_junit;
 pub(super) use list::write as write_list;
-pub(super) use moves::{write_diagnosis, write_moves, write_servers};
+pub(super) use moves::{write_diagnosis, write_moves, write_servers, write_steered};
 pub(super) use repair::{
     write_notes as write_repair_notes, write_plan, write_undo, write_undo_paths,
 };

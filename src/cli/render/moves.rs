@@ -7,7 +7,9 @@ use super::list::write as write_list;
 use super::view::View;
 use crate::cli::paint::Label;
 use crate::cli::text::{count, duration_of};
-use crate::report::{DiagnosisReport, MoveRow, MovesReport, ServersReport, WayRow, escape};
+use crate::report::{
+    DiagnosisReport, MoveRow, MovesReport, ServersReport, SteeredRow, WayRow, escape,
+};
 
 /// Destinations that are named; the rest is counted.
 const NAMED: usize = 3;
@@ -151,10 +153,16 @@ pub(in crate::cli) fn write_moves(
 fn move_lines(out: &mut dyn Write, it: &MoveRow, view: View) -> io::Result<()> {
     let paint = view.paint;
     let label = match it.verdict.as_str() {
-        "done" => Label::Good,
+        "done" | "reverted" => Label::Good,
         "failed" => Label::Bad,
         "planned" => Label::Faint,
         _ => Label::Doubtful,
+    };
+    // Nova chooses where a resize goes.
+    let nowhere = if it.kind == "resize" && it.verdict == "planned" {
+        "any"
+    } else {
+        "nowhere"
     };
     let took = it.seconds.map_or_else(String::new, |seconds| {
         format!(", {}", duration_of(seconds * 1_000))
@@ -166,18 +174,52 @@ fn move_lines(out: &mut dyn Write, it: &MoveRow, view: View) -> io::Result<()> {
         paint.text(Label::Faint, &it.server),
         it.kind,
         it.source,
-        it.destination.as_deref().unwrap_or("nowhere"),
+        it.destination.as_deref().unwrap_or(nowhere),
         paint.text(label, &it.verdict),
     )?;
     if !it.why.is_empty() {
         writeln!(out, "    {}", escape::line(&it.why))?;
     }
-    if it.candidates.len() > 1 {
-        writeln!(out, "    then {}", it.candidates[1..].join(", "))?;
+    let further = usize::from(it.destination.is_some());
+    if it.candidates.len() > further {
+        let then = if further == 1 { "then " } else { "" };
+        writeln!(out, "    {then}{}", it.candidates[further..].join(", "))?;
     }
     for text in &it.explained {
         for line in escape::lines(text) {
             writeln!(out, "    {line}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes what became of live moves that were to be aborted or forced.
+pub(in crate::cli) fn write_steered(
+    out: &mut dyn Write,
+    rows: &[SteeredRow],
+    view: View,
+) -> io::Result<()> {
+    if rows.is_empty() {
+        return writeln!(out, "no live move is under way");
+    }
+    for it in rows {
+        let label = match it.outcome.as_str() {
+            "aborted" | "completed" => Label::Good,
+            "failed" => Label::Bad,
+            _ => Label::Doubtful,
+        };
+        writeln!(
+            out,
+            "{} {}: {}: {}, it is {} on {}",
+            escape::line(&it.name),
+            view.paint.text(Label::Faint, &it.server),
+            it.asked,
+            view.paint.text(label, &it.outcome),
+            escape::line(&it.status),
+            it.host.as_deref().unwrap_or("no host"),
+        )?;
+        if !it.why.is_empty() {
+            writeln!(out, "  {}", escape::line(&it.why))?;
         }
     }
     Ok(())

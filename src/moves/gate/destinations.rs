@@ -152,6 +152,34 @@ pub fn candidates(
     (open, excluded)
 }
 
+/// The hosts that Nova's scheduler could choose for a server when it is not told where to: enabled, up, and in the zone
+/// that the server is pinned to. That the inventory does not have a host, or that its memory seems to be used up, keeps
+/// Nova from nothing. The server's own host is not among them: nothing is copied when it stays there.
+#[must_use]
+pub fn eligible(cloud: &Cloud, server: &Server) -> BTreeSet<HostName> {
+    cloud
+        .services
+        .iter()
+        .filter(|it| server.host.as_ref() != Some(&it.host))
+        .filter(|it| it.enabled && it.up && !it.forced_down)
+        .filter(|it| {
+            server
+                .pinned_zone
+                .as_ref()
+                .is_none_or(|zone| *zone == it.zone)
+        })
+        .map(|it| it.host.clone())
+        .collect()
+}
+
+/// Whether a pair is one that the inventory's scope leaves out.
+#[must_use]
+pub fn is_outside(cloud: &Cloud, source: &HostName, destination: &HostName) -> bool {
+    cloud
+        .out_of_scope
+        .contains(&(source.clone(), destination.clone()))
+}
+
 fn is_out_of_scope(cloud: &Cloud, server: &Server, host: &HostName) -> bool {
     server
         .host

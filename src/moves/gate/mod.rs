@@ -5,7 +5,7 @@ mod destinations;
 mod pass;
 
 pub use closed::Closed;
-pub use destinations::{Candidate, Cloud, Excluded, candidates};
+pub use destinations::{Candidate, Cloud, Excluded, candidates, eligible, is_outside};
 pub use pass::{LegProof, Override, Pass, Reported, Wanted, pass};
 
 #[cfg(test)]

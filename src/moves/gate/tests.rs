@@ -377,3 +377,37 @@ fn destinations_are_sorted_by_room_and_every_other_host_says_why_not() {
     let (open, _) = candidates(&cloud, &it, &only, &[], &HashMap::new());
     assert_eq!(open.len(), 1);
 }
+
+#[test]
+fn nova_could_choose_every_host_that_is_up_enabled_and_in_the_zone_known_or_not() {
+    let service = |name: &str, zone: &str, enabled, up| ComputeService {
+        id: name.to_owned(),
+        host: host(name),
+        zone: zone.to_owned(),
+        enabled,
+        up,
+        forced_down: false,
+        disabled_reason: None,
+    };
+    let cloud = Cloud {
+        services: vec![
+            service("cmp001", "nova", true, true),
+            service("cmp002", "nova", true, true),
+            service("stranger", "nova", true, true),
+            service("disabled", "nova", false, true),
+            service("down", "nova", true, false),
+            service("elsewhere", "az2", true, true),
+        ],
+        nodes: HashMap::from([(host("cmp001"), NodeId(0)), (host("cmp002"), NodeId(1))]),
+        ..Cloud::default()
+    };
+    let names = |server: &crate::openstack::compute::Server| {
+        let hosts = eligible(&cloud, server);
+        hosts.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let mut it = server(1, "cmp001");
+    it.pinned_zone = None;
+    assert_eq!(names(&it), ["cmp002", "elsewhere", "stranger"]);
+    it.pinned_zone = Some("nova".to_owned());
+    assert_eq!(names(&it), ["cmp002", "stranger"]);
+}

@@ -24,6 +24,8 @@ pub enum Reading {
     Waiting,
     /// Its confirmation is carried out.
     Confirming,
+    /// It is being brought back.
+    Reverting,
     /// The server is where it should be, for good.
     Arrived,
     /// It looks like this end; it counts when it stays.
@@ -98,15 +100,25 @@ fn cold(tracked: &Tracked, server: &SeenServer, row: &SeenMigration) -> Reading 
         {
             failing(server, row)
         }
-        M::Finished if server.status == "VERIFY_RESIZE" && idle && there => {
-            if tracked.stage == Stage::Confirming {
-                Reading::Confirming
-            } else {
-                Reading::Waiting
-            }
-        }
+        M::Finished if server.status == "VERIFY_RESIZE" && idle && there => match tracked.stage {
+            Stage::Confirming => Reading::Confirming,
+            Stage::Reverting => Reading::Reverting,
+            _ => Reading::Waiting,
+        },
         M::Finished if in_error => failing(server, row),
         M::Finished if idle && server.status != "RESIZE" => contradicting(server, row),
+        M::Reverting if in_error => failing(server, row),
+        M::Reverting if tracked.reverting => Reading::Reverting,
+        M::Reverted if tracked.reverting => reverted(tracked, server, row),
+        M::Confirmed if tracked.reverting && idle && server.status != "VERIFY_RESIZE" => {
+            Reading::Ended(
+                Verdict::Failed,
+                format!(
+                    "somebody confirmed it instead: the server stays on {}",
+                    host(server)
+                ),
+            )
+        }
         M::Confirming => Reading::Confirming,
         M::Confirmed if server.status == "VERIFY_RESIZE" => Reading::Confirming,
         M::Confirmed if in_error => failing(server, row),
@@ -120,6 +132,21 @@ fn cold(tracked: &Tracked, server: &SeenServer, row: &SeenMigration) -> Reading 
         M::Cancelled => Reading::Ended(Verdict::Failed, "somebody cancelled it".to_owned()),
         M::Completed | M::Done | M::Other if idle => contradicting(server, row),
         _ => Reading::Moving(word(server, row)),
+    }
+}
+
+/// A row that was reverted, as it was asked for.
+fn reverted(tracked: &Tracked, server: &SeenServer, row: &SeenMigration) -> Reading {
+    let is_at_rest = server.task.is_none()
+        && !matches!(server.status.as_str(), "REVERT_RESIZE" | "VERIFY_RESIZE");
+    if !is_at_rest {
+        Reading::Reverting
+    } else if server.status == "ERROR" {
+        failing(server, row)
+    } else if server.host.as_ref() == Some(&tracked.source) {
+        Reading::Arrived
+    } else {
+        contradicting(server, row)
     }
 }
 

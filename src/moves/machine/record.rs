@@ -12,13 +12,16 @@ use crate::domain::HostName;
 pub enum Record {
     /// The legs to a destination are about to be proven.
     Proving {
-        /// Where to.
-        destination: HostName,
+        /// Where to; `None` for a resize, whose every possible destination is proven.
+        destination: Option<HostName>,
     },
     /// They are proven.
     Passed {
-        /// Where to.
-        destination: HostName,
+        /// Where to; `None` for a resize.
+        destination: Option<HostName>,
+        /// Every host that a resize may go to.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        proven: Vec<HostName>,
         /// Until when the proof is young enough.
         until: Timestamp,
         /// The reason for which an operator overrode the gate.
@@ -75,6 +78,25 @@ pub enum Record {
     },
     /// Nova has refused it; what that means is seen next.
     ConfirmRejected {
+        /// What it said.
+        why: String,
+    },
+    /// A move of an earlier run, or of somebody else, that waits to be confirmed or reverted.
+    Adopted {
+        /// The number of its row.
+        migration: u64,
+        /// Where it went.
+        destination: HostName,
+    },
+    /// Intent: the request to bring the server back is about to be sent.
+    RevertRequesting,
+    /// Nova has taken it.
+    RevertAccepted {
+        /// Nova's id of it.
+        request_id: Option<String>,
+    },
+    /// Nova has refused it; what that means is seen next.
+    RevertRejected {
         /// What it said.
         why: String,
     },

@@ -30,6 +30,10 @@ pub struct Tracked {
     pub request_id: Option<String>,
     /// The number of its row.
     pub migration: Option<u64>,
+    /// The hosts that a resize may go to: all of them were proven.
+    pub proven: Vec<HostName>,
+    /// Whether it was asked to go back: then it is well when the server is where it was.
+    pub reverting: bool,
     /// Whether the move was requested with the gate overridden.
     pub overridden: bool,
     /// What looks like an end, and since when: it counts when it stays.
@@ -62,6 +66,8 @@ pub enum Stage {
     Waiting,
     /// The confirmation is sent, or about to be.
     Confirming,
+    /// The request to bring it back is sent, or about to be.
+    Reverting,
     /// The server is where it should be, for good.
     Arrived,
     /// It is over.
@@ -81,6 +87,7 @@ impl Stage {
             Self::Moving => "moving",
             Self::Waiting => "waiting",
             Self::Confirming => "confirming",
+            Self::Reverting => "reverting",
             Self::Arrived => "arrived",
             Self::Ended => "ended",
         }
@@ -91,7 +98,12 @@ impl Stage {
     pub fn is_in_flight(self) -> bool {
         matches!(
             self,
-            Self::Requested | Self::Accepted | Self::Moving | Self::Waiting | Self::Confirming
+            Self::Requested
+                | Self::Accepted
+                | Self::Moving
+                | Self::Waiting
+                | Self::Confirming
+                | Self::Reverting
         )
     }
 }
@@ -119,6 +131,8 @@ pub enum Verdict {
     Done,
     /// It is at its destination, and was to be left unconfirmed.
     Unconfirmed,
+    /// It was to be brought back, and is where it was, the same as before.
+    Reverted,
     /// Nobody asked Nova: the run was stopped before.
     NotStarted,
     /// The gate let it through to no destination, so Nova was not asked.
@@ -136,6 +150,7 @@ impl Verdict {
         match self {
             Self::Done => "done",
             Self::Unconfirmed => "unconfirmed",
+            Self::Reverted => "reverted",
             Self::NotStarted => "not-started",
             Self::Refused => "refused",
             Self::Unknown => "unknown",
@@ -165,6 +180,8 @@ impl Tracked {
             known_actions: Vec::new(),
             request_id: None,
             migration: None,
+            proven: Vec::new(),
+            reverting: false,
             overridden: false,
             settling: None,
             phase: String::new(),

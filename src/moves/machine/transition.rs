@@ -38,17 +38,30 @@ impl Tracked {
         let mut next = self.clone();
         match (self.stage, record) {
             (Stage::Planned, Record::Proving { destination }) => {
-                next.destination = Some(destination.clone());
+                next.destination.clone_from(destination);
                 next.enter(Stage::Proving, at);
+            }
+            (
+                Stage::Planned,
+                Record::Adopted {
+                    migration,
+                    destination,
+                },
+            ) => {
+                next.migration = Some(*migration);
+                next.destination = Some(destination.clone());
+                next.enter(Stage::Waiting, at);
             }
             (
                 Stage::Proving,
                 Record::Passed {
                     destination,
+                    proven,
                     overridden,
                     ..
                 },
-            ) if self.destination.as_ref() == Some(destination) => {
+            ) if self.destination == *destination => {
+                next.proven.clone_from(proven);
                 next.overridden = overridden.is_some();
                 next.enter(Stage::Passed, at);
             }
@@ -103,7 +116,8 @@ impl Tracked {
                 | Stage::Accepted
                 | Stage::Moving
                 | Stage::Waiting
-                | Stage::Confirming,
+                | Stage::Confirming
+                | Stage::Reverting,
                 Record::Seen(seen),
             ) => {
                 // Without a row nothing is known of a request whose outcome is not.
@@ -127,8 +141,18 @@ impl Tracked {
             }
             // Back to what is seen: somebody else may have confirmed, or the confirmation may be possible later.
             (Stage::Confirming, Record::ConfirmRejected { .. }) => next.enter(Stage::Moving, at),
+            (Stage::Waiting, Record::RevertRequesting) => {
+                next.reverting = true;
+                next.enter(Stage::Reverting, at);
+            }
+            (Stage::Reverting, Record::RevertAccepted { .. }) => {
+                "reverting".clone_into(&mut next.phase);
+            }
+            (Stage::Reverting, Record::RevertRejected { .. }) => next.enter(Stage::Moving, at),
             (Stage::Arrived, Record::Compared { differences }) => {
-                if differences.is_empty() {
+                if differences.is_empty() && self.reverting {
+                    next.finish(Verdict::Reverted, String::new(), at);
+                } else if differences.is_empty() {
                     next.finish(Verdict::Done, String::new(), at);
                 } else {
                     let why = format!("the server is not as it was: {}", differences.join("; "));
@@ -161,6 +185,7 @@ impl Tracked {
                 | Stage::Moving
                 | Stage::Waiting
                 | Stage::Confirming
+                | Stage::Reverting
                 | Stage::Arrived,
                 Record::GivenUp {
                     verdict: Verdict::Unknown,
@@ -178,8 +203,8 @@ impl Tracked {
         match reading {
             Reading::Moving(word) => {
                 self.settling = None;
-                // A confirmation that is being carried out stays one.
-                if self.stage != Stage::Confirming {
+                // A confirmation or a reversal that is being carried out stays one.
+                if !matches!(self.stage, Stage::Confirming | Stage::Reverting) {
                     self.enter(Stage::Moving, at);
                 }
                 self.phase = word;
@@ -191,6 +216,10 @@ impl Tracked {
             Reading::Confirming => {
                 self.settling = None;
                 self.enter(Stage::Confirming, at);
+            }
+            Reading::Reverting => {
+                self.settling = None;
+                self.enter(Stage::Reverting, at);
             }
             Reading::Arrived => {
                 self.settling = None;
@@ -264,6 +293,10 @@ pub fn overdue(tracked: &Tracked, longest: SignedDuration, now: Timestamp) -> Op
         Stage::Confirming => (
             CONFIRM,
             "the confirmation does not end: nova-compute on the source must be up for it",
+        ),
+        Stage::Reverting => (
+            CONFIRM,
+            "the reversal does not end: nova-compute on both hosts must be up for it",
         ),
         _ => return None,
     };

@@ -57,8 +57,10 @@ pub enum MigrationStatus {
     Queued,
     /// `preparing`
     Preparing,
-    /// `running`, also after the switch to post-copy.
+    /// `running`
     Running,
+    /// `running (post-copy)`: the guest runs on the destination already.
+    PostCopy,
     /// `pre-migrating`
     PreMigrating,
     /// `migrating`
@@ -95,7 +97,7 @@ impl MigrationStatus {
         ("queued", Self::Queued),
         ("preparing", Self::Preparing),
         ("running", Self::Running),
-        ("running (post-copy)", Self::Running),
+        ("running (post-copy)", Self::PostCopy),
         ("pre-migrating", Self::PreMigrating),
         ("migrating", Self::Migrating),
         ("post-migrating", Self::PostMigrating),

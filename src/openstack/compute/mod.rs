@@ -3,6 +3,7 @@
 
 mod action;
 mod error;
+mod flavor;
 mod hypervisor;
 mod migration;
 mod page;
@@ -13,6 +14,7 @@ mod writes;
 
 pub use action::{ActionEvent, InstanceAction, action, actions, read_action, read_actions};
 pub use error::ReadError;
+pub use flavor::{WantedFlavor, flavors, read_flavors};
 pub use hypervisor::{Hypervisor, hypervisors, read_hypervisors};
 pub use migration::{
     LiveProgress, Migration, MigrationStatus, live_migrations, migrations, read_live_migrations,
@@ -27,6 +29,7 @@ pub use service::{ComputeService, read_service, read_services, services};
 pub use version::{NEEDED, TooOld, VersionRange, read_versions};
 pub use writes::{
     abort, confirm, disable_service, enable_service, force_complete, reset_state, restore_service,
+    revert,
 };
 
 #[cfg(test)]

@@ -48,6 +48,12 @@ pub fn confirm(server: &ServerId) -> Call {
     act(server, json!({"confirmResize": null}))
 }
 
+/// Brings a cold move or a resize back.
+#[must_use]
+pub fn revert(server: &ServerId) -> Call {
+    act(server, json!({"revertResize": null}))
+}
+
 /// Takes a server out of ERROR whose guest is as it was.
 #[must_use]
 pub fn reset_state(server: &ServerId) -> Call {

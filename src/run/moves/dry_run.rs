@@ -1,15 +1,15 @@
 //! The plan of a run without anything being begun.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::candidates::{ask, match_nodes};
 use super::error::MovesError;
-use super::plan::Chosen;
+use super::plan::{Chosen, Planned};
 use super::start::Moves;
 use super::work::service_hosts;
-use crate::domain::MoveKind;
-use crate::moves::gate::candidates;
+use crate::domain::{HostName, MoveKind};
+use crate::moves::gate::{Cloud, candidates, eligible, is_outside};
 use crate::nova::Session;
 use crate::openstack::compute::Server;
 use crate::remote::Connector;
@@ -38,37 +38,29 @@ pub(super) async fn plan_only(
         service_hosts(fleet, &Legs::new(fleet, &surveyed.facts))
     };
     let cloud = ask(session, fleet, nodes, chosen.draining).await?;
-    let row = |(server, kind): &(Server, MoveKind)| {
-        let (open, excluded) = candidates(&cloud, server, &moves.options.to, &[], &HashMap::new());
-        let why = if open.is_empty() {
-            let why: Vec<String> = excluded
-                .iter()
-                .map(|(host, why)| format!("{host}: {why}"))
-                .collect();
-            format!("no destination: {}", why.join("; "))
+    let row = |it: &Planned| {
+        let server = &it.server;
+        let (destination, why, candidates) = if it.kind == MoveKind::Resize {
+            resize_plan(&cloud, server)
         } else {
-            String::new()
+            move_plan(&cloud, server, &moves.options.to)
         };
         MoveRow {
             server: server.id.to_string(),
             name: server.name.clone(),
-            kind: kind.to_string(),
-            source: server
-                .host
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            destination: open.first().map(|it| it.host.to_string()),
+            kind: it.kind.to_string(),
+            source: it.source.to_string(),
+            destination,
             verdict: "planned".to_owned(),
             why,
             explained: Vec::new(),
             request_id: None,
             seconds: None,
-            candidates: open.iter().map(ToString::to_string).collect(),
+            candidates,
         }
     };
     let rows: Vec<MoveRow> = chosen.moves.iter().map(row).collect();
-    let blocked = rows.iter().any(|it| it.destination.is_none());
+    let blocked = rows.iter().any(|it| it.candidates.is_empty());
     Ok(MovesReport {
         schema: MOVES_SCHEMA_VERSION,
         run: moves.check.run.clone(),
@@ -86,4 +78,53 @@ pub(super) async fn plan_only(
         stay: chosen.stay,
         services: Vec::new(),
     })
+}
+
+/// Where a server would go, why nowhere, and all destinations in their order.
+type Where = (Option<String>, String, Vec<String>);
+
+fn move_plan(cloud: &Cloud, server: &Server, only: &BTreeSet<HostName>) -> Where {
+    let (open, excluded) = candidates(cloud, server, only, &[], &HashMap::new());
+    let why = if open.is_empty() {
+        let why: Vec<String> = excluded
+            .iter()
+            .map(|(host, why)| format!("{host}: {why}"))
+            .collect();
+        format!("no destination: {}", why.join("; "))
+    } else {
+        String::new()
+    };
+    let first = open.first().map(|it| it.host.to_string());
+    (first, why, open.iter().map(ToString::to_string).collect())
+}
+
+/// Nova chooses: each host that it could choose has to be one that can be proven.
+fn resize_plan(cloud: &Cloud, server: &Server) -> Where {
+    let hosts = eligible(cloud, server);
+    let outside: Vec<String> = hosts
+        .iter()
+        .filter_map(|host| {
+            let outside = |source| is_outside(cloud, source, host);
+            if !cloud.nodes.contains_key(host) {
+                Some(format!("{host}: not in the inventory"))
+            } else if server.host.as_ref().is_some_and(outside) {
+                Some(format!("{host}: the pair is not in the inventory's scope"))
+            } else {
+                None
+            }
+        })
+        .collect();
+    if hosts.is_empty() {
+        let why = "Nova has no other host that it could choose".to_owned();
+        return (None, why, Vec::new());
+    }
+    if !outside.is_empty() {
+        let why = format!(
+            "Nova could choose what cannot be proven: {}",
+            outside.join("; ")
+        );
+        return (None, why, Vec::new());
+    }
+    let why = "Nova chooses where it goes: all of these are proven first".to_owned();
+    (None, why, hosts.iter().map(ToString::to_string).collect())
 }

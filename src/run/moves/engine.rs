@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use crate::domain::{Event, HostName, LegId, Pair, Phase};
+use crate::domain::{Event, HostName, Lane, Leg, LegId, MoveKind, Pair, Phase};
 use crate::ledger::Ledger;
 use crate::moves::gate::{Candidate, Cloud, Excluded, LegProof, Wanted, candidates};
 use crate::moves::machine::{Record, Stage, Verdict};
@@ -26,6 +26,7 @@ use super::journal::Entry;
 use super::options::MoveOptions;
 use super::prover::{Prover, to_climb};
 use super::request::{Looked, Proved};
+use super::resize::ProvedAll;
 use super::servers::needs_of;
 
 /// How old what is known of the cloud's hosts may be while moves are still to be started.
@@ -36,8 +37,10 @@ pub(super) const LOCK: SignedDuration = SignedDuration::from_secs(600);
 /// What a task brought.
 pub(super) enum Done {
     Proved(Box<Proved>),
+    ProvedAll(Box<ProvedAll>),
     Sent(Written),
     Confirmed(Written),
+    Reverted(Written),
     Compared(Result<Option<Box<Server>>, NovaError>),
     Explained(Vec<String>),
 }
@@ -125,8 +128,10 @@ impl Engine<'_> {
         self.entries[index].busy = false;
         match done {
             Done::Proved(proved) => self.proved(index, *proved).await?,
+            Done::ProvedAll(proved) => self.proved_all(index, *proved).await?,
             Done::Sent(written) => self.sent(index, written).await?,
             Done::Confirmed(written) => self.confirmed(index, written).await?,
+            Done::Reverted(written) => self.reverted(index, written).await?,
             Done::Compared(server) => self.compared(index, server).await?,
             Done::Explained(lines) => self.entries[index].explained = lines,
         }
@@ -220,6 +225,9 @@ impl Engine<'_> {
                 .give_up(index, Verdict::Failed, "the server was deleted meanwhile")
                 .await;
         };
+        if tracked.kind == MoveKind::Resize {
+            return self.prove_resize(index, &server).await;
+        }
         let (open, excluded) = candidates(
             &self.cloud,
             &server,
@@ -251,6 +259,31 @@ impl Engine<'_> {
         coming
     }
 
+    /// The legs of a pair that have to be climbed for a move, and what is known of the others.
+    pub(super) fn to_prove(
+        &self,
+        server: &Server,
+        wanted: &Wanted,
+    ) -> (Vec<(Lane, Leg)>, Vec<LegProof>) {
+        let (mut climbs, mut settled) = (Vec::new(), Vec::new());
+        for lane in needs_of(server, wanted.kind, self.session.newest()) {
+            if let Some(proof) = self.still_fresh(wanted, lane) {
+                settled.push(proof);
+                continue;
+            }
+            let id = wanted.pair.leg(lane);
+            let predicted = self
+                .legs
+                .obstacle(id)
+                .unwrap_or_else(|| self.prediction.verdict(id));
+            match to_climb(self.legs, id, predicted) {
+                Ok(leg) => climbs.push((lane, leg)),
+                Err(predicted) => settled.push(settled_leg(wanted, lane, predicted)),
+            }
+        }
+        (climbs, settled)
+    }
+
     async fn prove(
         &mut self,
         index: usize,
@@ -273,32 +306,12 @@ impl Engine<'_> {
             },
         };
         let destination = candidate.host.clone();
+        let destination = Some(destination);
         self.record(index, Record::Proving { destination }).await?;
-        let mut settled = Vec::new();
-        let mut climbs = Vec::new();
-        for lane in needs_of(server, wanted.kind, self.session.newest()) {
-            if let Some(proof) = self.still_fresh(&wanted, lane) {
-                settled.push(proof);
-                continue;
-            }
-            let id = wanted.pair.leg(lane);
-            let predicted = self
-                .legs
-                .obstacle(id)
-                .unwrap_or_else(|| self.prediction.verdict(id));
-            match to_climb(self.legs, id, predicted) {
-                Ok(leg) => climbs.push((lane, leg)),
-                Err(predicted) => settled.push(settled_leg(&wanted, lane, predicted)),
-            }
-        }
+        let (climbs, settled) = self.to_prove(server, &wanted);
         let (prover, session, id) = (self.prover.clone(), self.session.clone(), server.id.clone());
         self.spawn(index, async move {
-            let mut climbing = JoinSet::new();
-            for (lane, leg) in climbs {
-                let prover = prover.clone();
-                climbing.spawn(async move { (lane, prover.climb(leg).await) });
-            }
-            let climbed = climbing.join_all().await;
+            let climbed = prover.climb_all(climbs).await;
             // After the climb: what is read here is the last thing before the request.
             let looked = look_at(&session, &id).await;
             Done::Proved(Box::new(Proved {
@@ -312,7 +325,10 @@ impl Engine<'_> {
     }
 }
 
-async fn look_at(session: &Session, id: &crate::domain::ServerId) -> Result<Looked, NovaError> {
+pub(super) async fn look_at(
+    session: &Session,
+    id: &crate::domain::ServerId,
+) -> Result<Looked, NovaError> {
     let (server, rows, actions) = tokio::join!(
         session.server(id),
         session.migrations(Some(id), None),

@@ -29,6 +29,9 @@ pub enum MovesError {
     /// Nothing fits what was asked for.
     #[error("no server is called `{0}`, by name or by id")]
     NoServer(String),
+    /// There is no such flavor.
+    #[error("no flavor is called `{0}`, by name or by id")]
+    NoFlavor(String),
     /// Several servers have the name.
     #[error("{} servers are called `{name}`", ids.len())]
     Ambiguous {
@@ -56,6 +59,17 @@ pub enum MovesError {
         run: String,
         /// Why.
         why: String,
+    },
+    /// The run moved nothing.
+    #[error("run {0} is none of moves")]
+    NoMoves(String),
+    /// The run is of another cloud.
+    #[error("run {run} is of another cloud than {cloud}")]
+    OtherCloud {
+        /// The run.
+        run: String,
+        /// The cloud of this session.
+        cloud: String,
     },
     /// What was recorded cannot be read back.
     #[error("the journal of run {run} is damaged at {server}: {why}")]

@@ -194,7 +194,7 @@ pub(super) fn row(entry: &Entry) -> MoveRow {
             Some(end) => end.why.clone(),
             None => entry.last_why.clone(),
         },
-        explained: entry.explained.clone(),
+        explained: explained(entry),
         request_id: tracked.request_id.clone(),
         seconds: entry
             .began
@@ -202,6 +202,23 @@ pub(super) fn row(entry: &Entry) -> MoveRow {
             .map(|(from, to)| seconds(from, to)),
         candidates: Vec::new(),
     }
+}
+
+/// What is said of a move beside its verdict. Nova may have sent a resize elsewhere than it could when it was asked: to a
+/// host that came back in that moment.
+fn explained(entry: &Entry) -> Vec<String> {
+    let tracked = &entry.tracked;
+    let mut lines = entry.explained.clone();
+    if let Some(host) = &tracked.destination
+        && !tracked.proven.is_empty()
+        && *host != tracked.source
+        && !tracked.proven.contains(host)
+    {
+        lines.push(format!(
+            "Nova chose {host}, which it could not have chosen a moment before: that pair was not proven"
+        ));
+    }
+    lines
 }
 
 impl Engine<'_> {

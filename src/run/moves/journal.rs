@@ -3,9 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::Event;
-use crate::ledger::StoredRecord;
+use crate::ledger::{Ledger, StoredRecord};
 use crate::moves::compare::Portrait;
-use crate::moves::machine::{Record, Stage, Tracked, Verdict};
+use crate::moves::machine::{Illegal, Record, Stage, Tracked, Verdict};
 use crate::openstack::compute::Server;
 use crate::system;
 
@@ -82,11 +82,7 @@ impl Entry {
     ///
     /// # Errors
     /// It cannot follow.
-    pub(super) fn take(
-        &mut self,
-        record: &Record,
-        at: Timestamp,
-    ) -> Result<(), crate::moves::machine::Illegal> {
+    pub(super) fn take(&mut self, record: &Record, at: Timestamp) -> Result<(), Illegal> {
         self.tracked = self.tracked.after(record, at)?;
         self.seq += 1;
         match record {
@@ -109,38 +105,42 @@ impl Entry {
     }
 }
 
+/// Writes a record of a move, and takes it. When this returns it is on the disk; what the transition function refuses is
+/// never written.
+///
+/// # Errors
+/// It cannot follow, or the ledger cannot be written.
+pub(super) async fn append(
+    ledger: &Ledger,
+    run: &str,
+    entry: &mut Entry,
+    record: &Record,
+) -> Result<(), MovesError> {
+    let at = system::now();
+    let server = entry.tracked.server.to_string();
+    let illegal = |illegal: Illegal| MovesError::Journal {
+        run: run.to_owned(),
+        server: server.clone(),
+        why: illegal.to_string(),
+    };
+    entry.tracked.after(record, at).map_err(illegal)?;
+    let json = serde_json::to_string(record).expect("a record has nothing that JSON cannot say");
+    let stored = StoredRecord {
+        server: server.clone(),
+        seq: entry.seq + 1,
+        at,
+        json,
+    };
+    ledger.record_move(run, &stored).await?;
+    entry.take(record, at).map_err(illegal)
+}
+
 impl Engine<'_> {
     /// Writes a record of a move. When this returns it is on the disk.
     pub(super) async fn record(&mut self, index: usize, record: Record) -> Result<(), MovesError> {
-        let at = system::now();
-        let entry = &self.entries[index];
-        // Before it is written: what the transition function refuses is never on the disk.
-        entry
-            .tracked
-            .after(&record, at)
-            .map_err(|illegal| MovesError::Journal {
-                run: self.run.clone(),
-                server: entry.tracked.server.to_string(),
-                why: illegal.to_string(),
-            })?;
-        let json =
-            serde_json::to_string(&record).expect("a record has nothing that JSON cannot say");
-        let stored = StoredRecord {
-            server: entry.tracked.server.to_string(),
-            seq: entry.seq + 1,
-            at,
-            json,
-        };
-        self.ledger.record_move(&self.run, &stored).await?;
-        let before = (entry.tracked.stage, entry.tracked.phase.clone());
         let entry = &mut self.entries[index];
-        entry
-            .take(&record, at)
-            .map_err(|illegal| MovesError::Journal {
-                run: self.run.clone(),
-                server: entry.tracked.server.to_string(),
-                why: illegal.to_string(),
-            })?;
+        let before = (entry.tracked.stage, entry.tracked.phase.clone());
+        append(&self.ledger, &self.run, entry, &record).await?;
         let entry = &self.entries[index];
         if before != (entry.tracked.stage, entry.tracked.phase.clone()) {
             self.journal.event(&changed(entry, &record));
@@ -170,6 +170,7 @@ fn changed(entry: &Entry, record: &Record) -> Event {
             Record::Rejected { why, .. } | Record::NotSent { why } | Record::Uncertain { why },
         ) => why.clone(),
         (None, Record::ConfirmRejected { why }) => format!("not confirmed: {why}"),
+        (None, Record::RevertRejected { why }) => format!("not reverted: {why}"),
         (None, _) => tracked.phase.clone(),
     };
     Event::MoveChanged {

@@ -16,6 +16,8 @@ use super::candidates::dialled_addresses;
 use super::engine::{Done, Engine};
 use super::error::MovesError;
 use super::explain;
+use super::journal::Entry;
+use super::options::{Finish, MoveOptions};
 
 /// How often a server that is not as it was is looked at again: its state may still be changing.
 const COMPARISONS: u32 = 5;
@@ -99,9 +101,16 @@ impl Engine<'_> {
         let tracked = &self.entries[index].tracked;
         if tracked.stage == Stage::Arrived {
             self.compare(index);
-        } else if tracked.stage == Stage::Waiting && !self.options.confirm {
+        } else if tracked.stage == Stage::Waiting && self.options.finish == Finish::Leave {
             let why = "left unconfirmed, as asked: the source keeps its disks until it is confirmed or reverted";
             self.give_up(index, Verdict::Unconfirmed, why).await?;
+        } else if tracked.stage == Stage::Waiting && self.options.finish == Finish::Revert {
+            let (session, call) = (self.session.clone(), compute::revert(&tracked.server));
+            self.record(index, Record::RevertRequesting).await?;
+            self.spawn(
+                index,
+                async move { Done::Reverted(session.write(&call).await) },
+            );
         } else if tracked.stage == Stage::Waiting {
             let (session, call) = (self.session.clone(), compute::confirm(&tracked.server));
             self.record(index, Record::ConfirmRequesting).await?;
@@ -169,17 +178,53 @@ impl Engine<'_> {
             },
             Written::NotSent(why) | Written::Unknown(why) => Record::ConfirmRejected { why },
         };
+        self.answered(
+            index,
+            record,
+            "confirm it; nova-compute on the source must be up for it",
+        )
+        .await
+    }
+
+    pub(super) async fn reverted(
+        &mut self,
+        index: usize,
+        written: Written,
+    ) -> Result<(), MovesError> {
+        let record = match written {
+            Written::Accepted(answer) => Record::RevertAccepted {
+                request_id: answer.request_id,
+            },
+            // As with a confirmation: it is seen next, and can be sent again.
+            Written::Refused(fault) => Record::RevertRejected {
+                why: fault.to_string(),
+            },
+            Written::NotSent(why) | Written::Unknown(why) => Record::RevertRejected { why },
+        };
+        self.answered(
+            index,
+            record,
+            "revert it; nova-compute on both hosts must be up for it",
+        )
+        .await
+    }
+
+    /// Nova's answer to a confirmation or a reversal. It may refuse a few times, not for ever.
+    async fn answered(
+        &mut self,
+        index: usize,
+        record: Record,
+        what: &str,
+    ) -> Result<(), MovesError> {
         let rejected = match &record {
-            Record::ConfirmRejected { why } => Some(why.clone()),
+            Record::ConfirmRejected { why } | Record::RevertRejected { why } => Some(why.clone()),
             _ => None,
         };
         self.record(index, record).await?;
         if let Some(why) = rejected {
             self.entries[index].unconfirmed += 1;
             if self.entries[index].unconfirmed >= CONFIRMATIONS {
-                let why = format!(
-                    "Nova does not confirm it: {why}; nova-compute on the source must be up for it"
-                );
+                let why = format!("Nova does not {what}: {why}");
                 self.give_up(index, Verdict::Unknown, &why).await?;
             }
         }
@@ -209,7 +254,7 @@ impl Engine<'_> {
         let differences: Vec<String> = match &server {
             None => vec!["it was deleted".to_owned()],
             Some(server) => Portrait::of(server)
-                .differences(&entry.before, entry.tracked.kind)
+                .differences(&expected(entry, self.options))
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
@@ -250,6 +295,16 @@ impl Engine<'_> {
                 lines
             })
         });
+    }
+}
+
+/// What a server should be after its move.
+fn expected(entry: &Entry, options: &MoveOptions) -> Portrait {
+    match &options.flavor {
+        Some(flavor) if entry.tracked.kind == MoveKind::Resize && !entry.tracked.reverting => {
+            entry.before.resized(flavor)
+        }
+        _ => entry.before.clone(),
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::HostName;
 use crate::moves::plan::{Limits, Order};
+use crate::openstack::compute::WantedFlavor;
 
 /// Which servers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,20 @@ pub enum How {
     Live,
     /// Those that run, while they run; the others cold.
     Auto,
+    /// Powered off, to another flavor.
+    Resize,
+}
+
+/// What becomes of a cold move that has arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Finish {
+    /// It is confirmed: the source is cleaned up.
+    Confirm,
+    /// It is left to somebody else.
+    Leave,
+    /// It is brought back.
+    Revert,
 }
 
 /// What is asked for.
@@ -40,8 +55,10 @@ pub struct MoveOptions {
     pub how: How,
     /// Only to these hosts; none means any.
     pub to: BTreeSet<HostName>,
-    /// Whether a cold move is confirmed when it has arrived.
-    pub confirm: bool,
+    /// The flavor of a resize.
+    pub flavor: Option<WantedFlavor>,
+    /// What becomes of a cold move that has arrived.
+    pub finish: Finish,
     /// In which order: `name`, `smallest`, `largest`.
     pub order: String,
     /// Moves at the same time.
@@ -67,6 +84,29 @@ pub struct MoveOptions {
 }
 
 impl MoveOptions {
+    /// For moves that wait to be confirmed or reverted: nothing of them is started.
+    #[must_use]
+    pub fn settling(what: What, finish: Finish) -> Self {
+        Self {
+            what,
+            how: How::Cold,
+            to: BTreeSet::new(),
+            flavor: None,
+            finish,
+            order: "name".to_owned(),
+            moves: 1,
+            per_source: 1,
+            live_per_source: 1,
+            per_destination: 1,
+            failures: 0,
+            until: None,
+            max_age: 60,
+            interval: 1_000,
+            longest: 60,
+            overriding: None,
+        }
+    }
+
     pub(super) fn limits(&self) -> Limits {
         Limits {
             moves: self.moves,

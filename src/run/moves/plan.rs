@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::{HostName, MoveKind, ServerId};
+use crate::moves::compare::Portrait;
 use crate::moves::plan::sort;
 use crate::moves::{Movable, movable};
 use crate::nova::Session;
@@ -14,9 +15,21 @@ use super::error::MovesError;
 use super::options::{How, MoveOptions, What};
 use super::servers::on_host;
 
+/// A server that will be moved.
+pub(super) struct Planned {
+    pub(super) server: Server,
+    pub(super) kind: MoveKind,
+    /// Where it is, or was when its move began.
+    pub(super) source: HostName,
+    /// What it is compared with afterwards.
+    pub(super) before: Portrait,
+    /// The row of a move that waits to be confirmed or reverted, and where it went.
+    pub(super) adopted: Option<(u64, HostName)>,
+}
+
 /// The servers of a run.
 pub(super) struct Chosen {
-    pub(super) moves: Vec<(Server, MoveKind)>,
+    pub(super) moves: Vec<Planned>,
     pub(super) stay: Vec<StayRow>,
     /// Hosts that are emptied.
     pub(super) draining: BTreeSet<HostName>,
@@ -57,7 +70,13 @@ pub(super) async fn choose(session: &Session, options: &MoveOptions) -> Result<C
     };
     for server in servers {
         match way(&server, options.how) {
-            Ok(kind) => chosen.moves.push((server, kind)),
+            Ok((kind, source)) => chosen.moves.push(Planned {
+                before: Portrait::of(&server),
+                server,
+                kind,
+                source,
+                adopted: None,
+            }),
             Err(why) => chosen.stay.push(StayRow {
                 server: server.id.to_string(),
                 name: server.name.clone(),
@@ -70,18 +89,20 @@ pub(super) async fn choose(session: &Session, options: &MoveOptions) -> Result<C
 }
 
 /// How a server moves, or why it cannot.
-fn way(server: &Server, how: How) -> Result<MoveKind, String> {
+fn way(server: &Server, how: How) -> Result<(MoveKind, HostName), String> {
     let kinds: &[MoveKind] = match how {
         How::Cold => &[MoveKind::Cold],
         How::Live => &[MoveKind::Live],
         How::Auto => &[MoveKind::Live, MoveKind::Cold],
+        How::Resize => &[MoveKind::Resize],
     };
     let mut first = None;
     for &kind in kinds {
         // A server that runs is not powered off where it could have moved live, and one that is stopped moves cold.
-        match movable(server, kind) {
-            Movable::Yes => return Ok(kind),
-            Movable::No(why) => {
+        match (movable(server, kind), &server.host) {
+            (Movable::Yes, Some(host)) => return Ok((kind, host.clone())),
+            (Movable::Yes, None) => {}
+            (Movable::No(why), _) => {
                 first.get_or_insert(why);
             }
         }

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
 
-use crate::domain::{Leg, LegId, NodeId, Predicted, Proof, Why};
+use crate::domain::{Lane, Leg, LegId, NodeId, Predicted, Proof, Why};
 use crate::remote::{Connection, Connector};
 use crate::run::prove::{Names, Told, climb, is_dialled, settings};
 use crate::run::request::Request;
@@ -77,6 +78,16 @@ impl Prover {
             proof = self.once(leg).await;
         }
         Climbed { proof, at }
+    }
+
+    /// Climbs the legs of one pair, all at the same time.
+    pub(super) async fn climb_all(&self, legs: Vec<(Lane, Leg)>) -> Vec<(Lane, Climbed)> {
+        let mut climbing = JoinSet::new();
+        for (lane, leg) in legs {
+            let prover = self.clone();
+            climbing.spawn(async move { (lane, prover.climb(leg).await) });
+        }
+        climbing.join_all().await
     }
 
     async fn place(&self, node: NodeId) -> Option<tokio::sync::SemaphorePermit<'_>> {

@@ -1,6 +1,6 @@
 //! From what a proof brought to a request, and what Nova answers to it.
 
-use crate::domain::{Depth, Lane, Verdict, Why};
+use crate::domain::{Depth, HostName, Lane, MoveKind, Verdict, Why};
 use crate::moves::gate::{LegProof, Override, Reported, Wanted, pass};
 use crate::moves::machine::{Record, Verdict as End};
 use crate::moves::{Movable, MoveRequest, movable};
@@ -25,6 +25,12 @@ pub(super) struct Looked {
     pub(super) actions: Vec<InstanceAction>,
 }
 
+/// What a server has had until its request.
+pub(super) struct Before {
+    rows: Vec<Migration>,
+    actions: Vec<InstanceAction>,
+}
+
 /// A pair whose legs were climbed for a move.
 pub(super) struct Proved {
     pub(super) wanted: Wanted,
@@ -44,11 +50,7 @@ impl Engine<'_> {
             mut settled,
             looked,
         } = proved;
-        for (lane, climbed) in climbed {
-            let proof = self.judged(&wanted, lane, climbed);
-            self.proofs.insert(wanted.pair.leg(lane), proof.clone());
-            settled.push(proof);
-        }
+        settled.extend(self.judge_all(&wanted, climbed));
         let looked = match looked {
             Ok(looked) => looked,
             Err(error) => {
@@ -56,21 +58,12 @@ impl Engine<'_> {
                 return self.not_sent(index, why).await;
             }
         };
-        let Some(server) = looked.server else {
-            return self
-                .give_up(index, End::Failed, "the server was deleted meanwhile")
-                .await;
+        let Some((server, seen)) = self
+            .still_movable(index, &wanted.source, wanted.kind, looked)
+            .await?
+        else {
+            return Ok(());
         };
-        if server.host.as_ref() != Some(&wanted.source) {
-            let host = server.host.as_ref().map_or("no host", |host| host.as_str());
-            let why = format!("somebody else moved it: it is on {host} now");
-            return self.give_up(index, End::NotStarted, &why).await;
-        }
-        if let Movable::No(why) = movable(&server, wanted.kind) {
-            let why = format!("it cannot move any more: {why}");
-            return self.give_up(index, End::Failed, &why).await;
-        }
-        self.dialled.extend(dialled_addresses(&looked.rows));
         let needs = requirements(&server, wanted.kind, self.session.newest());
         let reported = self.reported(&wanted);
         let overriding = self.options.overriding.as_deref();
@@ -97,7 +90,8 @@ impl Engine<'_> {
             }
         };
         let passed = Record::Passed {
-            destination: destination.clone(),
+            destination: Some(destination),
+            proven: Vec::new(),
             until: pass.until(),
             overridden: pass.overridden().map(str::to_owned),
         };
@@ -106,17 +100,56 @@ impl Engine<'_> {
             let why = "nothing new is started any more".to_owned();
             return self.record(index, Record::NotSent { why }).await;
         }
-        let request = match MoveRequest::new(pass, system::now()) {
-            Ok(request) => request,
-            Err(error) => {
-                return self.not_sent(index, error.to_string()).await;
+        match MoveRequest::new(pass, system::now()) {
+            Ok(request) => self.send(index, request, &seen).await,
+            Err(error) => self.not_sent(index, error.to_string()).await,
+        }
+    }
+
+    /// Whether a server can still be moved, after what Nova said of it last; gives the move up where not.
+    pub(super) async fn still_movable(
+        &mut self,
+        index: usize,
+        source: &HostName,
+        kind: MoveKind,
+        looked: Looked,
+    ) -> Result<Option<(Server, Before)>, MovesError> {
+        let Looked {
+            server,
+            rows,
+            actions,
+        } = looked;
+        let (verdict, why) = match &server {
+            None => (End::Failed, "the server was deleted meanwhile".to_owned()),
+            Some(server) if server.host.as_ref() != Some(source) => {
+                let host = server.host.as_ref().map_or("no host", |host| host.as_str());
+                let why = format!("somebody else moved it: it is on {host} now");
+                (End::NotStarted, why)
             }
+            Some(server) => match movable(server, kind) {
+                Movable::No(why) => (End::Failed, format!("it cannot move any more: {why}")),
+                Movable::Yes => {
+                    self.dialled.extend(dialled_addresses(&rows));
+                    return Ok(Some((server.clone(), Before { rows, actions })));
+                }
+            },
         };
+        self.give_up(index, verdict, &why).await?;
+        Ok(None)
+    }
+
+    /// Sends a request, after its intent is on the disk.
+    pub(super) async fn send(
+        &mut self,
+        index: usize,
+        request: MoveRequest,
+        seen: &Before,
+    ) -> Result<(), MovesError> {
         let kind = self.entries[index].tracked.kind;
         let intent = Record::Requesting {
             destination: request.destination().cloned(),
-            baseline: looked.rows.iter().map(|row| row.id).max().unwrap_or(0),
-            actions: looked
+            baseline: seen.rows.iter().map(|row| row.id).max().unwrap_or(0),
+            actions: seen
                 .actions
                 .iter()
                 .filter(|it| it.action == kind.action())
@@ -127,6 +160,22 @@ impl Engine<'_> {
         let (session, call) = (self.session.clone(), request.into_call());
         self.spawn(index, async move { Done::Sent(session.write(&call).await) });
         Ok(())
+    }
+
+    /// The verdicts on legs that were climbed just now.
+    pub(super) fn judge_all(
+        &mut self,
+        wanted: &Wanted,
+        climbed: Vec<(Lane, Climbed)>,
+    ) -> Vec<LegProof> {
+        climbed
+            .into_iter()
+            .map(|(lane, climbed)| {
+                let proof = self.judged(wanted, lane, climbed);
+                self.proofs.insert(wanted.pair.leg(lane), proof.clone());
+                proof
+            })
+            .collect()
     }
 
     /// The verdict on a leg that was climbed, as a check would give it.
@@ -159,7 +208,7 @@ impl Engine<'_> {
         }
     }
 
-    fn reported(&self, wanted: &Wanted) -> Reported {
+    pub(super) fn reported(&self, wanted: &Wanted) -> Reported {
         let node = wanted.pair.destination;
         let my_ip = self.facts[node.index()].as_ref().and_then(|facts| {
             let nova = &facts.nova;
@@ -205,7 +254,9 @@ impl Engine<'_> {
                 if let Some(policy) = fault.policy() {
                     self.stop(format!("the right `{}` is missing", policy.today()));
                 }
-                let elsewhere = fault.status == 400
+                // A resize has no other destination: Nova has chosen among all.
+                let elsewhere = self.entries[index].tracked.kind != MoveKind::Resize
+                    && fault.status == 400
                     && [
                         "No valid host",
                         "could not be found",

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use super::access::{CloudAccess, open};
 use super::error::MovesError;
-use super::journal::Entry;
-use super::options::{MoveOptions, What};
-use super::start::{margin, no_ledger, take_locks};
+use super::journal::{Entry, append};
+use super::options::What;
+use super::start::{Asked, changed, margin, no_ledger, take_locks};
 use super::work::{Begun, go};
 use crate::domain::{HostName, MoveKind};
-use crate::ledger::{Ledger, LedgerError, RunState, StoredMove};
+use crate::ledger::{Ledger, RunState, StoredMove};
 use crate::moves::machine::{Record, Stage, Tracked};
 use crate::report::MovesReport;
 use crate::run::journal::Journal;
@@ -42,11 +42,13 @@ pub async fn resume(
     let Some((options, stored)) = ledger.planned_moves(&run).await? else {
         return Err(not(&format!("it is a {}", found.start.command)));
     };
-    let options: MoveOptions =
+    let Asked { options, stay } =
         serde_json::from_str(&options).map_err(|_| not("another version of clearway began it"))?;
     check.run.clone_from(&run);
     check.command = match found.start.command.as_str() {
         "drain" => "drain",
+        "confirm" => "confirm",
+        "revert" => "revert",
         _ => "migrate",
     };
     let session = open(access).await?;
@@ -74,17 +76,23 @@ pub async fn resume(
     let journal = Journal::resume(&run, &ledger, &around).await?;
     // Everything since the run began, by the cloud's clock.
     let ahead = session.cloud_time().duration_since(system::now());
-    let since = margin(
-        found
-            .start
-            .started
-            .checked_add(ahead)
-            .unwrap_or(found.start.started),
-    );
+    let mut since = found
+        .start
+        .started
+        .checked_add(ahead)
+        .unwrap_or(found.start.started);
+    // A row that was there before the run, of a move that is confirmed or reverted only.
+    for entry in entries.iter().filter(|it| it.tracked.end.is_none()) {
+        if let Some(row) = entry.tracked.migration {
+            let at = changed(&session, &entry.tracked.server, row).await?;
+            since = since.min(at.unwrap_or(since));
+        }
+    }
+    let since = margin(since);
     let mut begun = Begun {
         journal,
         entries,
-        stay: Vec::new(),
+        stay,
         draining,
         since,
     };
@@ -141,32 +149,21 @@ async fn replay(
 }
 
 /// What was only prepared is prepared again; a confirmation whose outcome is not known is looked at again.
-async fn unprepare(ledger: &Ledger, run: &str, entries: &mut [Entry]) -> Result<(), LedgerError> {
+async fn unprepare(ledger: &Ledger, run: &str, entries: &mut [Entry]) -> Result<(), MovesError> {
     for entry in entries {
         let record = match entry.tracked.stage {
             Stage::Proving | Stage::Passed => Record::NotSent {
                 why: "clearway was stopped before the request".to_owned(),
+            },
+            Stage::Reverting => Record::RevertRejected {
+                why: "clearway was stopped while it was reverted".to_owned(),
             },
             Stage::Confirming => Record::ConfirmRejected {
                 why: "clearway was stopped while it was confirmed".to_owned(),
             },
             _ => continue,
         };
-        let at = system::now();
-        let json =
-            serde_json::to_string(&record).expect("a record has nothing that JSON cannot say");
-        if entry.tracked.after(&record, at).is_err() {
-            continue;
-        }
-        let stored = crate::ledger::StoredRecord {
-            server: entry.tracked.server.to_string(),
-            seq: entry.seq + 1,
-            at,
-            json,
-        };
-        ledger.record_move(run, &stored).await?;
-        let taken = entry.take(&record, at);
-        debug_assert!(taken.is_ok(), "it was tried before");
+        append(ledger, run, entry, &record).await?;
     }
     Ok(())
 }

@@ -3,19 +3,19 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
-use super::access::{CloudAccess, check_rights, open};
+use super::access::{CloudAccess, check_rights, open, right};
 use super::dry_run::plan_only;
 use super::engine::LOCK;
 use super::error::MovesError;
-use super::journal::Entry;
+use super::journal::{Entry, append};
 use super::options::MoveOptions;
-use super::plan::{Chosen, choose};
+use super::plan::{Chosen, Planned, choose};
 use super::work::{Begun, go};
-use crate::domain::{Event, MoveKind};
+use crate::domain::{Event, MoveKind, ServerId};
 use crate::ledger::{Ledger, StoredMove};
-use crate::moves::compare::Portrait;
-use crate::moves::machine::Tracked;
+use crate::moves::machine::{Record, Tracked};
 use crate::nova::Session;
 use crate::report::{MovesReport, Settings, StayRow};
 use crate::run::journal::Journal;
@@ -29,8 +29,18 @@ pub struct Moves {
     pub check: Request,
     /// What is moved, and how.
     pub options: MoveOptions,
+    /// The flavor of a resize, by name or by id.
+    pub flavor: Option<String>,
     /// Whether only the plan is made.
     pub dry_run: bool,
+}
+
+/// What the ledger keeps of what was asked for, so that a run can be resumed as it was meant.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Asked {
+    pub(super) options: MoveOptions,
+    /// Servers that were meant and cannot move.
+    pub(super) stay: Vec<StayRow>,
 }
 
 /// Moves servers: each one across a pair that was just proven, tracked to its end, confirmed and compared.
@@ -38,11 +48,18 @@ pub struct Moves {
 /// # Errors
 /// Only what keeps the run from being begun, or the journal from being kept.
 pub async fn migrate(
-    moves: Moves,
+    mut moves: Moves,
     access: CloudAccess,
     around: Surroundings,
 ) -> Result<MovesReport, MovesError> {
     let session = open(access).await?;
+    if let Some(name) = &moves.flavor {
+        let found = session
+            .flavor(name)
+            .await
+            .map_err(|error| right("flavors of all projects cannot be listed", error))?;
+        moves.options.flavor = Some(found.ok_or_else(|| MovesError::NoFlavor(name.clone()))?);
+    }
     let chosen = choose(&session, &moves.options).await?;
     if hosts_are_hidden(&chosen) {
         return Err(MovesError::HostsHidden);
@@ -50,17 +67,27 @@ pub async fn migrate(
     if moves.dry_run {
         return plan_only(&moves, &session, chosen, &around).await;
     }
-    let kinds: BTreeSet<MoveKind> = chosen.moves.iter().map(|(_, kind)| *kind).collect();
+    let kinds: BTreeSet<MoveKind> = chosen.moves.iter().map(|it| it.kind).collect();
     for kind in kinds {
-        if let Some((server, _)) = chosen.moves.iter().find(|(_, it)| *it == kind) {
-            check_rights(&session, server, kind).await?;
+        if let Some(it) = chosen.moves.iter().find(|it| it.kind == kind) {
+            check_rights(&session, &it.server, kind).await?;
         }
     }
+    run(&moves, session, chosen, &around).await
+}
+
+/// Locks what is moved, moves it, and lets it go.
+pub(super) async fn run(
+    moves: &Moves,
+    session: Session,
+    chosen: Chosen,
+    around: &Surroundings,
+) -> Result<MovesReport, MovesError> {
     let Some(ledger) = around.ledger.clone() else {
         return Err(no_ledger(&moves.check.run));
     };
     lock(&ledger, &session, &moves.check.run, &chosen).await?;
-    let begun = begin(&moves, &session, &ledger, &around, chosen).await;
+    let begun = begin(moves, &session, &ledger, around, chosen).await;
     let done = match begun {
         Ok(begun) => {
             go(
@@ -68,7 +95,7 @@ pub async fn migrate(
                 &moves.options,
                 session,
                 &ledger,
-                &around,
+                around,
                 begun,
             )
             .await
@@ -99,7 +126,7 @@ async fn lock(
 ) -> Result<(), MovesError> {
     let cloud = session.endpoint();
     // Also those that cannot move: the likeliest reason is that another run is moving them.
-    let moves = chosen.moves.iter().map(|(it, _)| it.id.to_string());
+    let moves = chosen.moves.iter().map(|it| it.server.id.to_string());
     let stay = chosen.stay.iter().map(|it| it.server.clone());
     let servers = moves.chain(stay).map(|id| format!("{cloud} server {id}"));
     let hosts = chosen
@@ -134,6 +161,7 @@ async fn begin(
     chosen: Chosen,
 ) -> Result<Begun, MovesError> {
     let started = system::now();
+    let since = since(session, &chosen.moves).await?;
     let settings = Settings {
         limit: moves.check.limit.clone(),
         depth: moves.check.depth,
@@ -145,22 +173,21 @@ async fn begin(
     let stored: Vec<StoredMove> = chosen
         .moves
         .iter()
-        .map(|(server, kind)| StoredMove {
-            server: server.id.to_string(),
-            name: server.name.clone(),
-            kind: kind.to_string(),
-            source: server
-                .host
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            portrait: serde_json::to_string(&Portrait::of(server))
+        .map(|it| StoredMove {
+            server: it.server.id.to_string(),
+            name: it.server.name.clone(),
+            kind: it.kind.to_string(),
+            source: it.source.to_string(),
+            portrait: serde_json::to_string(&it.before)
                 .expect("a portrait has nothing that JSON cannot say"),
             planned: started,
         })
         .collect();
-    let options =
-        serde_json::to_string(&moves.options).expect("options have nothing that JSON cannot say");
+    let asked = Asked {
+        options: moves.options.clone(),
+        stay: chosen.stay.clone(),
+    };
+    let options = serde_json::to_string(&asked).expect("options have nothing that JSON cannot say");
     ledger
         .plan_moves(&moves.check.run, session.endpoint(), &options, &stored)
         .await?;
@@ -170,28 +197,49 @@ async fn begin(
         moves: chosen.moves.len() as u64,
         stay: chosen.stay.len() as u64,
     });
-    let entries = chosen
-        .moves
-        .into_iter()
-        .filter_map(|(server, kind)| {
-            let source = server.host.clone()?;
-            let tracked = Tracked::planned(server.id.clone(), kind, source, started);
-            let before = Portrait::of(&server);
-            Some(Entry::new(
-                tracked,
-                server.name.clone(),
-                before,
-                Some(server),
-            ))
-        })
-        .collect();
+    let mut entries = Vec::new();
+    for it in chosen.moves {
+        let tracked = Tracked::planned(it.server.id.clone(), it.kind, it.source, started);
+        let name = it.server.name.clone();
+        let mut entry = Entry::new(tracked, name, it.before, Some(it.server));
+        if let Some((migration, destination)) = it.adopted {
+            let adopted = Record::Adopted {
+                migration,
+                destination,
+            };
+            append(ledger, &moves.check.run, &mut entry, &adopted).await?;
+        }
+        entries.push(entry);
+    }
     Ok(Begun {
         journal,
         entries,
         stay: chosen.stay,
         draining: chosen.draining,
-        since: margin(session.cloud_time()),
+        since: since,
     })
+}
+
+/// Since when Nova is asked for changes: now, or since the oldest row of a move that was begun before.
+async fn since(session: &Session, moves: &[Planned]) -> Result<Timestamp, MovesError> {
+    let mut since = session.cloud_time();
+    for it in moves {
+        if let Some((id, _)) = it.adopted {
+            since = since.min(changed(session, &it.server.id, id).await?.unwrap_or(since));
+        }
+    }
+    Ok(margin(since))
+}
+
+/// When a row last changed, by Nova's clock.
+pub(super) async fn changed(
+    session: &Session,
+    server: &ServerId,
+    row: u64,
+) -> Result<Option<Timestamp>, MovesError> {
+    let rows = session.migrations(Some(server), None).await?;
+    let found = rows.iter().find(|it| it.id == row);
+    Ok(found.map(|it| it.updated_at.unwrap_or(it.created_at)))
 }
 
 /// Clocks of a cloud's controllers differ, and rows are written a moment after they are dated.

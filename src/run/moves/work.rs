@@ -22,7 +22,7 @@ use crate::remote::Connector;
 use crate::report::{MovesReport, StayRow};
 use crate::run::journal::Journal;
 use crate::run::request::{Request, Surroundings};
-use crate::run::survey::survey;
+use crate::run::survey::{Surveyed, survey};
 use crate::system;
 use crate::trust::legs::Legs;
 use crate::trust::{PairScope, Prediction};
@@ -62,7 +62,13 @@ pub(super) async fn go(
     } = begun;
     let fleet = check.fleet.clone();
     let connector = Arc::new(Connector::new(around.environment.clone(), check.deadlines));
-    let mut surveyed = survey(check, around, &connector, &journal).await;
+    let may_request = entries.iter().any(|it| it.tracked.stage == Stage::Planned);
+    let mut surveyed = if may_request {
+        survey(check, around, &connector, &journal).await
+    } else {
+        // What is under way, or waits for its confirmation, needs no proof.
+        Surveyed::nothing(fleet.ids().len())
+    };
     let scope = PairScope::among(&fleet, check.selected.iter().copied());
     let legs = Legs::new(&fleet, &surveyed.facts);
     let prediction = Prediction::new(&fleet, &surveyed.facts, &legs, &scope);
