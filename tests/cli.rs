@@ -95,11 +95,13 @@ fn help_texts() {
         &["repair"],
         &["repair", "undo"],
         &["repair", "resume"],
+        &["repair", "forget"],
         &["keys"],
         &["keys", "certify"],
         &["keys", "renew"],
         &["keys", "retire"],
         &["keys", "revoke"],
+        &["keys", "rotate"],
         &["servers"],
         &["migrate"],
         &["drain"],
@@ -416,10 +418,12 @@ fn every_command_has_a_man_page() {
     clearway-keys-renew.1
     clearway-keys-retire.1
     clearway-keys-revoke.1
+    clearway-keys-rotate.1
     clearway-keys.1
     clearway-man.1
     clearway-migrate.1
     clearway-reasons.1
+    clearway-repair-forget.1
     clearway-repair-resume.1
     clearway-repair-undo.1
     clearway-repair.1

@@ -119,6 +119,23 @@ const MORE: &[More] = &[
         codes: PROVING,
     },
     More {
+        path: &["repair", "forget"],
+        examples: &[("clearway repair forget last", "once nobody wants it undone")],
+        codes: PROVING,
+    },
+    More {
+        path: &["keys", "rotate"],
+        examples: &[
+            ("clearway keys rotate --diff", "only show the first step"),
+            ("clearway keys rotate", "all nodes; told again, it goes on"),
+            (
+                "clearway keys rotate --limit cmp017 --without cmp003",
+                "one node, while another is down",
+            ),
+        ],
+        codes: PROVING,
+    },
+    More {
         path: &["keys"],
         examples: &[
             (
@@ -137,6 +154,7 @@ const MORE: &[More] = &[
                 "clearway keys revoke cmp017 --ca clearway_ca",
                 "out of everybody's trust",
             ),
+            ("clearway keys rotate", "new keys, without certificates"),
         ],
         codes: PROVING,
     },
@@ -182,10 +200,16 @@ const MORE: &[More] = &[
     },
     More {
         path: &["keys", "revoke"],
-        examples: &[(
-            "clearway keys revoke cmp017 --ca clearway_ca",
-            "whether it answers or not",
-        )],
+        examples: &[
+            (
+                "clearway keys revoke cmp017 --ca clearway_ca",
+                "whether it answers or not",
+            ),
+            (
+                "clearway keys revoke cmp017 --key id_ed25519.pub",
+                "nodes that know each other by keys",
+            ),
+        ],
         codes: PROVING,
     },
     More {

@@ -7,7 +7,10 @@
 mod apply;
 mod binary;
 mod broken_off;
+mod forget;
 mod kills;
+mod reinstalled;
+mod revoke;
 mod rotate;
 mod support;
 mod undo;

@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use clearway_lab::{Lab, LabSupport, Node};
 
-use crate::binary::{clearway, start};
+use crate::binary::{Done, clearway, start};
 use crate::support::{AUTHORIZED_KEYS, left_beside, picture, sh};
 use crate::wrapped::{At, arm, disarm, wrap};
 
-const KEY: &str = "/var/lib/nova/.ssh/id_ed25519";
+pub(crate) const KEY: &str = "/var/lib/nova/.ssh/id_ed25519";
 const ROTATE: &[&str] = &["keys", "rotate", "--yes", "--format", "json"];
 
-fn working(nodes: usize) -> Option<Lab> {
+pub(crate) fn working(nodes: usize) -> Option<Lab> {
     if LabSupport::skips_test() {
         return None;
     }
@@ -26,7 +26,7 @@ fn working(nodes: usize) -> Option<Lab> {
     Some(lab)
 }
 
-fn public(node: &Node) -> String {
+pub(crate) fn public(node: &Node) -> String {
     let text = sh(node, &format!("ssh-keygen -y -P '' -f {KEY}"));
     text.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
@@ -36,11 +36,11 @@ fn publics(lab: &Lab) -> Vec<String> {
 }
 
 /// The keys that a node lets in.
-fn admitted(node: &Node) -> String {
+pub(crate) fn admitted(node: &Node) -> String {
     sh(node, &format!("cat {AUTHORIZED_KEYS}"))
 }
 
-fn verified(lab: &Lab, when: &str) {
+pub(crate) fn verified(lab: &Lab, when: &str) {
     let check = clearway(lab, &["check", "--format", "json"]);
     assert_eq!(check.code(), 0, "{when}: {}\n{}", check.err, check.out);
     let nodes = lab.nodes().len() as u64;
@@ -107,7 +107,7 @@ fn every_node_gets_a_new_key_and_the_old_ones_are_let_in_nowhere() {
 }
 
 /// The run that began the latest rotation.
-fn first_run(lab: &Lab) -> String {
+pub(crate) fn first_run(lab: &Lab) -> String {
     let runs = clearway(lab, &["runs", "--format", "json"]);
     let rows: serde_json::Value = serde_json::from_str(&runs.out).unwrap();
     let ids = rows.as_array().unwrap().iter();
@@ -115,4 +115,187 @@ fn first_run(lab: &Lab) -> String {
     let mut ids: Vec<&str> = rotating.map(|row| row["run"].as_str().unwrap()).collect();
     ids.retain(|id| id.matches('-').count() == 2);
     ids.first().unwrap().to_string()
+}
+
+/// Between two steps of a rotation, as the files of two nodes show it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Between {
+    /// New keys are made, and nobody lets them in.
+    KeysAndLines,
+    /// Both keys are let in.
+    LinesAndNames,
+    /// The new ones have their names.
+    NamesAndEnd,
+    /// The old ones are let in nowhere.
+    EndAndReport,
+}
+
+impl Between {
+    const ALL: [Self; 4] = [
+        Self::KeysAndLines,
+        Self::LinesAndNames,
+        Self::NamesAndEnd,
+        Self::EndAndReport,
+    ];
+
+    /// Whether it has come to that, since the nodes had these keys.
+    fn is_there(self, lab: &Lab, old: &[String]) -> bool {
+        let read =
+            |node: &Node, path: &str| std::fs::read_to_string(node.path(path)).unwrap_or_default();
+        let all = |is: &dyn Fn(&Node, &str) -> bool| {
+            lab.nodes().iter().zip(old).all(|(node, old)| is(node, old))
+        };
+        match self {
+            Self::KeysAndLines => {
+                all(&|node, _| node.path(&format!("{KEY}.clearway-new")).exists())
+            }
+            Self::LinesAndNames => {
+                let new: Vec<String> = lab
+                    .nodes()
+                    .iter()
+                    .map(|node| read(node, &format!("{KEY}.clearway-new.pub")))
+                    .collect();
+                lab.nodes().iter().enumerate().all(|(at, node)| {
+                    let file = read(node, AUTHORIZED_KEYS);
+                    new.iter().enumerate().all(|(other, new)| {
+                        let key: Vec<&str> = new.split(' ').take(2).collect();
+                        at == other || key.len() == 2 && file.contains(&key.join(" "))
+                    })
+                })
+            }
+            Self::NamesAndEnd => all(&|node, old| {
+                let now = read(node, &format!("{KEY}.pub"));
+                !now.is_empty() && !now.contains(old)
+            }),
+            Self::EndAndReport => lab.nodes().iter().all(|node| {
+                let file = read(node, AUTHORIZED_KEYS);
+                !file.is_empty() && !old.iter().any(|old| file.contains(old))
+            }),
+        }
+    }
+}
+
+/// Nobody has an old key, and nobody lets one in.
+fn is_rotated(lab: &Lab, old: &[String], when: &str) {
+    for node in lab.nodes() {
+        assert!(!old.contains(&public(node)), "{when}: {}", node.name());
+        let file = admitted(node);
+        assert!(!old.iter().any(|it| file.contains(it)), "{when}: {file}");
+        assert!(
+            !node.path(&format!("{KEY}.clearway-new")).exists(),
+            "{when}"
+        );
+    }
+    verified(lab, when);
+}
+
+#[test]
+fn killed_between_any_two_steps_everything_works_and_it_goes_on() {
+    let Some(lab) = working(2) else { return };
+    for between in Between::ALL {
+        let when = format!("killed at {between:?}");
+        let old = publics(&lab);
+        let mut running = start(&lab, ROTATE);
+        let since = Instant::now();
+        while !between.is_there(&lab, &old) {
+            assert!(!running.has_ended(), "{when}: ended before");
+            assert!(since.elapsed() < Duration::from_secs(120), "{when}: never");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        running.kill();
+        verified(&lab, &when);
+        // Told again or resumed, it comes to the same end.
+        let on: Done = if between == Between::LinesAndNames {
+            clearway(&lab, ROTATE)
+        } else {
+            let run = first_run(&lab);
+            clearway(&lab, &["repair", "resume", &run, "--format", "json"])
+        };
+        assert_eq!(on.code(), 0, "{when}: {}\n{}", on.err, on.out);
+        is_rotated(&lab, &old, &when);
+    }
+}
+
+#[test]
+fn killed_within_a_step_everything_works_and_it_goes_on() {
+    let Some(lab) = working(2) else { return };
+    let node = lab.node("node2");
+    wrap(node, &["flock", "ln", "mv", "cp", "sync"]);
+    arm(node, 0, At::Hold);
+    let old = publics(&lab);
+    let whole = clearway(&lab, ROTATE);
+    assert_eq!(whole.code(), 0, "{}", whole.err);
+    let length = disarm(node);
+    is_rotated(&lab, &old, "whole");
+    println!("{length} commands on node2");
+    for number in 0..3 {
+        let at = 2 + number * length / 3;
+        let when = format!("killed at command {at} of {length}");
+        let old = publics(&lab);
+        arm(node, at, At::Hold);
+        let mut running = start(&lab, ROTATE);
+        let since = Instant::now();
+        while !node.path("/run/wrapped/held").exists() {
+            assert!(!running.has_ended(), "{when}: ended before");
+            assert!(since.elapsed() < Duration::from_secs(120), "{when}: never");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        running.kill();
+        verified(&lab, &when);
+        std::fs::write(node.path("/run/wrapped/go"), "").unwrap();
+        let on = clearway(&lab, ROTATE);
+        disarm(node);
+        assert_eq!(on.code(), 0, "{when}: {}\n{}", on.err, on.out);
+        is_rotated(&lab, &old, &when);
+    }
+}
+
+#[test]
+fn a_node_that_does_not_answer_loses_nobody_and_keeps_its_key() {
+    let Some(lab) = working(3) else { return };
+    let old = publics(&lab);
+    let down = lab.node("node3");
+    sh(down, "kill $(cat /run/sshd.pid)");
+    let rotated = clearway(&lab, &["keys", "rotate", "--yes"]);
+    assert_eq!(rotated.code(), 3, "{rotated:?}");
+    assert!(
+        rotated.out.contains("node3 could not be looked at")
+            && rotated.out.contains("--without node3"),
+        "{rotated:?}"
+    );
+    assert_eq!(publics(&lab), old);
+
+    let rotated = clearway(&lab, &["keys", "rotate", "--yes", "--without", "node3"]);
+    assert_eq!(rotated.code(), 3, "{rotated:?}");
+    let now = publics(&lab);
+    assert!(now[0] != old[0] && now[1] != old[1] && now[2] == old[2]);
+    for name in ["node1", "node2"] {
+        let file = admitted(lab.node(name));
+        assert!(file.contains(&old[2]), "{file}");
+        assert!(!file.contains(&old[0]) && !file.contains(&old[1]), "{file}");
+    }
+    // It comes back: its own key works everywhere, and a repair tells it the new ones.
+    sh(down, "/usr/sbin/sshd");
+    let repaired = clearway(&lab, &["repair", "--yes"]);
+    assert_eq!(repaired.code(), 0, "{repaired:?}");
+    verified(&lab, "repaired");
+}
+
+#[test]
+fn a_key_that_several_nodes_are_to_share_is_not_rotated() {
+    let Some(lab) = working(2) else { return };
+    let inventory = std::fs::read_to_string(lab.inventory()).unwrap();
+    let shared = lab.dir().join("shared.yaml");
+    let text = inventory.replacen("defaults:", "defaults:\n  keys: shared", 1);
+    assert_ne!(text, inventory, "{inventory}");
+    std::fs::write(&shared, text).unwrap();
+    let refused = lab
+        .command(env!("CARGO_BIN_EXE_clearway"))
+        .args(["keys", "rotate", "--yes", "--inventory"])
+        .arg(&shared)
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    let text = String::from_utf8_lossy(&refused.stderr);
+    assert!(text.contains("`keys: shared`"), "{text}");
 }

@@ -29,11 +29,6 @@ const LONGEST_KEY: u64 = 64 << 10;
 
 pub(super) fn revoke(session: &Session, arguments: &Revoke) -> Result<u8, CliError> {
     let fleet: Arc<Fleet> = Arc::new(session.inventory()?.fleet);
-    if fleet.find(&arguments.node).is_none() {
-        let text = format!("no node `{}` in the inventory", arguments.node);
-        return Err(CliError::usage(text)
-            .hint("`clearway inventory show` lists them; a node is taken out of it afterwards"));
-    }
     let revocation = named(arguments)?;
     let list_file = list_file(session, arguments.how.revocations.as_deref());
     let mut list = read_list(&list_file)?;
@@ -49,10 +44,14 @@ pub(super) fn revoke(session: &Session, arguments: &Revoke) -> Result<u8, CliErr
         command: "keys revoke",
         ..looking.request(session)?
     };
-    if !fleet
-        .find(&arguments.node)
-        .is_some_and(|id| request.selected.contains(&id))
-    {
+    let node = fleet.find(&arguments.node);
+    if node.is_none() {
+        session.console.note(format!(
+            "{} is not in the inventory: what the others have under its name is taken out",
+            arguments.node
+        ));
+    }
+    if node.is_some_and(|id| !request.selected.contains(&id)) {
         let text = format!("`--limit` leaves {} out", arguments.node);
         return Err(CliError::usage(text).hint("name it, and the nodes that must not trust it"));
     }

@@ -3,7 +3,7 @@
 use super::input::Situation;
 use super::rotate::user_keys;
 use super::withdraw::withdraw;
-use crate::domain::{NodeId, Reason};
+use crate::domain::Reason;
 use crate::openssh::authorized_keys::AuthorizedKeys;
 use crate::openssh::key::PublicKey;
 use crate::openssh::known_hosts::{KnownHosts, Marker};
@@ -39,19 +39,18 @@ pub fn plan_revocation(situation: &Situation<'_>, revocation: &Revocation) -> Pl
         turnover: Turnover::default(),
         left: Vec::new(),
     };
-    let Some(node) = situation.fleet.find(&revocation.node) else {
-        return plan;
-    };
-    let own = situation.facts[node.index()].as_ref();
+    // One that is not in the inventory any more may still be in files.
+    let node = situation.fleet.find(&revocation.node);
+    let own = node.and_then(|id| situation.facts[id.index()].as_ref());
     let others: Vec<&NodeFacts> = (situation.scope.nodes().iter())
-        .filter(|&&id| id != node)
+        .filter(|&&id| Some(id) != node)
         .filter_map(|id| situation.facts[id.index()].as_ref())
         .collect();
     let mut users: Vec<PublicKey> = own.into_iter().flat_map(user_keys).collect();
     users.extend(revocation.keys.iter().map(PublicKey::to_plain));
     users.extend(admitted(&others, revocation));
     let mut hosts: Vec<PublicKey> = own.into_iter().flat_map(host_keys).collect();
-    hosts.extend(recorded(situation, node, &others));
+    hosts.extend(recorded(situation, &revocation.node, &others));
     let theirs: Vec<PublicKey> = others.iter().flat_map(|it| user_keys(it)).collect();
     let their_hosts: Vec<PublicKey> = others.iter().flat_map(|it| host_keys(it)).collect();
     for (keys, theirs, host) in [(users, theirs, false), (hosts, their_hosts, true)] {
@@ -82,7 +81,7 @@ pub fn plan_revocation(situation: &Situation<'_>, revocation: &Revocation) -> Pl
         }
     }
     plan.turnover.retired.sort_unstable();
-    plan.nodes = withdraw(situation, &plan.turnover.retired, Some(node));
+    plan.nodes = withdraw(situation, &plan.turnover.retired, node);
     plan
 }
 
@@ -120,16 +119,19 @@ fn is_of(comment: &[u8], node: &str) -> bool {
     })
 }
 
-/// The host keys that others have recorded under names which are the node's.
-fn recorded(situation: &Situation<'_>, node: NodeId, others: &[&NodeFacts]) -> Vec<PublicKey> {
-    let owned = owned_names(situation.fleet, situation.facts, situation.legs, false);
-    let names = &owned[node.index()].names;
+/// The host keys that others have recorded under names which are the node's, or that clearway has recorded as its.
+fn recorded(situation: &Situation<'_>, node: &str, others: &[&NodeFacts]) -> Vec<PublicKey> {
+    let names: Vec<String> = situation.fleet.find(node).map_or_else(Vec::new, |id| {
+        let owned = owned_names(situation.fleet, situation.facts, situation.legs, false);
+        owned[id.index()].names.clone()
+    });
     let files = others.iter().flat_map(|it| &it.clients);
     let files = files.flat_map(|it| &it.known_hosts);
     let mut keys = Vec::new();
     for content in files.filter_map(FileFact::content) {
         for (_, entry) in KnownHosts::parse(content.bytes.to_vec()).entries() {
-            let is_its = names.iter().any(|name| entry.hosts.matches(name));
+            let is_its = node_of_comment(&entry.comment) == Some(node)
+                || names.iter().any(|name| entry.hosts.matches(name));
             if entry.marker == Marker::None && is_its && !keys.contains(&entry.key) {
                 keys.push(entry.key.clone());
             }
