@@ -69,7 +69,7 @@ impl Keys {
         let said = self.command_output(&["runs", "--format", "json"], Stdio::null());
         let runs: serde_json::Value = serde_json::from_str(&said).unwrap();
         let runs = runs.as_array().unwrap().iter();
-        let mut ids: Vec<String> = runs.map(|it| it["id"].as_str().unwrap().to_owned()).collect();
+        let mut ids: Vec<String> = runs.map(|it| it["run"].as_str().unwrap().to_owned()).collect();
         ids.sort_unstable();
         ids
     }
