@@ -11,8 +11,8 @@ use crate::ledger::LedgerError;
 use crate::nova::NovaError;
 use crate::openstack::cloud::CloudError;
 use crate::report::{escape, exit};
-use crate::run::moves::MovesError;
 use crate::run::RunError;
+use crate::run::moves::MovesError;
 use crate::signer::SignerError;
 
 /// A command that could not do its work.

@@ -89,7 +89,10 @@ fn killed_at_any_moment_migrations_work_and_it_is_resumed_to_its_end_or_undone()
         let began = Instant::now();
         let is_begun = |node: &Node| !marks(node).is_empty();
         while !keys.lab().nodes().iter().any(is_begun) {
-            assert!(began.elapsed() < Duration::from_secs(60), "nothing was begun");
+            assert!(
+                began.elapsed() < Duration::from_secs(60),
+                "nothing was begun"
+            );
             sleep(Duration::from_millis(3));
         }
         sleep(Duration::from_millis(130) * moment);
@@ -105,7 +108,9 @@ fn killed_at_any_moment_migrations_work_and_it_is_resumed_to_its_end_or_undone()
         }
         keys.cloud.all_verified(&format!("{when}, then resumed"));
         let now = states(&keys);
-        let whole = now.iter().all(|it| it.contains("hostcertificate /etc/ssh/"));
+        let whole = now
+            .iter()
+            .all(|it| it.contains("hostcertificate /etc/ssh/"));
         assert!(whole, "{when}: {now:#?}");
         let certified = keys.runs().pop().unwrap();
         let again = keys.well(&["certify", "--yes"]);
@@ -113,11 +118,18 @@ fn killed_at_any_moment_migrations_work_and_it_is_resumed_to_its_end_or_undone()
             again.contains("0 certificates to put on nodes, 12 as"),
             "{when}: {again}"
         );
-        assert_eq!(states(&keys), now, "{when}: a second time nothing is written");
+        assert_eq!(
+            states(&keys),
+            now,
+            "{when}: a second time nothing is written"
+        );
         keys.repaired(&["undo", &certified, "--yes"], &when);
         assert_eq!(states(&keys), before, "{when}, resumed and undone");
     }
-    assert!(resumed >= 2, "only {resumed} of the kills were before the end");
+    assert!(
+        resumed >= 2,
+        "only {resumed} of the kills were before the end"
+    );
     keys.cloud.all_verified("at last");
 }
 
@@ -143,7 +155,10 @@ fn killed_in_the_middle_and_undone_without_being_resumed() {
         sshd.status.success()
     };
     while !keys.lab().nodes().iter().any(is_begun) {
-        assert!(began.elapsed() < Duration::from_secs(60), "nothing was begun");
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "nothing was begun"
+        );
         sleep(Duration::from_millis(3));
     }
     clearway.kill().unwrap();
@@ -165,7 +180,10 @@ fn what_somebody_has_put_into_sshd_since_stays_and_is_told() {
     sh(node, &format!("echo 'MaxSessions 11' >>{file}"));
     let (code, said) = keys.repair(&["undo", "last", "--yes"]);
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("10-clearway.conf") && said.contains("node2"), "{said}");
+    assert!(
+        said.contains("10-clearway.conf") && said.contains("node2"),
+        "{said}"
+    );
     assert!(sh(node, &format!("cat {file}")).ends_with("MaxSessions 11\n"));
     let runs = keys.command_output(&["show", "last"], Stdio::null());
     assert!(runs.contains("keys"), "{runs}");

@@ -178,10 +178,7 @@ impl<'a> Review<'a> {
             };
             let mut owners = self.known.iter().flat_map(|it| it.owners(bare, true));
             if !owners.any(is_in_scope) {
-                return Err((
-                    Rule::Scope,
-                    "an authority for a name of no node in scope",
-                ));
+                return Err((Rule::Scope, "an authority for a name of no node in scope"));
             }
         }
         Ok(())
@@ -359,7 +356,10 @@ impl<'a> Review<'a> {
             return if names.all(|name| is_its(&name)) {
                 Ok(())
             } else {
-                Err((Rule::Scope, "a certificate for a name that is not the node's"))
+                Err((
+                    Rule::Scope,
+                    "a certificate for a name that is not the node's",
+                ))
             };
         }
         if path == LIST {
@@ -373,7 +373,10 @@ impl<'a> Review<'a> {
             } else if is_list {
                 Ok(())
             } else {
-                Err((Rule::Control, "no list of revoked keys: sshd would let nobody in"))
+                Err((
+                    Rule::Control,
+                    "no list of revoked keys: sshd would let nobody in",
+                ))
             };
         }
         let known = server.config_files.iter().find(|it| it.path == path);
@@ -399,7 +402,9 @@ impl<'a> Review<'a> {
             };
             line.is_empty()
                 || line.starts_with('#')
-                || line.strip_prefix("HostCertificate ").is_some_and(certificate)
+                || line
+                    .strip_prefix("HostCertificate ")
+                    .is_some_and(certificate)
                 || line.strip_prefix("RevokedKeys ") == Some(LIST)
                 || old_own.lines().any(|old| old.trim() == line)
         };
@@ -494,4 +499,3 @@ fn marked(line: &[u8]) -> Option<MarkedLine> {
         comment: entry.comment.clone(),
     })
 }
-

@@ -88,8 +88,7 @@ impl Review<'_> {
             let is_vouched_for = |known: &str, id: NodeId| {
                 let bare = known.strip_prefix('[').and_then(|it| it.split_once("]:"));
                 let bare = bare.map_or(known, |(host, _)| host);
-                (id == client || self.scope.joins(id, client))
-                    && self.is_vouched_for(bare, &key)
+                (id == client || self.scope.joins(id, client)) && self.is_vouched_for(bare, &key)
             };
             owners.any(|(known, id)| is_stale(*id) || is_vouched_for(known, *id))
         })

@@ -120,7 +120,9 @@ pub(super) fn is_place_of(role: &Role<'_>, path: &str) -> bool {
             let own = login.account.as_ref().is_some_and(|it| in_home(&it.home));
             own || path.contains("authorized_keys")
         }
-        Role::Identity(_, account) | Role::Certificate(_, account) => in_home(&account.home) || path.starts_with("/etc/nova/"),
+        Role::Identity(_, account) | Role::Certificate(_, account) => {
+            in_home(&account.home) || path.starts_with("/etc/nova/")
+        }
         Role::Directory(_, account) => {
             let home = account.home.trim_end_matches('/');
             path == home

@@ -287,8 +287,7 @@ impl Carrier {
         // What sshd reads goes back first, while the files that it names are still there.
         let stuck = match self.sshd(&task.job) {
             Some(change)
-                if stage == Stage::Undo
-                    && progress.node(&node).is_some_and(|it| it.reloaded) =>
+                if stage == Stage::Undo && progress.node(&node).is_some_and(|it| it.reloaded) =>
             {
                 match self.hands.reload(task.id, &change.inverse()).await {
                     SshdOutcome::Kept { .. } => None,

@@ -12,8 +12,8 @@ use crate::domain::{Event, LegId, Verdict};
 use crate::ledger::{Ledger, WorkedLegs};
 use crate::remote::Connector;
 use crate::repair::{
-    self, AuthorityRules, ControlAccount, Job, Operation, PLAN_SCHEMA, Plan, Policy, Progress, Said, Situation,
-    Standing,
+    self, AuthorityRules, ControlAccount, Job, Operation, PLAN_SCHEMA, Plan, Policy, Progress,
+    Said, Situation, Standing,
 };
 use crate::report::Report;
 use crate::run::RunError;
@@ -205,11 +205,7 @@ fn fits(plan: &Plan, request: &Request) -> Result<(), RunError> {
 }
 
 /// What an independent review of the plan complains of. A plan that it complains of is not carried out, whoever made it.
-fn review(
-    plan: &Plan,
-    situation: &Situation<'_>,
-    rules: Option<&AuthorityRules>,
-) -> Vec<String> {
+fn review(plan: &Plan, situation: &Situation<'_>, rules: Option<&AuthorityRules>) -> Vec<String> {
     let control = ControlAccount::of(situation.fleet);
     let complaints = repair::lint_with(
         plan,
