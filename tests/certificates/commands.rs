@@ -70,7 +70,7 @@ impl Keys {
         let runs: serde_json::Value = serde_json::from_str(&said).unwrap();
         let runs = runs.as_array().unwrap().iter();
         let mut ids: Vec<String> = runs
-            .map(|it| it["id"].as_str().unwrap().to_owned())
+            .map(|it| it["run"].as_str().unwrap().to_owned())
             .collect();
         ids.sort_unstable();
         ids
@@ -171,7 +171,7 @@ fn certified_retired_renewed_and_revoked_by_command() {
     keys.cloud.all_verified("renewed by command");
 
     let out = keys.well(&["revoke", "node3", "--yes"]);
-    assert!(out.contains("kept: node[1-2]"), "{out}");
+    assert!(out.contains("repaired: node[1-2]"), "{out}");
     let report = keys.cloud.check();
     for leg in &report.legs {
         let concerned = leg.client == "node3" || leg.server == "node3";
@@ -255,8 +255,8 @@ fn where_no_new_login_comes_sshd_goes_back_and_the_others_go_on() {
     let output = keys.run(&["certify", "--yes", "--revert-after", "6", "--timeout", "3"]);
     watch.wait().unwrap();
     let out = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(out.contains("not changed: node2"), "{out}");
-    assert!(out.contains("written: node[1,3]"), "{out}");
+    assert!(out.contains("refused, nothing changed: node2"), "{out}");
+    assert!(out.contains("repaired: node[1,3]"), "{out}");
     assert_ne!(output.status.code(), Some(0), "{out}");
     let after = sh(broken, "find /etc/ssh -type f -exec sha256sum {} + | sort");
     assert_eq!(before, after);

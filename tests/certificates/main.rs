@@ -9,3 +9,4 @@ mod fleet;
 mod journal;
 mod legs;
 mod reload;
+mod review;

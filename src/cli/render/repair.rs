@@ -15,7 +15,9 @@ use crate::run::Undone;
 /// Writes what a plan would do: keys, commands, the difference of every file, and what is left to a person.
 pub(in crate::cli) fn write_plan(out: &mut dyn Write, plan: &Plan, view: View) -> io::Result<()> {
     let nodes = Progress::new(plan).nodes().count() as u64;
-    let edits: u64 = plan.nodes.iter().map(|it| it.edits.len() as u64).sum();
+    let files = plan.nodes.iter().map(|it| it.edits.len());
+    let files = files.chain(plan.sshd.iter().map(|it| it.edits.len()));
+    let edits = files.sum::<usize>() as u64;
     let renewed = plan.turnover.renewed.iter().filter(|it| it.takes_place);
     let keys = (plan.keys.len() + plan.copies.len() + renewed.count()) as u64;
     let heading = |out: &mut dyn Write, text: &str| {

@@ -137,7 +137,7 @@ fn apply(facts: &mut NodeFacts, profile: &Profile, edit: &Edit) {
             }
         }
     }
-    if context.is_empty() {
+    if *context == profile.sshd.context {
         for account in &mut facts.server.accounts {
             let files = account.authorized_keys.iter_mut().map(|it| &mut it.file);
             set(files, path, &state);

@@ -53,11 +53,19 @@ pub fn plan(
         }
     }
     for (id, node, facts) in surveyed(fleet, facts, scope) {
+        let context = fleet.node(id).profile.sshd.context.as_slice();
         for (account, lanes) in accounts_of(&sites, scope, id) {
             if policy.renew_only {
                 break;
             }
-            if let Err(problem) = admit(&mut drafts, node, facts, &account, &lanes, policy) {
+            if let Err(problem) = admit(
+                &mut drafts,
+                node,
+                (facts, context),
+                &account,
+                &lanes,
+                policy,
+            ) {
                 left.push(problem);
             }
         }

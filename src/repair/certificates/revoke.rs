@@ -213,7 +213,7 @@ pub fn revoke(
             .iter()
             .flat_map(|it| &it.authorized_keys);
         for file in files.map(|it| &it.file) {
-            match lock_out(file, revocation) {
+            match lock_out(file, &profile.sshd.context, revocation) {
                 Ok(edit) => edits.extend(edit),
                 Err(why) => plan.left.push(left(node, why)),
             }
@@ -301,7 +301,11 @@ fn distrust(
 }
 
 /// One authorized_keys file without the node's keys.
-fn lock_out(file: &FileFact, revocation: &Revocation) -> Result<Option<Edit>, String> {
+fn lock_out(
+    file: &FileFact,
+    context: &[String],
+    revocation: &Revocation,
+) -> Result<Option<Edit>, String> {
     let old = before(file)?;
     let FileState::File { attributes, .. } = old else {
         return Ok(None);
@@ -318,7 +322,7 @@ fn lock_out(file: &FileFact, revocation: &Revocation) -> Result<Option<Edit>, St
     }
     Ok(Some(Edit {
         target: Target {
-            context: Vec::new(),
+            context: context.to_vec(),
             path: file.path.clone(),
         },
         before: old,

@@ -21,7 +21,7 @@ use super::wanted::certificate_path;
 pub(super) fn admit(
     drafts: &mut Drafts<'_>,
     node: &str,
-    facts: &NodeFacts,
+    (facts, context): (&NodeFacts, &[String]),
     account: &str,
     lanes: &BTreeSet<Lane>,
     policy: &Policy,
@@ -72,7 +72,7 @@ pub(super) fn admit(
             node,
             Edit {
                 target: Target {
-                    context: Vec::new(),
+                    context: context.to_vec(),
                     path: directory.to_owned(),
                 },
                 before: FileState::Absent,
@@ -87,7 +87,7 @@ pub(super) fn admit(
         node,
         Edit {
             target: Target {
-                context: Vec::new(),
+                context: context.to_vec(),
                 path: checked.file.path.clone(),
             },
             before: old,

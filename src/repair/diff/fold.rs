@@ -61,6 +61,13 @@ pub fn diff(plan: &Plan) -> Vec<Folded> {
             }
         }
     }
+    for sshd in &plan.sshd {
+        for edit in &sshd.edits {
+            if let Some(change) = change(plan, edit) {
+                folder.add(&sshd.node, &edit.target, change, &edit.answers);
+            }
+        }
+    }
     folder.finish()
 }
 

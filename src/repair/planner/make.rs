@@ -14,7 +14,7 @@ use super::places::target;
 use super::problems::{Problem, problems};
 use super::record::Recorder;
 use super::sources::Sources;
-use crate::domain::{Lane, LegId, NodeId};
+use crate::domain::{Lane, LegId, NodeId, TrustBy};
 use crate::openssh::key::KeyBlob;
 use crate::repair::plan::{
     AccountCommand, KeyCopy, KeySource, NewKey, PLAN_SCHEMA, Piece, Plan, Target, Turnover,
@@ -71,8 +71,9 @@ pub fn plan(situation: &Situation<'_>, policy: &Policy) -> Plan {
     planner.configurations(&broken);
     planner.accounts(&broken);
     let given = planner.identities(&broken);
-    planner.admissions(&broken, &given);
-    planner.records(&broken);
+    let by_keys = planner.leave_to_the_authority(broken);
+    planner.admissions(&by_keys, &given);
+    planner.records(&by_keys);
     planner.finish()
 }
 
@@ -143,6 +144,33 @@ impl<'a> Planner<'a> {
             context,
             way,
         })
+    }
+
+    /// Where both ends trust by certificates, nothing is recorded and no key admitted: that is an authority's, and it is not
+    /// here.
+    fn leave_to_the_authority(&mut self, mut problems: Vec<Problem>) -> Vec<Problem> {
+        let trust = |node| self.situation.fleet.node(node).profile.repair.trust;
+        let is_by_certificates = |id: LegId| {
+            trust(id.client) == TrustBy::Certificates && trust(id.server) == TrustBy::Certificates
+        };
+        for problem in &mut problems {
+            if !is_by_certificates(problem.id) {
+                continue;
+            }
+            let id = problem.id;
+            problem.reasons.retain(|&reason| match cure(reason) {
+                Cure::Record | Cure::Authorise => {
+                    let why = "these nodes trust each other by certificates";
+                    let remedy = "clearway keys certify --ca FILE".to_owned();
+                    self.left.add(reason, why, Some(remedy), id);
+                    false
+                }
+                // A new key is admitted by its certificate.
+                Cure::Identity => false,
+                _ => true,
+            });
+        }
+        problems
     }
 
     fn leave_to_persons(&mut self, problems: &[Problem]) {

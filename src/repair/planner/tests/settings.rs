@@ -4,7 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::world::*;
-use crate::domain::{GroupRule, KeySharing, KnownHostsPlace, Lane, NewKeyType, Profile, Scope};
+use crate::domain::{
+    GroupRule, KeySharing, KnownHostsPlace, Lane, NewKeyType, Profile, Scope, TrustBy,
+};
 use crate::repair::plan::{FileState as Planned, KeySource, Plan};
 use crate::repair::planner::Policy;
 use crate::repair::simulate::Hidden;
@@ -343,4 +345,26 @@ fn host_keys_are_checked_only_when_asked_for_and_only_once_all_are_in_place() {
     let changed = text_on(&second, 0, "/var/lib/nova/.ssh/config");
     let expected = "Host old\n    User x\r\nHost *\n#clearway:     StrictHostKeyChecking no\r\n#clearway:     UserKnownHostsFile /dev/null\n    Port 22";
     assert_eq!(changed, expected);
+}
+
+#[test]
+fn nodes_that_trust_by_certificates_get_keys_of_their_own_and_are_left_to_the_authority() {
+    let mut world = world(3);
+    profile(&mut world, |it| it.repair.trust = TrustBy::Certificates);
+    forget_hosts(&mut world);
+    no_identities(&mut world);
+    let plan = plan_of(&world);
+    assert_eq!(plan.keys.len(), 3);
+    let files = plan.nodes.iter().flat_map(|node| &node.edits);
+    let trust = |path: &str| path.contains("known_hosts") || path.contains("authorized_keys");
+    let trusted: Vec<_> = files.filter(|it| trust(&it.target.path)).collect();
+    assert!(trusted.is_empty(), "{trusted:#?}");
+    let mut left = plan.left.iter();
+    assert!(
+        left.any(
+            |it| it.reason == "host-key-unknown" && it.remedy == "clearway keys certify --ca FILE"
+        ),
+        "{:#?}",
+        plan.left
+    );
 }
