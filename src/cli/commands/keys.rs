@@ -187,7 +187,12 @@ fn run(
         Done::Left(code) => return Ok(code),
         Done::Applied(report) => *report,
     };
-    write_report(&session.console, &report, changing.proving.format)?;
+    write_report(
+        &session.console,
+        &report,
+        changing.proving.format,
+        session.kept(),
+    )?;
     write_repair_notes(&mut session.console.err.clone(), &report)?;
     let is_whole = report.repair.as_ref().is_some_and(|it| {
         let mut nodes = it.nodes.iter();

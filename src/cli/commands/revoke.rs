@@ -117,7 +117,7 @@ pub(super) fn revoke(session: &Session, arguments: &Revoke) -> Result<u8, CliErr
         }
         return Ok(exit::BROKEN);
     };
-    write_report(&session.console, &report, Format::Table)?;
+    write_report(&session.console, &report, Format::Table, session.kept())?;
     session.console.note(format!(
         "its keys are in `{}`: `clearway repair` does not trust them again; take the node out of the inventory, or give it \
          new keys if it is to come back",

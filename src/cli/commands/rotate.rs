@@ -245,7 +245,12 @@ impl Rotating<'_> {
     }
 
     fn told(&self, first: &str, report: &Report, applied: bool) -> Result<u8, CliError> {
-        write_report(&self.session.console, report, self.format.of_report())?;
+        write_report(
+            &self.session.console,
+            report,
+            self.format.of_report(),
+            self.session.kept(),
+        )?;
         if applied {
             let first = escape::line(first);
             let mut err = self.session.console.err.clone();
