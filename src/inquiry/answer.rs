@@ -199,9 +199,10 @@ impl Answer {
 /// The line with which throttling began that has not ended since. sshd may drop connections for hours after it, and
 /// says so again only after five minutes without one.
 fn still_throttling<'l, 't>(lines: &'l [LogLine<'t>]) -> Option<&'l LogLine<'t>> {
-    let is_state = |line: &&LogLine<'_>| line.text.contains("MaxStartups throttling");
-    let last = lines.iter().rev().find(is_state)?;
-    (!last.text.starts_with("exited ")).then_some(last)
+    let throttles = |line: &LogLine<'_>| line.text.contains("MaxStartups throttling");
+    let starts = |line: &LogLine<'_>| line.text.starts_with("Server listening on ");
+    let last = lines.iter().rev().find(|it| throttles(it) || starts(it))?;
+    (throttles(last) && !last.text.starts_with("exited ")).then_some(last)
 }
 
 /// A connection that may be the one in question: the more telling ones are greater.

@@ -448,8 +448,10 @@ fn throttling_that_began_long_ago_goes_on_until_sshd_says_that_it_ended() {
     let answer = ask(&begun, None);
     assert_eq!(answer.throttled, Some(true));
     assert_eq!(answer.evidence.len(), 1);
-    let ended = begun + &long_ago("exited");
+    let ended = begun.clone() + &long_ago("exited");
     assert_eq!(ask(&ended, None).throttled, Some(false));
+    let restarted = begun + "Nov 22 23:30:00 node2 sshd[7]: Server listening on 0.0.0.0 port 22.\n";
+    assert_eq!(ask(&restarted, None).throttled, Some(false));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 )]
 
 mod clearway;
+mod findings;
 mod hostile;
 mod killed;
 mod mesh;

@@ -126,7 +126,7 @@ fn throttling_is_told_from_a_server_that_closes() {
     let hold = "perl -MIO::Socket -e '$s=IO::Socket::INET->new(PeerAddr=>\"127.0.0.1\",PeerPort=>22) or die; sleep 20' >/dev/null 2>&1 & sleep 0.3";
     sh(&lab, 2, hold);
     let proof = climb(&lab, leg(&lab, Lane::ColdPush, 1, 2));
-    assert_eq!(ask(&lab, &proof).settle(proof.outcome), proof.outcome);
+    assert_eq!(ask(&lab, &proof).settle(&proof), proof.outcome);
     drop(lab);
 
     let lab = Lab::builder().nodes(2).start().unwrap();
@@ -138,7 +138,7 @@ fn throttling_is_told_from_a_server_that_closes() {
     );
     let proof = climb(&lab, leg(&lab, Lane::ColdPush, 1, 2));
     assert_eq!(
-        ask(&lab, &proof).settle(proof.outcome),
+        ask(&lab, &proof).settle(&proof),
         Proven::Breaks(Reason::ConnectionDropped),
         "{proof:#?}"
     );

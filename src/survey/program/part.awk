@@ -424,8 +424,9 @@ function last(name,   s) {
 }
 
 function host(   line, f, ip, found) {
-	srand()
-	out("clock", srand())
+	# Not srand(): newer releases of mawk count its seed in nanoseconds.
+	if (("date +%s" | getline line) > 0) out("clock", line)
+	close("date +%s")
 	while ((getline line < "/etc/os-release") > 0) if (line ~ /^PRETTY_NAME=/) out("os", substr(line, 13))
 	while ((getline line < "/proc/net/if_inet6") > 0) if (split(line, f, " ") > 1) out("address6", f[1])
 	while ((getline line < "/proc/net/fib_trie") > 0) {

@@ -162,10 +162,6 @@ impl<'a> Prediction<'a> {
                     let from = (id, place, side);
                     let rings =
                         Rings::of(&plan, &mut offers, &configurations.logins, from, &mut keys);
-                    let user = match &plan {
-                        Plan::Same(it) => configurations.logins.get(it.login).user.clone(),
-                        Plan::ByServer(_) => String::new(),
-                    };
                     match legs.used(id, lane) {
                         None => Side::NotSurveyed,
                         Some(used) => Side::Dials(Box::new(Dialling {
@@ -173,7 +169,7 @@ impl<'a> Prediction<'a> {
                             plan,
                             class,
                             rings,
-                            baggage: Baggage::new(lane, used, side, &user),
+                            baggage: Baggage::new(lane, used, side),
                         })),
                     }
                 }
@@ -222,7 +218,14 @@ impl<'a> Prediction<'a> {
         }
         let policy = self.logins.policy(id.server);
         let names = ("", "");
-        tail::judge(names, &dialling.baggage, server.facts, policy, &mut Silent)
+        tail::judge(
+            names,
+            &dialling.baggage,
+            self.user(dialling, id),
+            server.facts,
+            policy,
+            &mut Silent,
+        )
     }
 
     /// What the verdict on a leg rests on.
@@ -301,12 +304,25 @@ impl<'a> Prediction<'a> {
         }
         let climbed = notes.evidence.len();
         let policy = self.logins.policy(id.server);
-        let tail = tail::judge(names, &dialling.baggage, side.facts, policy, notes);
+        let tail = tail::judge(
+            names,
+            &dialling.baggage,
+            self.user(dialling, id),
+            side.facts,
+            policy,
+            notes,
+        );
         if tail != Predicted::Works {
             // What was found on the rungs below stands in nothing's way.
             notes.evidence.drain(..climbed);
         }
         tail
+    }
+
+    /// The account that the leg logs in to, when its client dials.
+    pub(super) fn user(&self, dialling: &Dialling<'_>, id: LegId) -> &str {
+        let login = login_of(&dialling.plan, id.server);
+        &self.configurations.logins.get(login).user
     }
 
     pub(super) fn visit(&self, dialling: &Dialling<'_>, ring: u32, id: LegId) -> Visit<'_> {

@@ -20,12 +20,12 @@ pub(super) struct Baggage {
     pub(super) has_program: bool,
     /// The directory that it writes to on the far end.
     pub(super) directory: String,
-    /// Whether it logs in as the account that it runs as, and so as Nova's account over there.
-    pub(super) as_nova: bool,
+    /// The account that it runs as. Who logs in under the same name is Nova's account over there.
+    pub(super) account: Option<String>,
 }
 
 impl Baggage {
-    pub(super) fn new(lane: Lane, used: &Used, facts: &ClientFacts, user: &str) -> Self {
+    pub(super) fn new(lane: Lane, used: &Used, facts: &ClientFacts) -> Self {
         let program = match used.transport {
             Transport::Scp => Some("scp"),
             Transport::Rsync => Some("rsync"),
@@ -44,7 +44,7 @@ impl Baggage {
                 .is_none_or(scp_speaks_sftp),
             has_program: program.is_none_or(has),
             directory: used.directory.to_string(),
-            as_nova: facts.account.as_ref().is_some_and(|it| it.name == user),
+            account: facts.account.as_ref().map(|it| it.name.clone()),
         }
     }
 }
@@ -54,16 +54,17 @@ fn scp_speaks_sftp(release: Release) -> bool {
     release >= Release::new(9, 0) || release == Release::new(8, 7)
 }
 
-/// What becomes of Nova's commands and copies, once the login works.
+/// What becomes of Nova's commands and copies, once the login as `user` works.
 pub(super) fn judge(
     (client, server): (&str, &str),
     baggage: &Baggage,
+    user: &str,
     facts: &NodeFacts,
     policy: Option<&Policy>,
     notes: &mut impl Notes,
 ) -> Predicted {
     if baggage.lane == Lane::ColdPush
-        && let Some(predicted) = directory(server, baggage, facts, notes)
+        && let Some(predicted) = directory(server, baggage, user, facts, notes)
     {
         return predicted;
     }
@@ -136,6 +137,7 @@ pub(super) fn is_internal_sftp(command: &str) -> bool {
 fn directory(
     server: &str,
     baggage: &Baggage,
+    user: &str,
     facts: &NodeFacts,
     notes: &mut impl Notes,
 ) -> Option<Predicted> {
@@ -159,7 +161,7 @@ fn directory(
         (Reason::InstancesPathMissing, "does not exist")
     } else if there.read_only {
         (Reason::ReadOnlyFilesystem, "is mounted read-only")
-    } else if baggage.as_nova && !there.writable {
+    } else if !there.writable && baggage.account.as_deref() == Some(user) {
         (
             Reason::InstancesPathNotWritable,
             "cannot be written to by Nova's account",

@@ -165,7 +165,14 @@ impl<'a> Prediction<'a> {
             client: works,
             path,
             login: self.logins.verdict(self.visit(dialling, ring, id)),
-            tail: tail::judge(names, &dialling.baggage, side.facts, policy, &mut Silent),
+            tail: tail::judge(
+                names,
+                &dialling.baggage,
+                self.user(dialling, id),
+                side.facts,
+                policy,
+                &mut Silent,
+            ),
         })
     }
 

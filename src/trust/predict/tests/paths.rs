@@ -249,6 +249,10 @@ fn blocks_for_some_names_hold_for_these_only() {
     config(&format!("Host {address}\n User other\n")).unknown();
     config(&format!("Host {address}\n IdentityFile ~/.ssh/id_rsa\n"))
         .breaks(Reason::IdentityMissing);
+    // Whoever has such a block is Nova's account all the same (Debian 13 ships one, for virtual machines).
+    config("Host vsock/*\n CheckHostIP no\n")
+        .node(1, |facts| facts.instances.writable = false)
+        .breaks(Reason::InstancesPathNotWritable);
 }
 
 /// A client that trusts one authority for everything, and a server with a certificate.
