@@ -105,6 +105,11 @@ fn help_texts() {
         &["servers"],
         &["migrate"],
         &["drain"],
+        &["moves"],
+        &["moves", "confirm"],
+        &["moves", "revert"],
+        &["moves", "abort"],
+        &["moves", "force-complete"],
         &["resume"],
         &["watch"],
         &["diagnose"],
@@ -422,6 +427,11 @@ fn every_command_has_a_man_page() {
     clearway-keys.1
     clearway-man.1
     clearway-migrate.1
+    clearway-moves-abort.1
+    clearway-moves-confirm.1
+    clearway-moves-force-complete.1
+    clearway-moves-revert.1
+    clearway-moves.1
     clearway-reasons.1
     clearway-repair-forget.1
     clearway-repair-resume.1

@@ -232,7 +232,43 @@ const MORE: &[More] = &[
                 "while it runs, to one host",
             ),
             ("clearway migrate web-1 web-2 --dry-run", "only the plan"),
+            (
+                "clearway migrate web-1 --resize m1.large",
+                "when every host that Nova could choose is proven",
+            ),
         ],
+        codes: MOVING,
+    },
+    More {
+        path: &["moves", "confirm"],
+        examples: &[(
+            "clearway moves confirm web-1",
+            "what an earlier run left unconfirmed",
+        )],
+        codes: MOVING,
+    },
+    More {
+        path: &["moves", "revert"],
+        examples: &[("clearway moves revert web-1", "back to where it was")],
+        codes: MOVING,
+    },
+    More {
+        path: &["moves", "abort"],
+        examples: &[
+            ("clearway moves abort web-1", "it stays where it is"),
+            (
+                "clearway moves abort --run last --yes",
+                "all live moves of the latest run",
+            ),
+        ],
+        codes: MOVING,
+    },
+    More {
+        path: &["moves", "force-complete"],
+        examples: &[(
+            "clearway moves force-complete web-1",
+            "at the price of a pause, or of post-copy",
+        )],
         codes: MOVING,
     },
     More {

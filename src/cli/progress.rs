@@ -152,7 +152,9 @@ fn words(event: &Event, verbose: bool) -> Option<String> {
         }
         Event::ServiceChanged { host, what } => format!("nova-compute on {host}: {what}"),
         Event::MovesStopped { why } => format!("nothing new is started: {why}"),
-        Event::NodeRepaired { .. }
+        // The line that moves has the numbers.
+        Event::MoveCopying { .. }
+        | Event::NodeRepaired { .. }
         | Event::NodeSurveyed { .. }
         | Event::LegProven { .. }
         | Event::Interrupted

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lane::{Depth, Lane};
 
-/// Something that happened and matters: kept in order, none may be lost.
+/// Something that happened and matters: kept in order, none may be lost but [`Event::MoveCopying`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "event")]
 pub enum Event {
@@ -132,6 +132,25 @@ pub enum Event {
         stage: String,
         /// Nova's word for it, or why.
         detail: String,
+    },
+    /// A live move copies: Nova's numbers, in bytes. Never stored.
+    MoveCopying {
+        /// The server's id.
+        server: String,
+        /// Its name.
+        name: String,
+        /// Memory in all.
+        memory_total: Option<u64>,
+        /// Memory still to copy; grows again when the guest writes.
+        memory_remaining: Option<u64>,
+        /// Disk in all.
+        disk_total: Option<u64>,
+        /// Disk still to copy.
+        disk_remaining: Option<u64>,
+        /// Bytes in a second by which the rest became less; none when it became more.
+        rate: Option<u64>,
+        /// Seconds until the rest is copied at this rate.
+        seconds_left: Option<u64>,
     },
     /// A compute service was taken out of scheduling, or put back.
     ServiceChanged {

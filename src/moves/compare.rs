@@ -114,8 +114,9 @@ impl Portrait {
     pub fn unsettled(&self, flavor_changes: bool) -> Self {
         let mut values = self.0.clone();
         values.retain(|property, _| {
-            !matches!(property.as_str(), "status" | "power state")
-                && !(flavor_changes && property.starts_with("flavor"))
+            let is_state = matches!(property.as_str(), "status" | "power state");
+            let changes = flavor_changes && property.starts_with("flavor");
+            !is_state && !changes
         });
         Self(values)
     }

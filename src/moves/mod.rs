@@ -9,6 +9,7 @@ pub mod gate;
 pub mod machine;
 mod movable;
 mod needs;
+pub mod pace;
 pub mod plan;
 mod request;
 pub mod steering;

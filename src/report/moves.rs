@@ -1,4 +1,5 @@
-//! What a run of moves did, and which servers could move, as data.
+//! What a run of moves did, and which servers could move, as data. docs/moves.schema.json describes the JSON form of
+//! [`MovesReport`].
 
 use serde::{Deserialize, Serialize};
 
@@ -170,4 +171,85 @@ pub struct DiagnosisReport {
     pub completed: bool,
     /// What to do.
     pub remedy: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(verdict: &str) -> MovesReport {
+        let text = |it: &str| it.to_owned();
+        MovesReport {
+            schema: MOVES_SCHEMA_VERSION,
+            run: text("20261123-013355-7f3a9c"),
+            command: text("migrate"),
+            cloud: text("http://nova/v2.1"),
+            dry_run: false,
+            interrupted: false,
+            exit_code: 0,
+            stopped: Some(text("the deadline has passed")),
+            moves: vec![MoveRow {
+                server: text("s"),
+                name: text("web-1"),
+                kind: text("resize"),
+                source: text("cmp001"),
+                destination: None,
+                verdict: verdict.to_owned(),
+                why: String::new(),
+                explained: vec![text("x")],
+                request_id: Some(text("req-1")),
+                seconds: Some(3),
+                candidates: vec![text("cmp002")],
+            }],
+            stay: vec![StayRow {
+                server: text("t"),
+                name: text("web-2"),
+                host: None,
+                why: text("it is shelved"),
+            }],
+            services: vec![ServiceRow {
+                host: text("cmp001"),
+                what: text("enabled again"),
+            }],
+        }
+    }
+
+    /// Closes every object of the schema, so that a field that it does not have is an error.
+    fn close(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::Object(object) => {
+                object.values_mut().for_each(close);
+                if object.contains_key("properties") && object.contains_key("required") {
+                    object.insert("additionalProperties".to_owned(), false.into());
+                }
+            }
+            serde_json::Value::Array(array) => array.iter_mut().for_each(close),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn the_schema_has_every_field_and_every_verdict() {
+        let mut schema =
+            serde_json::from_str(include_str!("../../docs/moves.schema.json")).unwrap();
+        close(&mut schema);
+        let schema = jsonschema::draft202012::new(&schema).unwrap();
+        let verdicts = [
+            "planned",
+            "done",
+            "unconfirmed",
+            "reverted",
+            "not-started",
+            "refused",
+            "unknown",
+            "failed",
+        ];
+        for verdict in verdicts {
+            let json = serde_json::to_value(report(verdict)).unwrap();
+            let errors: Vec<String> = schema.iter_errors(&json).map(|it| it.to_string()).collect();
+            assert!(errors.is_empty(), "{verdict}: {errors:?}");
+        }
+        let json = serde_json::to_value(report("perhaps")).unwrap();
+        assert!(!schema.is_valid(&json));
+    }
 }

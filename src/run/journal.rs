@@ -105,6 +105,11 @@ impl Journal {
         self.observer.event(event);
     }
 
+    /// Something is worth a look and not worth keeping: the observer is told, the ledger is not.
+    pub(super) fn show(&self, event: &Event) {
+        self.observer.event(event);
+    }
+
     /// Something is being waited for.
     pub(super) fn progress(&self, phase: Phase, done: usize, total: usize, waiting: Vec<String>) {
         self.observer.progress(&Progress {

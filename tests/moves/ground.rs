@@ -42,6 +42,13 @@ pub(crate) struct Ended {
 impl Ended {
     /// The report of moves.
     pub(crate) fn report(&self) -> MovesReport {
+        if let Ok(json) = serde_json::from_str(&self.stdout) {
+            let schema = include_str!("../../docs/moves.schema.json");
+            let schema = serde_json::from_str(schema).unwrap();
+            let found = jsonschema::draft202012::new(&schema).unwrap();
+            let errors: Vec<String> = found.iter_errors(&json).map(|it| it.to_string()).collect();
+            assert!(errors.is_empty(), "{errors:?}: {}", self.stdout);
+        }
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| {
             panic!(
                 "no report ({error}), exit {}: {}{}",

@@ -82,6 +82,7 @@ const TESTS: &[(&str, Test)] = &[
         ways::settled_later,
     ),
     ("live_moves_are_ended_from_another_terminal", ways::aborted),
+    ("a_live_move_shows_what_it_has_still_to_copy", ways::copying),
     (
         "a_resumed_run_counts_the_servers_that_could_not_move",
         ways::stays_count,

@@ -220,8 +220,52 @@ pub(crate) fn aborted(ground: &Ground) {
         assert_eq!(ended.only().verdict, status, "{command}: {}", ended.all());
         assert_eq!(ground.server(id), ("ACTIVE".to_owned(), host.to_owned()));
     }
-    // Progress came with it, from the log of whoever looked.
-    cloud.steer_all_well().unwrap();
+}
+
+pub(crate) fn copying(ground: &Ground) {
+    let cloud = ground.cloud();
+    let id = cloud.boot_server("copied", "node1.lab").unwrap();
+    cloud
+        .steer("*", "*", Steer::well().live_seconds(LivePhase::Run, 6.0))
+        .unwrap();
+    let words = [
+        "migrate",
+        &id,
+        "--live",
+        "--to",
+        "node2.lab",
+        "--yes",
+        "--interval",
+        "0.5",
+        "--format",
+        "jsonl",
+    ];
+    let ended = ground.run("operator", &words);
+    assert_eq!(ended.code, 0, "{}", ended.all());
+    let copying: Vec<Value> = ended
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|it: &Value| it["event"] == "move-copying")
+        .collect();
+    assert!(copying.len() >= 3, "{}", ended.all());
+    // The flavor has 64 MiB and a disk of 1 GiB.
+    assert_eq!(copying[0]["memory_total"], 64 << 20, "{}", ended.all());
+    assert_eq!(copying[0]["disk_total"], 1 << 30);
+    let left: Vec<u64> = copying
+        .iter()
+        .filter_map(|it| it["disk_remaining"].as_u64())
+        .collect();
+    assert!(left.is_sorted_by(|a, b| a > b), "{left:?}");
+    let last = copying.last().unwrap();
+    assert!(last["rate"].as_u64().is_some_and(|it| it > 0), "{last}");
+    assert!(
+        last["seconds_left"].as_u64().is_some_and(|it| it < 10),
+        "{last}"
+    );
+    // They are for whoever looks, and not kept.
+    let kept = ground.run("operator", &["watch", "last", "--format", "jsonl"]);
+    assert!(!kept.stdout.contains("move-copying"), "{}", kept.stdout);
 }
 
 pub(crate) fn stays_count(ground: &Ground) {

@@ -18,4 +18,6 @@ pub use transition::{Illegal, overdue};
 pub use uncertain::{GRACE, Lookup, Sent, was_sent};
 
 #[cfg(test)]
+mod ends_tests;
+#[cfg(test)]
 mod tests;

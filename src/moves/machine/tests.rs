@@ -5,16 +5,16 @@ use crate::domain::{HostName, MoveKind};
 use crate::moves::gate::fixtures::server;
 use crate::openstack::compute::{InstanceAction, Migration, MigrationStatus};
 
-fn at(second: i64) -> Timestamp {
+pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(2_000_000 + second).unwrap()
 }
 
-fn host(name: &str) -> HostName {
+pub(super) fn host(name: &str) -> HostName {
     name.parse().unwrap()
 }
 
 /// A move of `a` to `b` that Nova has accepted.
-fn accepted(kind: MoveKind) -> Tracked {
+pub(super) fn accepted(kind: MoveKind) -> Tracked {
     let start = Tracked::planned(server(1, "a").id, kind, host("a"), at(0));
     let wanted = (kind != MoveKind::Resize).then(|| host("b"));
     [
@@ -41,7 +41,7 @@ fn accepted(kind: MoveKind) -> Tracked {
 }
 
 /// `status/task@host`, `-` for no task; `gone` for a deleted server.
-fn seen(server: &str, row: &str) -> Record {
+pub(super) fn seen(server: &str, row: &str) -> Record {
     let server = (server != "gone").then(|| {
         let (state, host) = server.split_once('@').unwrap();
         let (status, task) = state.split_once('/').unwrap_or((state, "-"));
@@ -60,7 +60,7 @@ fn seen(server: &str, row: &str) -> Record {
 }
 
 /// Plays observations `(second, server, row)` and gives the stages that the move goes through.
-fn play(start: &Tracked, observations: &[(i64, &str, &str)]) -> (Tracked, String) {
+pub(super) fn play(start: &Tracked, observations: &[(i64, &str, &str)]) -> (Tracked, String) {
     let mut it = start.clone();
     let mut stages = Vec::new();
     for (second, server, row) in observations {
@@ -688,132 +688,4 @@ fn a_phase_that_takes_too_long_says_what_to_look_at() {
     );
     it.stage = Stage::Waiting;
     assert_eq!(overdue(&it, longest, at(1_000_000)), None);
-}
-
-/// A move of `a` to `b` of an earlier run that waits.
-fn adopted() -> Tracked {
-    let adopted = Record::Adopted {
-        migration: 11,
-        destination: host("b"),
-    };
-    Tracked::planned(server(1, "a").id, MoveKind::Cold, host("a"), at(0))
-        .after(&adopted, at(0))
-        .unwrap()
-}
-
-#[test]
-fn a_reversal_is_well_when_the_server_is_where_it_was_and_as_it_was() {
-    let reverting = adopted().after(&Record::RevertRequesting, at(0)).unwrap();
-    let taken = reverting
-        .after(&Record::RevertAccepted { request_id: None }, at(0))
-        .unwrap();
-    let end = |observations: &[(i64, &str, &str)]| {
-        let (it, stages) = play(&taken, observations);
-        let compared = Record::Compared {
-            differences: Vec::new(),
-        };
-        match it.after(&compared, at(100)) {
-            Ok(it) => (stages, it.end.unwrap().verdict),
-            Err(_) => (
-                stages,
-                it.end.map_or(Verdict::NotStarted, |end| end.verdict),
-            ),
-        }
-    };
-    assert_eq!(
-        end(&[
-            (1, "VERIFY_RESIZE/-@b", "finished"),
-            (2, "REVERT_RESIZE/resize_reverting@b", "reverting"),
-            (3, "REVERT_RESIZE/resize_reverting@a", "reverting"),
-            (4, "ACTIVE/-@a", "reverted"),
-        ]),
-        ("reverting arrived".to_owned(), Verdict::Reverted)
-    );
-    assert_eq!(
-        end(&[
-            (2, "REVERT_RESIZE/resize_reverting@b", "reverting"),
-            (3, "ERROR/-@a", "error"),
-        ])
-        .1,
-        Verdict::Failed
-    );
-    assert_eq!(
-        end(&[
-            (2, "VERIFY_RESIZE/-@b", "confirming"),
-            (3, "ACTIVE/-@b", "confirmed"),
-        ])
-        .1,
-        Verdict::Failed,
-        "somebody confirmed it instead"
-    );
-    let refused = Record::RevertRejected {
-        why: "409".to_owned(),
-    };
-    let again = reverting.after(&refused, at(1)).unwrap();
-    let again = again
-        .after(&seen("VERIFY_RESIZE/-@b", "finished"), at(2))
-        .unwrap();
-    assert_eq!(again.stage, Stage::Waiting, "it can be asked for again");
-}
-
-#[test]
-fn a_move_that_nobody_wanted_back_and_that_went_back_has_failed() {
-    let confirming = adopted().after(&Record::ConfirmRequesting, at(0)).unwrap();
-    let (it, _) = play(&confirming, &[(1, "ACTIVE/-@a", "reverted")]);
-    assert_eq!(it.end.unwrap().verdict, Verdict::Failed);
-}
-
-#[test]
-fn only_a_move_that_was_begun_by_nobody_here_is_adopted_and_only_what_waits_is_reverted() {
-    let adopted = Record::Adopted {
-        migration: 11,
-        destination: host("b"),
-    };
-    assert!(accepted(MoveKind::Cold).after(&adopted, at(1)).is_err());
-    assert!(
-        accepted(MoveKind::Cold)
-            .after(&Record::RevertRequesting, at(1))
-            .is_err()
-    );
-}
-
-#[test]
-fn a_resize_has_all_hosts_proven_before_it_is_requested_and_goes_where_nova_says() {
-    let start = Tracked::planned(server(1, "a").id, MoveKind::Resize, host("a"), at(0));
-    let proving = start
-        .after(&Record::Proving { destination: None }, at(0))
-        .unwrap();
-    let one = Record::Passed {
-        destination: Some(host("b")),
-        proven: Vec::new(),
-        until: at(60),
-        overridden: None,
-    };
-    assert!(proving.after(&one, at(0)).is_err(), "not to one host alone");
-    let all = Record::Passed {
-        destination: None,
-        proven: vec![host("b"), host("c")],
-        until: at(60),
-        overridden: None,
-    };
-    let passed = proving.after(&all, at(0)).unwrap();
-    assert_eq!(passed.proven, [host("b"), host("c")]);
-    let requesting = Record::Requesting {
-        destination: None,
-        baseline: 10,
-        actions: Vec::new(),
-    };
-    let requested = passed.after(&requesting, at(0)).unwrap();
-    let (it, stages) = play(
-        &requested
-            .after(&Record::Accepted { request_id: None }, at(0))
-            .unwrap(),
-        &[
-            (1, "RESIZE/resize_prep@a", "migrating"),
-            (2, "VERIFY_RESIZE/-@b", "finished"),
-            (3, "ACTIVE/-@b", "confirmed"),
-        ],
-    );
-    assert_eq!(stages, "moving waiting confirming arrived");
-    assert_eq!(it.destination, Some(host("b")));
 }

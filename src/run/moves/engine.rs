@@ -21,6 +21,7 @@ use crate::trust::legs::Legs;
 use super::super::journal::Journal;
 use super::super::request::Surroundings;
 use super::candidates::ask;
+use super::copying::brief;
 use super::error::MovesError;
 use super::journal::Entry;
 use super::options::MoveOptions;
@@ -146,6 +147,7 @@ impl Engine<'_> {
             self.renewed = now;
         }
         self.look().await?;
+        self.look_at_copying().await;
         if self
             .entries
             .iter()
@@ -183,7 +185,7 @@ impl Engine<'_> {
             .iter()
             .filter(|it| it.tracked.stage.is_in_flight())
             .take(3)
-            .map(|it| it.name.clone())
+            .map(brief)
             .collect();
         self.journal
             .progress(Phase::Move, ended, self.entries.len(), names);

@@ -6,6 +6,7 @@ use crate::domain::Event;
 use crate::ledger::{Ledger, StoredRecord};
 use crate::moves::compare::Portrait;
 use crate::moves::machine::{Illegal, Record, Stage, Tracked, Verdict};
+use crate::moves::pace::Pace;
 use crate::openstack::compute::Server;
 use crate::system;
 
@@ -42,6 +43,10 @@ pub(super) struct Entry {
     pub(super) ended: Option<Timestamp>,
     /// When its request was about to be sent.
     pub(super) sent: Option<Timestamp>,
+    /// How fast it is copied, while it moves live.
+    pub(super) pace: Option<Pace>,
+    /// When its numbers were last asked for.
+    pub(super) counted: Option<Timestamp>,
     /// What its failure is.
     pub(super) explained: Vec<String>,
 }
@@ -69,6 +74,8 @@ impl Entry {
             began: None,
             ended: None,
             sent: None,
+            pace: None,
+            counted: None,
             explained: Vec::new(),
         }
     }

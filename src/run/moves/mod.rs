@@ -2,6 +2,7 @@
 
 mod access;
 mod candidates;
+mod copying;
 mod dry_run;
 mod engine;
 mod error;

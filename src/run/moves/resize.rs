@@ -18,9 +18,12 @@ use crate::nova::NovaError;
 use crate::openstack::compute::{ComputeService, Server};
 use crate::system;
 
+/// One destination: what was climbed, and what needed no climb.
+type Proved = (Wanted, Vec<(Lane, Climbed)>, Vec<LegProof>);
+
 /// Every destination of a resize, climbed.
 pub(super) struct ProvedAll {
-    pairs: Vec<(Wanted, Vec<(Lane, Climbed)>, Vec<LegProof>)>,
+    pairs: Vec<Proved>,
     /// Hosts that cannot be proven at all, and why.
     unproven: BTreeMap<HostName, String>,
     looked: Result<Looked, NovaError>,

@@ -216,7 +216,7 @@ async fn begin(
         entries,
         stay: chosen.stay,
         draining: chosen.draining,
-        since: since,
+        since,
     })
 }
 
