@@ -90,6 +90,20 @@ pub struct Node {
     pub profile: Arc<Profile>,
 }
 
+impl Node {
+    /// The names and addresses that the inventory gives to the node itself: not the one at which clearway reaches it, which
+    /// may be a relay's.
+    pub fn stated_names(&self) -> impl Iterator<Item = &str> {
+        let name = std::iter::once(self.name.as_str());
+        let others = [
+            &self.service_host,
+            &self.migration_address,
+            &self.live_address,
+        ];
+        name.chain(others.into_iter().flatten().map(String::as_str))
+    }
+}
+
 /// How clearway itself logs in to a node. Never what Nova uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Control {

@@ -277,6 +277,57 @@ fn a_full_disk_behind_sftps_failure_is_seen() {
 }
 
 #[test]
+fn a_login_with_another_key_proves_nothing_of_the_one_that_was_to_be_used_alone() {
+    let took =
+        |path: &str| format!("debug1: Server accepts key: {path} ED25519 SHA256:abc explicit");
+    let text = |keys: [&str; 3]| {
+        let mut text = HEALTHY.to_owned();
+        for (number, key) in (1..).zip(keys) {
+            let line = if key.is_empty() {
+                String::new()
+            } else {
+                took(key) + "\n"
+            };
+            text = text.replacen(&format!("#{number}"), &format!("#{number}\n{line}"), 1);
+        }
+        text.replace("\n\n", "\n")
+    };
+    let prove = |keys: [&str; 3]| {
+        let leg = Leg {
+            identity: Some(Arc::from("/k.new")),
+            ..leg(Lane::ColdPush, 1)
+        };
+        let settings = Settings {
+            only_identity: true,
+            ..settings()
+        };
+        let mut reader = programs(vec![leg], &settings, &nonce()).remove(0).reader();
+        let record = [
+            "leg",
+            "0",
+            "1",
+            "0",
+            "1=0 2=0 3=0 c=0",
+            "",
+            &sent(&text(keys)),
+        ];
+        let mut proofs = Vec::new();
+        let _ = reader.push(&answer(&[&record]), &name, &mut proofs);
+        proofs.extend(reader.finish(exited(0), &name));
+        proofs.remove(0).1.outcome
+    };
+    assert_eq!(prove(["/k.new"; 3]), Proven::Works);
+    for keys in [
+        ["/k.old"; 3],
+        ["/k.new", "/k.new", "/k.old"],
+        ["/k.new", "", "/k.new"],
+    ] {
+        let refused = Proven::Breaks(Reason::KeyNotAuthorized);
+        assert_eq!(prove(keys), refused, "{keys:?}");
+    }
+}
+
+#[test]
 fn what_is_missing_on_the_client_is_named() {
     let records: &[&[&str]] = &[
         &["missing", "scp"],

@@ -488,6 +488,56 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_can_be_forgotten_and_then_not_put_back() {
+        use Stage::{Edits, Forget, Undo};
+        let kept = [
+            begun("a", Edits),
+            done("a", Edits),
+            begun("b", Edits),
+            refused("b", Edits),
+            Record::Proving,
+            kept("a"),
+        ];
+        let open = [&kept[..5], &[begun("a", Forget)]].concat();
+        assert_eq!(wrong(&open), "there is nothing to forget");
+        let forgotten = [&kept[..], &[Record::Closed, begun("a", Forget)]].concat();
+        let back = [&forgotten[..], &[begun("a", Undo)]].concat();
+        assert_eq!(wrong(&back), "it is being forgotten");
+        // A node that cannot be told is as it was, and can be told again.
+        let mut again = forgotten.clone();
+        again.extend([lost("a", Forget), begun("a", Forget), done("a", Forget)]);
+        again.push(Record::Closed);
+        let progress = Progress::replay(&plan(), &again).unwrap();
+        assert_eq!(progress.node("a").unwrap().end, Some(End::Forgotten));
+        assert!(progress.is_closed());
+        again.push(begun("a", Undo));
+        assert_eq!(wrong(&again), "what it would be put back from was removed");
+        let mut held = forgotten;
+        held.push(refused("a", Forget));
+        let progress = Progress::replay(&plan(), &held).unwrap();
+        assert_eq!(progress.node("a").unwrap().end, Some(End::Kept));
+    }
+
+    #[test]
+    fn a_rotation_is_at_its_end_only_after_its_first_run_is() {
+        use Stage::Edits;
+        let records = [
+            begun("a", Edits),
+            done("a", Edits),
+            begun("b", Edits),
+            done("b", Edits),
+            Record::Proving,
+            kept("a"),
+            kept("b"),
+            Record::Closed,
+            Record::Concluded,
+        ];
+        assert!(Progress::replay(&plan(), &records).unwrap().is_concluded());
+        let early = [&records[..7], &[Record::Concluded]].concat();
+        assert_eq!(wrong(&early), "the run is not closed");
+    }
+
+    #[test]
     fn a_run_goes_from_keys_over_edits_and_proof_to_its_close() {
         use Stage::{Edits, Keys, Sshd};
         let records = [

@@ -72,7 +72,7 @@ fn a_node_that_is_revoked_logs_in_nowhere_and_no_repair_brings_it_back() {
     assert_eq!(after[..2], now[..2]);
 
     // New keys are no revoked ones: the node comes back.
-    sh(out, &format!("rm {KEY} {KEY}.pub"));
+    sh(out, &format!("rm {KEY} {KEY}.pub; rm -f /root/.ssh/id_*"));
     sh(
         out,
         "rm /etc/ssh/ssh_host_*; ssh-keygen -qA; kill -HUP $(cat /run/sshd.pid)",

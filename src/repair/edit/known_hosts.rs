@@ -1,6 +1,6 @@
 //! Recording host keys in a known_hosts file.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -19,6 +19,9 @@ pub(crate) struct Host<'a> {
     pub(crate) node: &'a str,
     /// The names that are looked up, as they are looked up.
     pub(crate) names: &'a [String],
+    /// Other names of its own: nothing is recorded under them, but a key that is stale under a name above goes from under
+    /// these, too.
+    pub(crate) others: &'a [String],
     /// Its keys.
     pub(crate) keys: &'a [PublicKey],
 }
@@ -133,6 +136,7 @@ impl KnownHostsEditor {
         for name in host.names {
             self.find_stale(name, &rightful, &mut found);
         }
+        self.find_also(host.others, &mut found);
         for key in host.keys {
             let mut missing: Vec<&str> = Vec::new();
             for name in host.names {
@@ -184,6 +188,24 @@ impl KnownHostsEditor {
                 && entry.hosts.matches(name)
             {
                 found.stale.push((number, None));
+            }
+        }
+    }
+
+    /// Other names under the keys that were found stale.
+    fn find_also(&self, names: &[String], found: &mut Contribution) {
+        let key = |number: usize| self.entry(number).map(|it| it.key.plain_blob());
+        let stale = found.stale.iter().filter_map(|(number, _)| key(*number));
+        let stale: HashSet<&KeyBlob> = stale.collect();
+        if stale.is_empty() {
+            return;
+        }
+        for name in names {
+            let lower = name.as_bytes().to_ascii_lowercase();
+            for &number in self.by_name.get(&lower).into_iter().flatten() {
+                if key(number).is_some_and(|it| stale.contains(it)) {
+                    found.stale.push((number, Some(lower.clone())));
+                }
             }
         }
     }

@@ -75,6 +75,7 @@ fn record(before: &[u8]) -> (Contribution, Option<Text>) {
     let host = Host {
         node: "node1",
         names: &names,
+        others: &["n1.example".to_owned()],
         keys: &keys,
     };
     let rightful = |_: &str, it: &PublicKey| keys.contains(it);
@@ -240,4 +241,17 @@ fn thousands_of_foreign_lines_cost_nothing_and_stay() {
         key(4)
     );
     assert_eq!(&after[kept..], expected);
+}
+
+#[test]
+fn a_stale_key_goes_from_under_every_name_of_its_host() {
+    let (old, other) = (key(2), key(3));
+    let before = format!("n1 {old}\nn1.example,n2 {old}\nn1.example {other}\n");
+    let (_, text) = record(before.as_bytes());
+    let after = text.expect("a change").bytes(|_| None).expect("known");
+    let after = String::from_utf8(after).expect("text");
+    assert!(
+        after.starts_with(&format!("n2 {old}\nn1.example {other}\n# clearway")),
+        "{after}"
+    );
 }

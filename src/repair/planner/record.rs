@@ -364,9 +364,16 @@ impl Planner<'_> {
             .iter()
             .map(|&number| self.recorder.names[number as usize].clone())
             .collect();
+        let node = self.situation.fleet.node(server);
+        let port = node.profile.sshd.port;
+        let stated = node
+            .stated_names()
+            .map(|name| HostName::new(name, port).first());
+        let others: Vec<String> = stated.filter(|name| !listed.contains(name)).collect();
         let host = Host {
-            node: self.situation.fleet.node(server).name.as_str(),
+            node: node.name.as_str(),
             names: &listed,
+            others: &others,
             keys: &keys,
         };
         let made = Arc::new(editor.contribution(&host, rightful, &self.policy.seed));

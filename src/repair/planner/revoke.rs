@@ -6,7 +6,7 @@ use super::withdraw::withdraw;
 use crate::domain::Reason;
 use crate::openssh::authorized_keys::AuthorizedKeys;
 use crate::openssh::key::PublicKey;
-use crate::openssh::known_hosts::{KnownHosts, Marker};
+use crate::openssh::known_hosts::{HostName, KnownHosts, Marker};
 use crate::repair::certificates::owned_names;
 use crate::repair::edit::node_of_comment;
 use crate::repair::plan::{Left, PLAN_SCHEMA, Plan, RetiredKey, Turnover};
@@ -123,7 +123,11 @@ fn is_of(comment: &[u8], node: &str) -> bool {
 fn recorded(situation: &Situation<'_>, node: &str, others: &[&NodeFacts]) -> Vec<PublicKey> {
     let names: Vec<String> = situation.fleet.find(node).map_or_else(Vec::new, |id| {
         let owned = owned_names(situation.fleet, situation.facts, situation.legs, false);
-        owned[id.index()].names.clone()
+        // Of a node that does not answer, nobody knows what is dialled; the inventory has its names all the same.
+        let port = situation.fleet.node(id).profile.sshd.port;
+        let stated = situation.fleet.node(id).stated_names();
+        let stated = stated.map(|name| HostName::new(name, port).first());
+        stated.chain(owned[id.index()].names.clone()).collect()
     });
     let files = others.iter().flat_map(|it| &it.clients);
     let files = files.flat_map(|it| &it.known_hosts);

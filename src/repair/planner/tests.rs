@@ -3,5 +3,6 @@
 mod faults;
 mod hostile;
 mod json;
+mod rotation;
 mod settings;
 pub(in crate::repair) mod world;

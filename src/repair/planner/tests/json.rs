@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::world::*;
 use crate::repair::plan::{
-    AccountCommand, Attributes, Edit, FileState, KeyCopy, KeyId, KeySource, Plan, Text,
+    AccountCommand, Attributes, Edit, FileState, KeyCopy, KeyId, KeySource, Plan, RenewedKey,
+    RetiredKey, Text, Turnover,
 };
 use crate::survey::{FileState as Found, IdentityState};
 
@@ -76,6 +77,26 @@ fn full() -> Plan {
         });
     }
     assert!(!plan.left.is_empty());
+    plan.turnover = Turnover {
+        rotation: Some("run".into()),
+        without: vec!["cmp00001".into()],
+        renewed: vec![RenewedKey {
+            id: KeyId("x".into()),
+            node: key.node.clone(),
+            target: key.target.clone(),
+            next: "/x.clearway-new".into(),
+            owner: key.owner,
+            was: "ssh-ed25519 AAAA".into(),
+            public: Some("ssh-ed25519 BBBB".into()),
+            takes_place: true,
+            answers,
+        }],
+        retired: vec![RetiredKey {
+            node: key.node,
+            public: "ssh-ed25519 AAAA".into(),
+            host: true,
+        }],
+    };
     plan
 }
 
