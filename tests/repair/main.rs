@@ -7,6 +7,7 @@
 mod apply;
 mod binary;
 mod broken_off;
+mod clocks;
 mod kills;
 mod support;
 mod undo;

@@ -87,6 +87,8 @@ fn report(
     RepairReport {
         applied,
         complete,
+        more: false,
+        earlier: Vec::new(),
         nodes: nodes.collect(),
         left: plan
             .left

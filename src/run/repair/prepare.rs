@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
 use super::carry::Carrier;
 use super::hands::{Hands, Task};
 use super::journal::RepairJournal;
 use super::outcome::{exit_code, planned};
-use crate::domain::{Event, Verdict};
+use crate::domain::{Event, NodeId, Verdict};
 use crate::ledger::{Ledger, WorkedLegs};
 use crate::remote::Connector;
 use crate::repair::{
@@ -49,6 +52,8 @@ pub struct Prepared {
     pub(super) report: Report,
     pub(super) plan: Plan,
     pub(super) worked: WorkedLegs,
+    /// By what more is planned once this is done; `None` where nothing but the plan may be done.
+    pub(super) policy: Option<Policy>,
     pub(super) operator: String,
 }
 
@@ -130,6 +135,7 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
         report,
         plan,
         worked,
+        policy: (!was_given).then_some(asked.policy),
         operator: asked.operator,
     })
 }
@@ -228,8 +234,9 @@ impl Prepared {
     /// # Errors
     /// Some are not; they are named, and nothing was changed.
     pub async fn confirm(&mut self) -> Result<(), RunError> {
-        let mut changed = Vec::new();
-        let hands = self.hands();
+        let hands = Arc::new(self.hands());
+        let permits = Arc::new(Semaphore::new(self.request.concurrency.max(1)));
+        let mut looking = JoinSet::new();
         for name in Progress::new(&self.plan).nodes().map(|(name, _)| name) {
             let Some(id) = self.request.fleet.find(name) else {
                 continue;
@@ -242,21 +249,22 @@ impl Prepared {
                 operation: Operation::Observe,
                 secrets: HashMap::new(),
             };
-            match hands.tell(&task).await {
-                Err(why) => changed.push(format!("{name} ({why})")),
-                Ok(answer) => {
-                    for said in &answer.said {
-                        let other = match said {
-                            Said::Seen(edit, seen) if seen.standing == Standing::Other => {
-                                task.job.path(*edit)
-                            }
-                            _ => None,
-                        };
-                        changed.extend(other.map(|path| format!("`{path}` on {name}")));
-                    }
-                }
+            let (hands, permits) = (hands.clone(), permits.clone());
+            looking.spawn(async move {
+                // Never closed.
+                let _permit = permits.acquire().await;
+                (task.id, changed_since(&hands, &task).await)
+            });
+        }
+        let mut found: Vec<(NodeId, Vec<String>)> = Vec::new();
+        while let Some(looked) = looking.join_next().await {
+            match looked {
+                Ok(node) => found.push(node),
+                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
             }
         }
+        found.sort_by_key(|(id, _)| *id);
+        let changed: Vec<String> = found.into_iter().flat_map(|(_, changed)| changed).collect();
         if changed.is_empty() {
             Ok(())
         } else {
@@ -334,6 +342,8 @@ impl Prepared {
             surveyed: self.surveyed,
             tried: self.tried,
             worked: self.worked,
+            policy: self.policy,
+            more: false,
             report: self.report,
         };
         let report = looked.carry(&carrier).await?;
@@ -362,6 +372,21 @@ impl Prepared {
             }),
         }
     }
+}
+
+/// The files of a node that are neither as the plan expects them nor as it leaves them; the node, if it does not say.
+async fn changed_since(hands: &Hands, task: &Task) -> Vec<String> {
+    let name = task.job.node();
+    let answer = match hands.tell(task).await {
+        Ok(answer) => answer,
+        Err(why) => return vec![format!("{name} ({why})")],
+    };
+    let other = |said: &Said| match said {
+        Said::Seen(edit, seen) if seen.standing == Standing::Other => task.job.path(*edit),
+        _ => None,
+    };
+    let paths = answer.said.iter().filter_map(other);
+    paths.map(|path| format!("`{path}` on {name}")).collect()
 }
 
 /// The last event of a run.
