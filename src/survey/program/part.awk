@@ -412,7 +412,8 @@ function last(name,   s) {
 
 function host(   line, f, ip, found) {
 	srand()
-	out("clock", srand())
+	# Some awks write numbers behind 2038 as 2.1e+09.
+	out("clock", sprintf("%.0f", srand()))
 	while ((getline line < "/etc/os-release") > 0) if (line ~ /^PRETTY_NAME=/) out("os", substr(line, 13))
 	while ((getline line < "/proc/net/if_inet6") > 0) if (split(line, f, " ") > 1) out("address6", f[1])
 	while ((getline line < "/proc/net/fib_trie") > 0) {
