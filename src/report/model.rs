@@ -55,6 +55,12 @@ pub struct RepairReport {
     pub nodes: Vec<RepairedNode>,
     /// What it leaves to a person.
     pub left: Vec<LeftReport>,
+    /// Whether more can be repaired now: what could not be seen behind what was repaired.
+    #[serde(default)]
+    pub more: bool,
+    /// The runs that this one goes on from, in their order: each is a repair of its own, and undone after those behind it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<String>,
 }
 
 /// A node of a repair.

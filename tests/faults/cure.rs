@@ -26,7 +26,7 @@ pub(crate) fn cure(fault: &Fault) -> Result<(), String> {
     }
 }
 
-/// Faults that hide each other, and that files can cure all of them: one repair is enough.
+/// Faults that hide each other, all of which files can cure: one command is enough.
 pub(crate) fn cure_all(faults: &[&Fault]) -> Result<(), String> {
     let lab = planted(faults)?;
     let fault = faults.first().ok_or("no fault to plant")?;
@@ -71,8 +71,10 @@ impl Curing<'_> {
         all_verified(&again)?;
         same(&repaired, &self.pictures()?, "after a second run")?;
 
-        let undone = self.clearway(&["repair", "undo", &report.run, "--yes"])?;
-        ensure(undone.status.success(), || said(&undone))?;
+        for run in [&report.run].into_iter().chain(repair.earlier.iter().rev()) {
+            let undone = self.clearway(&["repair", "undo", run, "--yes"])?;
+            ensure(undone.status.success(), || said(&undone))?;
+        }
         same(&planted, &self.pictures()?, "after the undo")
     }
 

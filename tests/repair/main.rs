@@ -7,6 +7,7 @@
 mod apply;
 mod binary;
 mod broken_off;
+mod clocks;
 mod forget;
 mod kills;
 mod reinstalled;

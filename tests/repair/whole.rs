@@ -5,7 +5,7 @@ use clearway_lab::{Lab, LabSupport};
 use crate::binary::clearway;
 use crate::support::{left_beside, picture, sh};
 
-fn pictures(lab: &Lab) -> Vec<String> {
+pub(crate) fn pictures(lab: &Lab) -> Vec<String> {
     lab.nodes().iter().map(picture).collect()
 }
 
@@ -68,6 +68,28 @@ fn nodes_without_keys_become_a_verified_mesh_and_undo_gives_everything_back() {
     }
     let twice = clearway(&lab, &["repair", "undo", &report.run, "--yes"]);
     assert_eq!(twice.code(), 2, "{twice:?}");
+}
+
+#[test]
+fn where_nothing_can_be_written_it_says_that_something_is_broken_all_the_same() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(2).start().unwrap();
+    sh(lab.node("node2"), "chage -E 0 nova");
+    let before = pictures(&lab);
+    let repaired = clearway(&lab, &["repair", "--yes"]);
+    assert_eq!(repaired.code(), 1, "{repaired:?}");
+    assert!(
+        repaired.err.contains(
+            "nothing that a repair could write: 0 files written; what is broken or not known is below"
+        ),
+        "{}",
+        repaired.err
+    );
+    assert!(!repaired.err.contains("nothing to repair"), "{repaired:?}");
+    assert!(repaired.out.contains("account-expired"), "{repaired:?}");
+    assert_eq!(pictures(&lab), before);
 }
 
 #[test]

@@ -35,6 +35,8 @@ const WORKERS: u32 = 2;
 
 /// How long a node waits for a new login before it takes a change of its sshd back.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+/// So often what was behind is repaired, too: a configuration, what it leads to, and what that leads to.
+const ROUNDS: usize = 3;
 
 /// What is left running after a command has ended has so long to end, too.
 const LEFT_RUNNING: Duration = Duration::from_secs(2);
@@ -82,45 +84,76 @@ fn plan_and_apply(session: &Session, arguments: &Repair) -> Result<u8, CliError>
         operator: operator(session),
     };
     with_nodes(session, arguments.format, async |around, tellers| {
-        let mut prepared = run::prepare(asked, around).await?;
-        if prepared.is_interrupted() {
-            return Ok((prepared.leave().await?, false));
+        let mut earlier: Vec<String> = Vec::new();
+        loop {
+            let mut asked = asked.clone();
+            if !earlier.is_empty() {
+                asked.request.run = system::run_id(system::now());
+            }
+            let (mut report, applied) = round(session, arguments, asked, &around, &tellers).await?;
+            let applied = applied || !earlier.is_empty();
+            let run = report.run.clone();
+            let more = report.repair.as_mut().is_some_and(|repair| {
+                repair.earlier.clone_from(&earlier);
+                repair.more
+            });
+            if !more || report.interrupted || earlier.len() + 1 == ROUNDS {
+                return Ok((report, applied));
+            }
+            session
+                .console
+                .note("behind what was repaired there is more that can be");
+            earlier.push(run);
         }
-        tellers.finish();
-        let shown = arguments.format == RepairFormat::Table;
-        if shown {
-            let mut out = session.console.out.clone();
-            write_plan(&mut out, prepared.plan(), session.console.view())?;
-            out.flush()?;
-        }
-        if let Some(path) = &arguments.out {
-            put_plan(session, path, prepared.plan())?;
-        }
-        if prepared.is_empty() {
-            let report = prepared.leave().await?;
-            let summary = &report.summary;
-            // Where something is broken or not known, that there is nothing to write does not mean that all is well.
-            let known = summary.legs.broken == 0 && summary.legs.unproven == 0;
-            session.console.note(if known {
+    })
+}
+
+/// Plans, shows, asks and applies once. `true` beside the report tells that something was applied.
+async fn round(
+    session: &Session,
+    arguments: &Repair,
+    asked: RepairRequest,
+    around: &Surroundings,
+    tellers: &Arc<Tellers>,
+) -> Result<(Report, bool), CliError> {
+    let mut prepared = run::prepare(asked, around.clone()).await?;
+    if prepared.is_interrupted() {
+        return Ok((prepared.leave().await?, false));
+    }
+    tellers.finish();
+    let shown = arguments.format == RepairFormat::Table;
+    if shown {
+        let mut out = session.console.out.clone();
+        write_plan(&mut out, prepared.plan(), session.console.view())?;
+        out.flush()?;
+    }
+    if let Some(path) = &arguments.out {
+        put_plan(session, path, prepared.plan())?;
+    }
+    if prepared.is_empty() {
+        let report = prepared.leave().await?;
+        let summary = &report.summary;
+        // Where something is broken or not known, that there is nothing to write does not mean that all is well.
+        let known = summary.legs.broken == 0 && summary.legs.unproven == 0;
+        session.console.note(if known {
                 "nothing to repair: 0 files written"
             } else {
                 "nothing that a repair could write: 0 files written; what is broken or not known is below"
             });
-            return Ok((report, false));
-        }
-        let only_show = arguments.diff || arguments.out.is_some();
-        if only_show || !agreed(session, arguments, prepared.plan())? {
-            return only_planned(session, arguments, prepared).await;
-        }
-        tellers.replace(self::tellers(session, arguments.format.of_report()));
-        if arguments.plan.is_some()
-            && let Err(error) = prepared.confirm().await
-        {
-            prepared.fail(&error).await;
-            return Err(error.into());
-        }
-        Ok((prepared.carry_out().await?, true))
-    })
+        return Ok((report, false));
+    }
+    let only_show = arguments.diff || arguments.out.is_some();
+    if only_show || !agreed(session, arguments, prepared.plan())? {
+        return only_planned(session, arguments, prepared).await;
+    }
+    tellers.replace(self::tellers(session, arguments.format.of_report()));
+    if arguments.plan.is_some()
+        && let Err(error) = prepared.confirm().await
+    {
+        prepared.fail(&error).await;
+        return Err(error.into());
+    }
+    Ok((prepared.carry_out().await?, true))
 }
 
 /// Ends a repair that only was to be shown, or that nobody agreed to.

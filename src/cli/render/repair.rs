@@ -129,10 +129,23 @@ pub(in crate::cli) fn write_notes(out: &mut dyn Write, report: &Report) -> io::R
     };
     let run = escape::line(&report.run);
     if repair.complete {
-        writeln!(
+        write!(
             out,
             "hint: `clearway repair undo {run}` puts everything back"
-        )
+        )?;
+        let mut earlier = repair.earlier.iter().rev().peekable();
+        if earlier.peek().is_some() {
+            // One on top of the other: taken off in the opposite order.
+            write!(out, " that it did; for what was done before it, then")?;
+        }
+        for run in earlier {
+            write!(out, " `clearway repair undo {}`", escape::line(run))?;
+        }
+        writeln!(out)?;
+        if repair.more {
+            writeln!(out, "hint: more can be repaired now: `clearway repair`")?;
+        }
+        Ok(())
     } else {
         writeln!(
             out,
@@ -221,6 +234,7 @@ fn difference(out: &mut dyn Write, folded: &Folded, view: View) -> io::Result<()
             format!("{place}: {} becomes {}", owned(before), owned(after))
         }
         Change::Text { .. } => place,
+        Change::Removed { before, .. } => format!("{place}, {}: goes", owned(before)),
         Change::NewKey { key_type, .. } => format!("new {key_type} key {place}, made there"),
         Change::CopiedKey { from, .. } => format!("key {place}, brought from {from}"),
         Change::RenewedKey { was, becomes } => {
@@ -251,7 +265,7 @@ fn difference(out: &mut dyn Write, folded: &Folded, view: View) -> io::Result<()
                 .text(Label::Faint, "each without the lines of its own node")
         )?;
     }
-    let Change::Text { hunks, .. } = &folded.change else {
+    let (Change::Text { hunks, .. } | Change::Removed { hunks, .. }) = &folded.change else {
         return Ok(());
     };
     let most = if view.verbose { usize::MAX } else { LINES };

@@ -92,7 +92,13 @@ fn bytes(plan: &Plan, text: &Text) -> Vec<u8> {
 
 fn change(plan: &Plan, edit: &Edit) -> Option<Change> {
     let before = edit.before.attributes();
-    let after = edit.after.attributes()?;
+    let Some(after) = edit.after.attributes() else {
+        let old = edit.before.text().map(|text| bytes(plan, text));
+        return before.map(|before| Change::Removed {
+            before,
+            hunks: hunks(&old.unwrap_or_default(), b""),
+        });
+    };
     match (&edit.before, &edit.after) {
         (FileState::Absent, FileState::Directory { attributes }) => Some(Change::NewDirectory {
             attributes: *attributes,

@@ -47,6 +47,13 @@ pub enum Change {
         /// What changes in it.
         hunks: Vec<Hunk>,
     },
+    /// A file or directory goes; it is kept beside its place until it is forgotten.
+    Removed {
+        /// What its owner and mode were.
+        before: Attributes,
+        /// The lines that it had.
+        hunks: Vec<Hunk>,
+    },
     /// A key pair is made.
     NewKey {
         /// `ssh-keygen -t`.

@@ -1,6 +1,7 @@
 //! Diffs as they would be shown.
 
 use super::{Change, Folded, diff};
+use crate::repair::plan::{self, Attributes, Edit, NodePlan, Target, Text};
 use crate::repair::planner::tests::world::{node, plan_of, text, world, write};
 use crate::survey::{FileState, IdentityState};
 
@@ -65,6 +66,42 @@ fn a_remade_host_key_and_a_missing_key_read_well() {
     let hosts = text(file).replace('\n', "\r\n");
     write(file, hosts.trim_end());
     insta::assert_snapshot!(shown(&diff(&plan_of(&world))));
+}
+
+#[test]
+fn a_file_that_goes_is_shown_with_its_lines() {
+    let attributes = Attributes {
+        uid: 0,
+        gid: 0,
+        mode: 0o644,
+    };
+    let edit = Edit {
+        target: Target {
+            context: Vec::new(),
+            path: "/etc/ssh/sshd_config.d/60-site.conf".to_owned(),
+        },
+        before: plan::FileState::File {
+            attributes,
+            text: Text::known(*b"HostCertificate /etc/ssh/cert\n"),
+        },
+        after: plan::FileState::Absent,
+        answers: Vec::new(),
+    };
+    let mut plan = plan_of(&world(2));
+    plan.nodes = vec![NodePlan {
+        node: "cmp00000".to_owned(),
+        edits: vec![edit],
+    }];
+    let folded = diff(&plan);
+    let [only] = folded.as_slice() else {
+        panic!("{folded:?}");
+    };
+    let Change::Removed { before, hunks } = &only.change else {
+        panic!("{folded:?}");
+    };
+    assert_eq!(*before, attributes);
+    assert_eq!(hunks[0].lines[0].text, "HostCertificate /etc/ssh/cert");
+    assert_eq!(hunks[0].lines[0].tag.sign(), '-');
 }
 
 #[test]

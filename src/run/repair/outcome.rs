@@ -93,6 +93,8 @@ fn report(
     RepairReport {
         applied,
         complete,
+        more: false,
+        earlier: Vec::new(),
         nodes: nodes.collect(),
         left: plan
             .left

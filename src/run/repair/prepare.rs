@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
 use super::alone::prove_alone;
 use super::carry::Carrier;
 use super::hands::{Hands, Task};
@@ -84,6 +87,8 @@ pub struct Prepared {
     pub(super) report: Report,
     pub(super) plan: Plan,
     pub(super) worked: WorkedLegs,
+    /// By what more is planned once this is done; `None` where nothing but the plan may be done.
+    pub(super) policy: Option<Policy>,
     pub(super) operator: String,
     pub(super) patience: Duration,
     pub(super) certificates: Option<PlannedCertificates>,
@@ -138,6 +143,7 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
     }
     let rules = asked.certificates.as_ref().map(CertificatesRequest::rules);
     let was_given = given.is_some() && certificates.is_none();
+    let is_repair = given.is_none() && asked.change.is_none();
     let look = async {
         let nobody = HashSet::new();
         let (mut before, mut proven) = (None, HashSet::new());
@@ -224,6 +230,7 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
         report,
         plan,
         worked,
+        policy: is_repair.then_some(asked.policy),
         operator: asked.operator,
         patience: asked.patience,
         certificates,
@@ -347,8 +354,9 @@ impl Prepared {
     /// # Errors
     /// Some are not; they are named, and nothing was changed.
     pub async fn confirm(&mut self) -> Result<(), RunError> {
-        let mut changed = Vec::new();
-        let hands = self.hands();
+        let hands = Arc::new(self.hands());
+        let permits = Arc::new(Semaphore::new(self.request.concurrency.max(1)));
+        let mut looking = JoinSet::new();
         for name in Progress::new(&self.plan).nodes().map(|(name, _)| name) {
             let Some(id) = self.request.fleet.find(name) else {
                 continue;
@@ -361,21 +369,22 @@ impl Prepared {
                 operation: Operation::Observe,
                 secrets: HashMap::new(),
             };
-            match hands.tell(&task).await {
-                Err(why) => changed.push(format!("{name} ({why})")),
-                Ok(answer) => {
-                    for said in &answer.said {
-                        let other = match said {
-                            Said::Seen(edit, seen) if seen.standing == Standing::Other => {
-                                task.job.path(*edit)
-                            }
-                            _ => None,
-                        };
-                        changed.extend(other.map(|path| format!("`{path}` on {name}")));
-                    }
-                }
+            let (hands, permits) = (hands.clone(), permits.clone());
+            looking.spawn(async move {
+                // Never closed.
+                let _permit = permits.acquire().await;
+                (task.id, changed_since(&hands, &task).await)
+            });
+        }
+        let mut found: Vec<(NodeId, Vec<String>)> = Vec::new();
+        while let Some(looked) = looking.join_next().await {
+            match looked {
+                Ok(node) => found.push(node),
+                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
             }
         }
+        found.sort_by_key(|(id, _)| *id);
+        let changed: Vec<String> = found.into_iter().flat_map(|(_, changed)| changed).collect();
         if changed.is_empty() {
             Ok(())
         } else {
@@ -454,6 +463,8 @@ impl Prepared {
             surveyed: self.surveyed,
             tried: self.tried,
             worked: self.worked,
+            policy: self.policy,
+            more: false,
             report: self.report,
         };
         let report = looked.carry(&carrier).await?;
@@ -482,6 +493,21 @@ impl Prepared {
             }),
         }
     }
+}
+
+/// The files of a node that are neither as the plan expects them nor as it leaves them; the node, if it does not say.
+async fn changed_since(hands: &Hands, task: &Task) -> Vec<String> {
+    let name = task.job.node();
+    let answer = match hands.tell(task).await {
+        Ok(answer) => answer,
+        Err(why) => return vec![format!("{name} ({why})")],
+    };
+    let other = |said: &Said| match said {
+        Said::Seen(edit, seen) if seen.standing == Standing::Other => task.job.path(*edit),
+        _ => None,
+    };
+    let paths = answer.said.iter().filter_map(other);
+    paths.map(|path| format!("`{path}` on {name}")).collect()
 }
 
 /// The last event of a run.

@@ -8,7 +8,7 @@ use super::outcome::{carried_out, exit_code};
 use super::prepare::finished;
 use crate::domain::{Fleet, LegId, NodeId, Verdict};
 use crate::ledger::WorkedLegs;
-use crate::repair::{End, Record, Seen, Situation};
+use crate::repair::{self, End, Policy, Progress, Record, Seen, Situation};
 use crate::report::Report;
 use crate::run::RunError;
 use crate::run::examine::{Beginning, Tried, examine};
@@ -24,6 +24,9 @@ pub(super) struct Looked {
     /// What was tried before; `None` when that is not known any more.
     pub(super) tried: Option<Tried>,
     pub(super) worked: WorkedLegs,
+    pub(super) policy: Option<Policy>,
+    /// Whether the last look at the nodes would lead to another plan.
+    pub(super) more: bool,
     pub(super) report: Report,
 }
 
@@ -45,7 +48,9 @@ impl Looked {
             carrier.journal.close().await?;
         }
         let progress = carrier.journal.progress().await;
-        let repair = carried_out(&carrier.plan, &self.request.fleet, &progress);
+        let mut repair = carried_out(&carrier.plan, &self.request.fleet, &progress);
+        // Where a node is as it was, the same would be planned again.
+        repair.more = self.more && repair.nodes.iter().all(|node| node.outcome == "kept");
         self.report.interrupted |= interrupted;
         if interrupted {
             self.report.summary.exit_code = crate::report::exit::INTERRUPTED;
@@ -122,7 +127,15 @@ impl Looked {
         self.surveyed.connections = carrier.hands.connections();
         survey_again(&self.request, &mut self.surveyed, nodes, &carrier.events).await;
         let before = self.tried.take().map(|tried| (tried, nodes));
-        let then = |situation: &Situation<'_>| lost(worked, situation.seen);
+        let policy = self.policy.as_ref();
+        let then = |situation: &Situation<'_>| {
+            let plans_more = |policy| {
+                let next = repair::plan(situation, policy);
+                Progress::new(&next).nodes().next().is_some()
+            };
+            let more = policy.is_some_and(plans_more);
+            (lost(worked, situation.seen), more)
+        };
         let examined = examine(
             &self.request,
             &self.around,
@@ -135,7 +148,9 @@ impl Looked {
         .await?;
         self.tried = Some(examined.tried);
         self.report = examined.report;
-        Ok(examined.made)
+        let (lost, more) = examined.made;
+        self.more = more;
+        Ok(lost)
     }
 }
 

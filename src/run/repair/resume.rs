@@ -69,6 +69,7 @@ pub async fn resume(
         tried: None,
         plan: stored.plan,
         worked: stored.worked,
+        policy: None,
         operator: asked.operator,
         patience: asked.patience,
         certificates: None,

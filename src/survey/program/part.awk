@@ -424,9 +424,12 @@ function last(name,   s) {
 }
 
 function host(   line, f, ip, found) {
-	# Not srand(): newer releases of mawk count its seed in nanoseconds.
-	if (("date +%s" | getline line) > 0) out("clock", line)
-	close("date +%s")
+	# The seed that srand() gives back is the time. Newer releases of mawk count it in nanoseconds, and some awks write
+	# numbers behind 2038 as 2.1e+09.
+	srand()
+	line = srand()
+	if (line > 1e12) line = int(line / 1e9)
+	out("clock", sprintf("%.0f", line))
 	while ((getline line < "/etc/os-release") > 0) if (line ~ /^PRETTY_NAME=/) out("os", substr(line, 13))
 	while ((getline line < "/proc/net/if_inet6") > 0) if (split(line, f, " ") > 1) out("address6", f[1])
 	while ((getline line < "/proc/net/fib_trie") > 0) {
