@@ -388,6 +388,7 @@ pub(crate) fn server_log(data: &[u8]) {
         let Ok(log) = ServerLog::read(&bytes, &nonce) else {
             continue;
         };
+        let nodes = client.iter().copied().collect();
         for (user, key_taken) in [(None, false), (Some("nova"), true)] {
             let _ = log.explain(
                 "n",
