@@ -16,7 +16,7 @@ pub mod reload;
 pub mod simulate;
 mod text;
 
-pub use diff::{Change, Folded, Hunk, HunkLine, Tag, diff};
+pub use diff::{Change, Folded, Hunk, HunkLine, Tag, diff, key_fingerprint};
 pub use effect::{
     Answer, AnswerError, Job, JobError, Lock, Obstacle, Operation, Private, Program, Refusal, Said,
     Secrets, Sighting, Standing, public_key,

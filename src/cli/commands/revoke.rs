@@ -18,7 +18,6 @@ use crate::cli::render::write_plan;
 use crate::cli::text::count;
 use crate::domain::{Fleet, Lane, Step};
 use crate::files::{read_text, write_text};
-use crate::openssh::key::{Fingerprint, PublicKey};
 use crate::repair::{Policy, Progress, Revocation};
 use crate::report::{Report, exit};
 use crate::run::{self, KeyChange, RepairRequest, Request};
@@ -89,9 +88,7 @@ pub(super) fn revoke(session: &Session, arguments: &Revoke) -> Result<u8, CliErr
         }
         // Before any node: what is written here keeps a repair from bringing them back.
         for key in &retired {
-            if let Ok((key, _)) = PublicKey::read(key.public.as_bytes()) {
-                list.add_key(&key);
-            }
+            list.add_retired(key);
         }
         write_text(&list_file, &list.text()).map_err(|error| {
             CliError::usage(format!("cannot write {}: {error}", list_file.display()))
@@ -135,26 +132,16 @@ pub(super) fn revoke(session: &Session, arguments: &Revoke) -> Result<u8, CliErr
 
 /// What the operator knows of the node's keys.
 fn named(arguments: &Revoke) -> Result<Revocation, CliError> {
-    let mut revocation = Revocation {
-        node: arguments.node.clone(),
-        keys: Vec::new(),
-        fingerprints: Vec::new(),
-    };
+    let mut revocation = Revocation::new(&arguments.node);
     for name in &arguments.keys {
-        if Fingerprint::parse(name).is_some() {
-            revocation.fingerprints.push(name.clone());
+        if revocation.name_fingerprint(name) {
             continue;
         }
         let text = read_text(Path::new(name), LONGEST_KEY).map_err(CliError::new)?;
-        let lines = text.lines().filter(|it| !it.trim().is_empty());
-        for (number, line) in (1..).zip(lines) {
-            let key = PublicKey::read(line.trim().as_bytes()).map_err(|error| {
-                CliError::usage(format!("{name}: line {number}: no public key: {error}")).hint(
-                    "`--key` takes a file with public keys, or a fingerprint such as SHA256:…",
-                )
-            })?;
-            revocation.keys.push(key.0.to_plain());
-        }
+        revocation.name_keys(&text).map_err(|error| {
+            CliError::usage(format!("{name}: {error}"))
+                .hint("`--key` takes a file with public keys, or a fingerprint such as SHA256:…")
+        })?;
     }
     Ok(revocation)
 }

@@ -7,8 +7,7 @@ use super::view::View;
 use crate::cli::paint::Label;
 use crate::cli::text::{count, shell_word};
 use crate::domain::fold;
-use crate::openssh::key::PublicKey;
-use crate::repair::{Attributes, Change, Folded, Plan, Progress, Tag, diff};
+use crate::repair::{Attributes, Change, Folded, Plan, Progress, Tag, diff, key_fingerprint};
 use crate::report::{LeftReport, Report, escape};
 use crate::run::Undone;
 
@@ -288,7 +287,7 @@ fn difference(out: &mut dyn Write, folded: &Folded, view: View) -> io::Result<()
                 Tag::Removed => writeln!(out, "  {}", view.paint.text(Label::Bad, text))?,
                 Tag::Context => writeln!(out, "  {text}")?,
             }
-            if let Some(key) = fingerprint(&line.text).filter(|_| line.tag != Tag::Context) {
+            if let Some(key) = key_fingerprint(&line.text).filter(|_| line.tag != Tag::Context) {
                 writeln!(out, "      {}", view.paint.text(Label::Faint, key))?;
             }
             if line.without_end {
@@ -304,18 +303,6 @@ fn difference(out: &mut dyn Write, folded: &Folded, view: View) -> io::Result<()
         )?;
     }
     writeln!(out)
-}
-
-/// The fingerprint of the key in a line of known_hosts or authorized_keys, which a person can compare.
-fn fingerprint(line: &str) -> Option<String> {
-    let mut rest = line.trim_start();
-    while !rest.is_empty() {
-        if let Ok((key, _)) = PublicKey::read(rest.as_bytes()) {
-            return Some(key.fingerprint().to_string());
-        }
-        rest = rest.split_once(' ').map_or("", |(_, rest)| rest);
-    }
-    None
 }
 
 /// `0600 of 42436:42436`.

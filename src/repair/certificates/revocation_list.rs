@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::openssh::key::PublicKey;
+use crate::repair::plan::RetiredKey;
 
 use super::policy::Authorities;
 use super::revoke::Revocation;
@@ -102,8 +103,10 @@ impl RevocationList {
     }
 
     /// Adds a key that nobody is to trust.
-    pub fn add_key(&mut self, key: &PublicKey) {
-        self.keys.insert(key.to_plain().to_string());
+    pub fn add_retired(&mut self, retired: &RetiredKey) {
+        if let Ok((key, _)) = PublicKey::read(retired.public.as_bytes()) {
+            self.keys.insert(key.to_plain().to_string());
+        }
     }
 
     /// Whether a key is revoked.

@@ -71,6 +71,19 @@ pub fn diff(plan: &Plan) -> Vec<Folded> {
     folder.finish()
 }
 
+/// The fingerprint of the key in a line of known_hosts or authorized_keys, which a person can compare.
+#[must_use]
+pub fn key_fingerprint(line: &str) -> Option<String> {
+    let mut rest = line.trim_start();
+    while !rest.is_empty() {
+        if let Ok((key, _)) = PublicKey::read(rest.as_bytes()) {
+            return Some(key.fingerprint().to_string());
+        }
+        rest = rest.split_once(' ').map_or("", |(_, rest)| rest);
+    }
+    None
+}
+
 fn maker<'p>(plan: &'p Plan, id: &KeyId) -> &'p str {
     let key = plan.keys.iter().find(|key| key.id == *id);
     key.map_or("another node", |key| &key.node)

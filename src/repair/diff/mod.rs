@@ -6,5 +6,5 @@ mod model;
 mod tests;
 mod unified;
 
-pub use fold::diff;
+pub use fold::{diff, key_fingerprint};
 pub use model::{Change, Folded, Hunk, HunkLine, Tag};

@@ -5,7 +5,7 @@ use super::rotate::user_keys;
 use super::withdraw::withdraw;
 use crate::domain::Reason;
 use crate::openssh::authorized_keys::AuthorizedKeys;
-use crate::openssh::key::PublicKey;
+use crate::openssh::key::{Fingerprint, KeyError, PublicKey};
 use crate::openssh::known_hosts::{HostName, KnownHosts, Marker};
 use crate::repair::certificates::owned_names;
 use crate::repair::edit::node_of_comment;
@@ -21,6 +21,53 @@ pub struct Revocation {
     pub keys: Vec<PublicKey>,
     /// Fingerprints that the operator names; every key with one of them that a file of a node has.
     pub fingerprints: Vec<String>,
+}
+
+/// A line that is no public key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: no public key")]
+pub struct BadKeyFile {
+    /// Number of the line, from 1.
+    pub line: usize,
+    #[source]
+    why: KeyError,
+}
+
+impl Revocation {
+    /// Of a node, with nothing that the operator names.
+    #[must_use]
+    pub fn new(node: &str) -> Self {
+        Self {
+            node: node.to_owned(),
+            keys: Vec::new(),
+            fingerprints: Vec::new(),
+        }
+    }
+
+    /// Takes a fingerprint (`SHA256:…`). Whether it is one.
+    pub fn name_fingerprint(&mut self, text: &str) -> bool {
+        let is_one = Fingerprint::parse(text).is_some();
+        if is_one {
+            self.fingerprints.push(text.to_owned());
+        }
+        is_one
+    }
+
+    /// Takes the public keys of a file, one on each line.
+    ///
+    /// # Errors
+    /// The first line that is none; blank lines are left out.
+    pub fn name_keys(&mut self, text: &str) -> Result<(), BadKeyFile> {
+        for (line, text) in (1..).zip(text.lines()) {
+            if text.trim().is_empty() {
+                continue;
+            }
+            let key = PublicKey::read(text.trim().as_bytes());
+            let (key, _) = key.map_err(|why| BadKeyFile { line, why })?;
+            self.keys.push(key.to_plain());
+        }
+        Ok(())
+    }
 }
 
 /// Plans that no other node trusts a node any more: the keys that it has on its disk, those that others have under its name,

@@ -187,19 +187,11 @@ fn a_key_with_a_command_of_its_own_is_left_alone() {
     );
 }
 
-fn revocation(node: &str) -> Revocation {
-    Revocation {
-        node: node.to_owned(),
-        keys: Vec::new(),
-        fingerprints: Vec::new(),
-    }
-}
-
 #[test]
 fn a_revoked_node_is_in_no_file_of_the_others_and_they_go_on_working() {
     let world = world(3);
     let (plan, complaints) = planned(&world, |situation| {
-        plan_revocation(situation, &revocation("cmp00002"))
+        plan_revocation(situation, &Revocation::new("cmp00002"))
     });
     assert_eq!(complaints, [], "{plan:#?}");
     let names: Vec<&str> = plan.nodes.iter().map(|it| &*it.node).collect();
@@ -233,7 +225,7 @@ fn what_others_have_too_is_not_taken_away() {
         .expect("there");
     own.public.clone_from(&public);
     let (plan, complaints) = planned(&world, |situation| {
-        plan_revocation(situation, &revocation("cmp00002"))
+        plan_revocation(situation, &Revocation::new("cmp00002"))
     });
     assert_eq!(complaints, []);
     let shared = public.expect("known");
