@@ -32,7 +32,7 @@ test-nova: setup nova-base ## Moves on a real Nova and Keystone, installed from 
 	$(CARGO) test --test moves
 	$(CARGO) test -p clearway-nova-lab
 
-test-fleet: setup ## Only the tests of whole fleets: meshes of 40, penalties, hostile nodes, killed checks, 200 killed repairs
+test-fleet: setup ## Only the tests of whole fleets: meshes of 40, penalties, hostile nodes, killed checks, 200 kills of repairs
 	@$(MAKE) --no-print-directory lab-base lab-base-newer
 	$(CARGO) test --test fleet
 	$(CARGO) test --test repair -- --include-ignored

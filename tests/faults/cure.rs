@@ -2,28 +2,24 @@
 //! byte, mode and owner; what only a person can cure is listed, and nothing is touched for it.
 
 use std::collections::BTreeSet;
-use std::process::{Output, Stdio};
 
 use clearway::report::{RepairReport, Report};
 use clearway_lab::{Cure, Fault, Lab, Node, Verdict};
 
+use crate::run::{self, planted, said};
+
 /// Where a node's own ssh writes down whom it meets, whoever makes it dial.
 const ACCEPTS_NEW: &str = "healthy-accept-new";
 
-/// Plants a fault, repairs, and says what is not as it must be.
+/// Plants a fault that files can cure, repairs it, and says what is not as it must be.
 pub(crate) fn cure(fault: &Fault) -> Result<(), String> {
     let lab = planted(&[fault])?;
-    let cured = Curing { lab: &lab, fault };
-    match fault.cure {
-        Some(Cure::Files) => cured.by(&["repair", "--yes"]),
-        Some(Cure::Accounts) => {
-            cured.is_listed(&["repair", "--yes"])?;
-            cured.by(&["repair", "--yes", "--accounts"])
-        }
-        // Everything that an operator may allow changes nothing about it.
-        Some(Cure::Person) => cured.is_listed(&["repair", "--yes", "--accounts"]),
-        None => cured.needs_nothing(),
+    let curing = Curing { lab: &lab, fault };
+    if fault.cure == Some(Cure::Accounts) {
+        curing.is_listed(&["repair", "--yes"])?;
+        return curing.by(&["repair", "--yes", "--accounts"]);
     }
+    curing.by(&["repair", "--yes"])
 }
 
 /// Faults that hide each other, all of which files can cure: one command is enough.
@@ -33,15 +29,16 @@ pub(crate) fn cure_all(faults: &[&Fault]) -> Result<(), String> {
     Curing { lab: &lab, fault }.by(&["repair", "--yes"])
 }
 
-fn planted(faults: &[&Fault]) -> Result<Lab, String> {
-    let first = faults.first().ok_or("no fault to plant")?;
-    let lab = Lab::for_fault(first).start();
-    let lab = lab.map_err(|error| format!("starting the lab: {error}"))?;
-    for fault in faults {
-        lab.plant(fault)
-            .map_err(|error| format!("planting: {error}"))?;
+/// What a repair reports of a fault that only a person can cure, or of nodes that need no cure: whatever an operator
+/// allows, it touches nothing.
+pub(crate) fn leave_alone(fault: &Fault) -> Result<Report, String> {
+    const ALL_ALLOWED: &[&str] = &["repair", "--yes", "--accounts"];
+    let lab = planted(&[fault])?;
+    let curing = Curing { lab: &lab, fault };
+    match fault.cure {
+        Some(_) => curing.is_listed(ALL_ALLOWED),
+        None => curing.needs_nothing(ALL_ALLOWED),
     }
-    Ok(lab)
 }
 
 struct Curing<'a> {
@@ -72,14 +69,14 @@ impl Curing<'_> {
         same(&repaired, &self.pictures()?, "after a second run")?;
 
         for run in [&report.run].into_iter().chain(repair.earlier.iter().rev()) {
-            let undone = self.clearway(&["repair", "undo", run, "--yes"])?;
+            let undone = run::clearway(self.lab, &["repair", "undo", run, "--yes"])?;
             ensure(undone.status.success(), || said(&undone))?;
         }
         same(&planted, &self.pictures()?, "after the undo")
     }
 
     /// Every reason is named with what a person can do, and no file is changed.
-    fn is_listed(&self, words: &[&str]) -> Result<(), String> {
+    fn is_listed(&self, words: &[&str]) -> Result<Report, String> {
         let planted = self.pictures()?;
         let (report, repair) = self.repair(words)?;
         ensure(!repair.applied && repair.nodes.is_empty(), || {
@@ -102,44 +99,29 @@ impl Curing<'_> {
                 format!("{code} is listed without a word")
             })?;
         }
-        Ok(())
+        Ok(report)
     }
 
     /// What is not broken is not repaired.
-    fn needs_nothing(&self) -> Result<(), String> {
+    fn needs_nothing(&self, words: &[&str]) -> Result<Report, String> {
         let planted = self.pictures()?;
-        let (report, repair) = self.repair(&["repair", "--yes", "--accounts"])?;
+        let (report, repair) = self.repair(words)?;
         ensure(repair.nodes.is_empty() && repair.left.is_empty(), || {
             format!("changed or listed: {repair:#?}")
         })?;
         ensure(report.summary.legs.broken == 0, || {
             format!("broken: {:#?}", report.summary)
         })?;
-        if self.fault.id == ACCEPTS_NEW {
-            return Ok(());
+        if self.fault.id != ACCEPTS_NEW {
+            same(&planted, &self.pictures()?, "after a repair")?;
         }
-        same(&planted, &self.pictures()?, "after a repair")
+        Ok(report)
     }
 
     fn repair(&self, words: &[&str]) -> Result<(Report, RepairReport), String> {
-        let output = self.clearway(&[words, &["--format", "json"]].concat())?;
-        let report: Report = serde_json::from_slice(&output.stdout)
-            .map_err(|error| format!("no report ({error}): {}", said(&output)))?;
+        let report = run::report(self.lab, words)?;
         let repair = report.repair.clone().ok_or("the report has no repair")?;
         Ok((report, repair))
-    }
-
-    fn clearway(&self, words: &[&str]) -> Result<Output, String> {
-        self.lab
-            .command(env!("CARGO_BIN_EXE_clearway"))
-            .args(words)
-            .arg("--inventory")
-            .arg(self.lab.inventory())
-            .arg("--ledger")
-            .arg(self.lab.dir().join("ledger.sqlite"))
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|error| format!("running clearway: {error}"))
     }
 
     fn pictures(&self) -> Result<Vec<String>, String> {
@@ -204,13 +186,4 @@ fn all_verified(report: &Report) -> Result<(), String> {
 
 fn ensure(right: bool, wrong: impl FnOnce() -> String) -> Result<(), String> {
     if right { Ok(()) } else { Err(wrong()) }
-}
-
-fn said(output: &Output) -> String {
-    format!(
-        "{}: {}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
 }
