@@ -6,6 +6,10 @@ use clearway::report::Report;
 use clearway_lab::{Fault, Image, Lab};
 
 /// What the nodes run: `CLEARWAY_LAB_IMAGE=newer` asks for the other OpenSSH.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test may be told by its environment which nodes to use"
+)]
 fn image() -> Image {
     match std::env::var("CLEARWAY_LAB_IMAGE").as_deref() {
         Ok("newer") => Image::Newer,
