@@ -189,3 +189,43 @@ fn what_somebody_has_put_into_sshd_since_stays_and_is_told() {
     assert!(runs.contains("keys"), "{runs}");
     keys.cloud.all_verified("keys carry");
 }
+
+#[test]
+fn a_repair_of_nodes_that_trust_by_certificates_gives_them_keys_then_certificates_and_no_plain_line()
+ {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let keys = Keys::start(2);
+    let inventory = keys.lab().inventory();
+    let text = std::fs::read_to_string(inventory).unwrap();
+    let text = text.replace("defaults:\n", "defaults:\n  trust: certificates\n");
+    std::fs::write(inventory, text).unwrap();
+    for node in keys.lab().nodes() {
+        sh(
+            node,
+            "rm /root/.ssh/known_hosts /var/lib/nova/.ssh/known_hosts /var/lib/nova/.ssh/authorized_keys
+             rm /var/lib/nova/.ssh/id_*",
+        );
+    }
+    let before = states(&keys);
+    // Without an authority there are keys, and what to type.
+    let (_, said) = keys.repair(&["--yes"]);
+    assert!(said.contains("clearway repair --ca FILE"), "{said}");
+    let ca = keys.authority.to_str().unwrap();
+    let said = keys.repaired(&["--yes", "--ca", ca], "with an authority");
+    assert!(said.contains("+@cert-authority "), "{said}");
+    assert!(said.contains("+HostCertificate "), "{said}");
+    keys.cloud.all_verified("by certificates");
+    for node in keys.lab().nodes() {
+        let plain = "cat /var/lib/nova/.ssh/known_hosts /var/lib/nova/.ssh/authorized_keys | grep -v cert-authority || true";
+        assert_eq!(sh(node, plain), "", "no plain key is trusted");
+    }
+    let runs = keys.runs();
+    let again = keys.repaired(&["--yes", "--ca", ca], "again");
+    assert!(again.contains("0 files written"), "{again}");
+    for run in runs.iter().rev() {
+        keys.repaired(&["undo", run, "--yes"], run);
+    }
+    assert_eq!(states(&keys), before);
+}
