@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use super::DEFAULT_INVENTORY;
-use super::keys_args::{Authority, Keys};
+use super::keys_args::Keys;
 use super::moves_args::{Diagnose, Drain, Migrate, Resume, Servers, Watch};
 use super::paint::ColorChoice;
 use crate::domain::{Depth, Lane};
@@ -238,9 +238,6 @@ pub(super) struct Repair {
     /// Make clients check host keys where their configuration defeats it, and all keys are in place
     #[arg(long)]
     pub(super) strict_host_keys: bool,
-    /// For nodes whose inventory says `trust: certificates`.
-    #[command(flatten)]
-    pub(super) authority: Option<Authority>,
     /// Nodes that are worked on at the same time
     #[arg(short, long, value_name = "N", default_value = "32")]
     pub(super) concurrency: NonZeroU32,

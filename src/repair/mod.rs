@@ -26,5 +26,5 @@ pub use plan::{
     AccountCommand, Answers, Attributes, Bytes, Edit, FileState, KeyCopy, KeyId, KeySource, Left,
     NewKey, NodePlan, PLAN_SCHEMA, Piece, Plan, SshdChange, Target, Text,
 };
-pub use planner::{BY_CERTIFICATES, Policy, Seen, Situation, plan};
+pub use planner::{Policy, Seen, Situation, plan};
 pub use progress::{End, IllegalRecord, NodeProgress, Progress, Record, Stage};

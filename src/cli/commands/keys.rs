@@ -104,14 +104,42 @@ fn run(
         return Err(CliError::usage(text).hint("name another ledger with `--ledger PATH`"));
     }
     let task = task(&request)?;
+    let signer = Signer::new(
+        session.environment.agent_socket.clone(),
+        session.environment.scratch.clone(),
+    );
+    let source = |path: &PathBuf| match (&authority.ca_token, authority.ca_agent) {
+        (Some(library), _) => KeySource::Token {
+            public: public_half(path),
+            library: library.clone(),
+        },
+        (None, true) => KeySource::Agent(public_half(path)),
+        (None, false) => KeySource::File(path.clone()),
+    };
+    let users = signer.authority(source(&authority.ca))?;
+    let hosts = match &authority.host_ca {
+        Some(path) => signer.authority(source(path))?,
+        None => users.clone(),
+    };
     let list_file = list_file(session, authority);
-    let mut certificates = certificates(session, authority, task)?;
-    adjust(&mut certificates.policy);
+    let authorities = Authorities {
+        hosts: hosts.public.clone(),
+        users: users.public.clone(),
+    };
+    let mut policy = Policy::new(authorities, system::now_unix());
+    policy.revoked = read_list(&list_file)?;
+    adjust(&mut policy);
     let asked = RepairRequest {
         request,
         policy: crate::repair::Policy::new(seed()),
         plan: None,
-        certificates: Some(certificates),
+        certificates: Some(CertificatesRequest {
+            signer,
+            hosts,
+            users,
+            policy,
+            task,
+        }),
         patience: Duration::from_secs(changing.revert_after.get().into()),
         operator: operator(session),
     };
@@ -164,44 +192,6 @@ fn run(
         }
         CertificatesTask::Revoke(_) => report.summary.exit_code.max(exit::BROKEN),
         _ => report.summary.exit_code,
-    })
-}
-
-/// Who signs, as it is typed, with what holds when an operator says nothing more.
-pub(super) fn certificates(
-    session: &Session,
-    authority: &Authority,
-    task: CertificatesTask,
-) -> Result<CertificatesRequest, CliError> {
-    let signer = Signer::new(
-        session.environment.agent_socket.clone(),
-        session.environment.scratch.clone(),
-    );
-    let source = |path: &PathBuf| match (&authority.ca_token, authority.ca_agent) {
-        (Some(library), _) => KeySource::Token {
-            public: public_half(path),
-            library: library.clone(),
-        },
-        (None, true) => KeySource::Agent(public_half(path)),
-        (None, false) => KeySource::File(path.clone()),
-    };
-    let users = signer.authority(source(&authority.ca))?;
-    let hosts = match &authority.host_ca {
-        Some(path) => signer.authority(source(path))?,
-        None => users.clone(),
-    };
-    let authorities = Authorities {
-        hosts: hosts.public.clone(),
-        users: users.public.clone(),
-    };
-    let mut policy = Policy::new(authorities, system::now_unix());
-    policy.revoked = read_list(&list_file(session, authority))?;
-    Ok(CertificatesRequest {
-        signer,
-        hosts,
-        users,
-        policy,
-        task,
     })
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::check::tellers;
-use super::keys::certificates;
 use super::runs::write_report;
 use super::session::{Session, runtime};
 use crate::cli::args::{ListFormat, Repair, RepairFormat, RepairOther, RepairResume, RepairUndo};
@@ -18,16 +17,14 @@ use crate::cli::render::{
 };
 use crate::cli::signals;
 use crate::cli::text::count;
-use crate::domain::{Depth, Fleet, Lane, TrustBy};
+use crate::domain::{Depth, Fleet, Lane};
 use crate::files::{read_plan, write_new};
 use crate::inventory::select;
 use crate::ledger::{Ledger, RunRecord, StoredRepair};
 use crate::remote::{Deadlines, Environment};
 use crate::repair::{Plan, Policy};
 use crate::report::{Report, exit};
-use crate::run::{
-    self, Canceller, CertificatesTask, PairsMode, Prepared, RepairRequest, Request, Surroundings,
-};
+use crate::run::{self, Canceller, PairsMode, Prepared, RepairRequest, Request, Surroundings};
 use crate::system;
 
 /// Legs that one node climbs at the same time, as in a check.
@@ -64,17 +61,6 @@ fn plan_and_apply(session: &Session, arguments: &Repair) -> Result<u8, CliError>
     };
     let request = looking.request(session)?;
     let lanes = request.lanes.clone();
-    let mut selected = request.selected.iter();
-    let by_certificates = selected.any(|&id| {
-        let profile = &request.fleet.node(id).profile;
-        profile.repair.trust == TrustBy::Certificates
-    });
-    let certificates = match &arguments.authority {
-        Some(authority) if by_certificates => {
-            Some(certificates(session, authority, CertificatesTask::Certify)?)
-        }
-        _ => None,
-    };
     let asked = RepairRequest {
         request,
         policy: Policy {
@@ -85,7 +71,7 @@ fn plan_and_apply(session: &Session, arguments: &Repair) -> Result<u8, CliError>
             ..Policy::new(seed())
         },
         plan,
-        certificates,
+        certificates: None,
         patience: PATIENCE,
         operator: operator(session),
     };

@@ -20,4 +20,4 @@ mod strict;
 pub(in crate::repair) mod tests;
 
 pub use input::{Policy, Seen, Situation};
-pub use make::{BY_CERTIFICATES, plan};
+pub use make::plan;

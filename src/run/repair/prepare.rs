@@ -8,12 +8,12 @@ use super::carry::Carrier;
 use super::hands::{Hands, Task};
 use super::journal::RepairJournal;
 use super::outcome::{exit_code, planned};
-use crate::domain::{Event, LegId, Reason, Verdict};
+use crate::domain::{Event, LegId, Verdict};
 use crate::ledger::{Ledger, WorkedLegs};
 use crate::remote::Connector;
 use crate::repair::{
-    self, AuthorityRules, BY_CERTIFICATES, ControlAccount, Job, Left, Operation, PLAN_SCHEMA, Plan,
-    Policy, Progress, Said, Situation, Standing,
+    self, AuthorityRules, ControlAccount, Job, Operation, PLAN_SCHEMA, Plan, Policy, Progress,
+    Said, Situation, Standing,
 };
 use crate::report::Report;
 use crate::run::RunError;
@@ -92,18 +92,13 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
     let beginning = Beginning { started, settings };
     let policy = &asked.policy;
     let mut given = asked.plan;
-    let was_given = given.is_some();
-    let (mut certificates, mut certified) = (None, None);
-    if let (Some(asked), false) = (&asked.certificates, was_given) {
+    let mut certificates = None;
+    if let Some(asked) = &asked.certificates {
         match asked.plan(&request, &surveyed.facts).await {
             Ok((plan, about)) => {
-                if request.command == "keys" {
-                    // Where nothing changes, nothing is put at risk that a proof could find.
-                    request.prove &= !is_empty(&plan);
-                    given = Some(plan);
-                } else {
-                    certified = Some(plan);
-                }
+                // Where nothing changes, nothing is put at risk that a proof could find.
+                request.prove &= Progress::new(&plan).nodes().next().is_some();
+                given = Some(plan);
                 certificates = Some(about);
             }
             Err(error) => {
@@ -117,14 +112,9 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
         let mut task = asked.certificates.iter().map(|it| it.task);
         task.any(|it| it.gives_up(id))
     };
+    let was_given = given.is_some() && certificates.is_none();
     let then = |situation: &Situation<'_>| {
-        let plan = given.unwrap_or_else(|| {
-            let made = repair::plan(situation, policy);
-            match certified {
-                Some(certified) => with_certificates(made, certified),
-                None => made,
-            }
-        });
+        let plan = given.unwrap_or_else(|| repair::plan(situation, policy));
         let complaints = review(&plan, situation, rules.as_ref());
         (plan, worked(situation, gives_up), complaints)
     };
@@ -172,30 +162,6 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
         patience: asked.patience,
         certificates,
     })
-}
-
-fn is_empty(plan: &Plan) -> bool {
-    Progress::new(plan).nodes().next().is_none()
-}
-
-/// What is repaired of nodes that trust by certificates. First the keys that are certified and the places where everything
-/// stands: a certificate cannot be signed for a key that does not exist yet.
-fn with_certificates(mut made: Plan, mut certified: Plan) -> Plan {
-    made.left.retain(|it| it.remedy != BY_CERTIFICATES);
-    if is_empty(&made) {
-        made.left.append(&mut certified.left);
-        certified.left = made.left;
-        return certified;
-    }
-    if !is_empty(&certified) {
-        made.left.push(Left {
-            reason: Reason::HostKeyUnknown.code().to_owned(),
-            legs: Vec::new(),
-            why: "certificates come when this is in place".to_owned(),
-            remedy: BY_CERTIFICATES.to_owned(),
-        });
-    }
-    made
 }
 
 fn edits(plan: &Plan) -> u64 {
@@ -301,7 +267,7 @@ impl Prepared {
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        is_empty(&self.plan)
+        Progress::new(&self.plan).nodes().next().is_none()
     }
 
     /// Whether it was interrupted while looking; there is no plan worth carrying out then.
