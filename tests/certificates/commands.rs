@@ -14,7 +14,7 @@ const DROP_IN: &str = "/etc/ssh/sshd_config.d/10-clearway.conf";
 /// A cloud and the authority's key file.
 pub(crate) struct Keys {
     pub(crate) cloud: Cloud,
-    authority: PathBuf,
+    pub(crate) authority: PathBuf,
     dir: tempfile::TempDir,
 }
 
