@@ -146,8 +146,8 @@ impl<'a> Planner<'a> {
         })
     }
 
-    /// Where both ends trust by certificates, nothing is recorded and no key admitted: that is an authority's, and it is not
-    /// here.
+    /// Where both ends trust by certificates, nothing is recorded and no key that is there admitted: that is an authority's,
+    /// and it is not here. Keys that are made are admitted as they are, until `keys retire`.
     fn leave_to_the_authority(&mut self, mut problems: Vec<Problem>) -> Vec<Problem> {
         let trust = |node| self.situation.fleet.node(node).profile.repair.trust;
         let is_by_certificates = |id: LegId| {
@@ -165,8 +165,6 @@ impl<'a> Planner<'a> {
                     self.left.add(reason, why, Some(remedy), id);
                     false
                 }
-                // A new key is admitted by its certificate.
-                Cure::Identity => false,
                 _ => true,
             });
         }
