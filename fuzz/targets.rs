@@ -3,7 +3,6 @@
 //!
 //! `cargo fuzz` runs these with its own inputs (`make fuzz`), `tests/fuzzed.rs` with changed samples, in every test run.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -383,7 +382,6 @@ fn hex() -> String {
 pub(crate) fn server_log(data: &[u8]) {
     let nonce = Nonce::new(NONCE);
     let client = [IpAddr::from([10, 77, 0, 2])];
-    let nodes = HashSet::from([client[0], IpAddr::from([10, 77, 0, 3])]);
     for bytes in framed(&nonce, data) {
         let Ok(log) = ServerLog::read(&bytes, &nonce) else {
             continue;
