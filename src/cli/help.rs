@@ -240,6 +240,20 @@ const MORE: &[More] = &[
         codes: MOVING,
     },
     More {
+        path: &["moves"],
+        examples: &[
+            (
+                "clearway moves confirm web-1",
+                "what an earlier run left unconfirmed",
+            ),
+            (
+                "clearway moves abort web-1",
+                "a live move: it stays where it is",
+            ),
+        ],
+        codes: MOVING,
+    },
+    More {
         path: &["moves", "confirm"],
         examples: &[(
             "clearway moves confirm web-1",

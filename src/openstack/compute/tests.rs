@@ -97,7 +97,7 @@ fn rows_of_os_migrations_are_read_in_every_status_that_nova_has() {
     });
     let page = read_migrations(&answer(&json!({"migrations": [row]}))).unwrap();
     let migration = &page.rows[0];
-    assert_eq!(migration.status, MigrationStatus::Running);
+    assert_eq!(migration.status, MigrationStatus::PostCopy);
     assert_eq!(
         migration.created_at,
         "2026-11-25T18:00:00Z".parse().unwrap()
