@@ -47,12 +47,16 @@ fn sets_apart(lab: &Lab) {
         (
             "node5",
             // Its clock, where the survey reads it: time is the machine's own in every namespace.
-            r#"cat >/usr/local/bin/date <<'END'
+            r#"cat >/usr/local/bin/awk <<'END'
 #!/bin/sh
-[ "$*" = +%s ] || exec /usr/bin/date "$@"
-echo $(($(/usr/bin/date +%s) + 600))
+/usr/bin/awk "$@" | while IFS= read -r line; do
+	case $line in
+	clock*) printf 'clock\t%s\n' $((${line#clock?} + 600)) ;;
+	*) printf '%s\n' "$line" ;;
+	esac
+done
 END
-chmod 755 /usr/local/bin/date"#,
+chmod 755 /usr/local/bin/awk"#,
         ),
     ];
     for (node, plant) in plants {

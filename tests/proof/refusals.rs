@@ -123,19 +123,17 @@ fn the_far_ends_log_says_why() {
 fn throttling_is_told_from_a_server_that_closes() {
     let lab = Lab::builder().nodes(2).start().unwrap();
     sh(&lab, 2, &config("MaxStartups 1"));
-    let hold = "perl -MIO::Socket -e '$s=IO::Socket::INET->new(PeerAddr=>\"127.0.0.1\",PeerPort=>22) or die; sleep 20' >/dev/null 2>&1 & sleep 0.3";
+    // Its banner read, the one connection that may wait is taken.
+    let hold = "until [ -e /run/held ]; do perl -MIO::Socket -e '$s=IO::Socket::INET->new(PeerAddr=>\"127.0.0.1\",PeerPort=>22) or die; <$s> =~ /^SSH/ or die; open F, \">/run/held\"; close F; sleep 60' >/dev/null 2>&1 & sleep 0.5; done";
     sh(&lab, 2, hold);
     let proof = climb(&lab, leg(&lab, Lane::ColdPush, 1, 2));
     assert_eq!(ask(&lab, &proof).settle(&proof), proof.outcome);
     drop(lab);
 
     let lab = Lab::builder().nodes(2).start().unwrap();
-    let closes = "perl -MIO::Socket -e '$s=IO::Socket::INET->new(LocalPort=>22,Listen=>5,ReuseAddr=>1) or die;while($c=$s->accept){close $c}' >/dev/null 2>&1 & sleep 0.3";
-    sh(
-        &lab,
-        2,
-        &format!("kill $(cat /run/sshd.pid); sleep 0.3; {closes}"),
-    );
+    let closes = "perl -MIO::Socket -e '$s=IO::Socket::INET->new(LocalPort=>22,Listen=>5,ReuseAddr=>1) or die; open F, \">/run/open\"; close F; while($c=$s->accept){close $c}' >/dev/null 2>&1 & until [ -e /run/open ]; do sleep 0.1; done";
+    let stop = "p=$(cat /run/sshd.pid); kill $p; while kill -0 $p 2>/dev/null; do sleep 0.1; done";
+    sh(&lab, 2, &format!("{stop}; {closes}"));
     let proof = climb(&lab, leg(&lab, Lane::ColdPush, 1, 2));
     assert_eq!(
         ask(&lab, &proof).settle(&proof),

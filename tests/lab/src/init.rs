@@ -7,6 +7,8 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
@@ -64,10 +66,23 @@ fn live(node: &NodePlan, hub: &Netlink, report: BorrowedFd<'_>) -> Result<Never>
         }
         if woken.log && record(&log, &node.name)? && !announced {
             announced = true;
+            wait_for_pid_file();
             let ready = format!("ready {}", node.number);
             send(report.as_raw_fd(), ready.as_bytes(), MsgFlags::empty())
                 .during(|| "announcing the node".into())?;
         }
+    }
+}
+
+/// sshd says that it listens just before it writes its pid file, which faults and tests read. A node without one by then
+/// is for them to complain of.
+fn wait_for_pid_file() {
+    const PATIENCE: u32 = 500;
+    for _ in 0..PATIENCE {
+        if fs::metadata("/run/sshd.pid").is_ok_and(|it| it.len() > 0) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(10));
     }
 }
 
