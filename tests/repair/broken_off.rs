@@ -165,25 +165,25 @@ fn a_node_whose_sshd_is_killed_is_gone_on_with_later() {
 // Two hundred kills, in four tests that may run beside each other; of clearway two at each point.
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes minutes; `make test-fleet` runs it"]
 fn clearway_killed_eighty_times_is_resumed_or_undone() {
     clearway_is_killed(40);
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes minutes; `make test-fleet` runs it"]
 fn forty_connections_that_are_killed_do_not_stop_a_repair() {
     the_node_is_killed(40, At::Connection);
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes minutes; `make test-fleet` runs it"]
 fn forty_programs_that_are_killed_do_not_stop_a_repair() {
     the_node_is_killed(40, At::Before);
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes minutes; `make test-fleet` runs it"]
 fn a_node_whose_sshd_is_killed_forty_times_is_gone_on_with_later() {
     sshd_is_killed(40);
 }

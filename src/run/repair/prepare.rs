@@ -40,7 +40,8 @@ pub struct RepairRequest {
     pub plan: Option<Plan>,
     /// The change of keys that is asked for, instead of a repair of what is broken.
     pub change: Option<KeyChange>,
-    /// Certificates that are set up, renewed or taken away, in place of what the policy would repair.
+    /// Certificates that are set up, renewed or taken away, in place of what the policy would repair. Beside `change`,
+    /// not in it: what is signed is planned before the fleet is examined, and never together with a change of keys.
     pub certificates: Option<CertificatesRequest>,
     /// How long a node waits for a new login before it takes a change of its sshd back.
     pub patience: Duration,
