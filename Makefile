@@ -15,22 +15,21 @@ help: ## Say what there is
 setup: ## Install what demo and test need (or say what to type)
 	@tools/setup
 
-demo: setup lab-base ## A lab of real nodes with planted faults: check, trace, diff, repair, all verified again
+demo: setup lab-base ## A lab of real nodes with planted faults: check, trace, diff, repair; then a drain on a real Nova
 	$(CARGO) build --workspace
 	@tools/demo
 
 # Properties are tried with the same cases everywhere, so that a red run speaks of the change and not of luck; `make fuzz`
 # looks for new cases.
 test: export PROPTEST_RNG_SEED ?= 1
-test: setup lint ## Everything but test-nova: formatting, lints, units, real OpenSSH, the lab with every planted fault
+test: setup lint ## Everything: formatting, lints, units, real OpenSSH, the lab with every planted fault, real Nova
 	@$(MAKE) --no-print-directory lab-base lab-base-newer
 	$(CARGO) test --workspace --exclude clearway-nova-lab --no-fail-fast
-	@echo "NOT RUN: moves on a real Nova (installed from PyPI, some 15 minutes); type: make test-nova"
+	@tools/test-nova
 
-test-nova: setup nova-base ## Moves on a real Nova and Keystone, installed from PyPI
+test-nova: setup ## Only the moves on a real Nova and Keystone, installed from PyPI
 	@$(MAKE) --no-print-directory lab-base
-	$(CARGO) test --test moves
-	$(CARGO) test -p clearway-nova-lab
+	@tools/test-nova
 
 test-fleet: setup ## Only the tests of whole fleets: meshes of 40, penalties, hostile nodes, killed checks, 200 kills of repairs
 	@$(MAKE) --no-print-directory lab-base lab-base-newer

@@ -339,6 +339,13 @@ instances() {
 	cw instances "$1" "$a" "$(stat -f -c '%a %S %d' -- "$1")" "$b"
 }
 
+# Sets `said` to the sockets that listen, and `a` to the way in which that was learnt.
+listening() {
+	said=$(ss -Hltn 2>/dev/null) && a=ss || {
+		said=$(awk '$4 == "0A" { print $2 }' /proc/net/tcp /proc/net/tcp6) && a=proc || a=
+	}
+}
+
 # Whether the controller has seen the answer of just this program ($1) on just these files (number $2, else empty),
 # with all the rest that counts ($3).
 known() {
@@ -404,9 +411,14 @@ part() {
 		cw machine "$a"
 		# ss asks the kernel for listening sockets alone. /proc/net/tcp costs many times as much: it walks through a
 		# table that is sized for the memory of the machine.
-		said=$(ss -Hltn 2>/dev/null) && a=ss || {
-			said=$(awk '$4 == "0A" { print $2 }' /proc/net/tcp /proc/net/tcp6) && a=proc || a=
-		}
+		listening
+		# sshd that is told to read its configuration again closes its sockets for a moment. The port that this very
+		# connection came in through is open otherwise.
+		p=${SSH_CONNECTION##* }
+		case "$a$said$nl" in
+		ss*":${p:-22} "* | [!s]*) ;;
+		*) sleep 0.3 || sleep 1; listening ;;
+		esac
 		cw listen "$a" "$said"
 		[ -z "$cw_my_ip" ] || {
 			said=$(ip -4 -o route get 192.0.2.0 2>&1)

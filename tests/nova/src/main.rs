@@ -38,6 +38,9 @@ enum Action {
         /// How many servers to boot on each compute.
         #[arg(long, default_value_t = 0)]
         servers: usize,
+        /// Boot them on this one only, named by its service host name.
+        #[arg(long, value_name = "HOST")]
+        on: Option<String>,
     },
     /// Start a cloud, show a move that fails, one that does well, and a live one, and end the cloud.
     Demo,
@@ -113,6 +116,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, CloudError> {
             two_cells,
             token_seconds,
             servers,
+            on,
         } => {
             let mut builder = Cloud::builder().computes(computes);
             if two_cells {
@@ -123,7 +127,11 @@ fn run(arguments: Arguments) -> Result<ExitCode, CloudError> {
                 .until_stopped_in(&dir)
                 .start()?;
             for (number, compute) in cloud.computes().iter().enumerate() {
-                cloud.boot_servers(&format!("s{}", number + 1), servers, &compute.host)?;
+                let on_each = if on.is_none() { servers } else { 0 };
+                cloud.boot_servers(&format!("s{}", number + 1), on_each, &compute.host)?;
+            }
+            if let Some(host) = on {
+                cloud.boot_servers("s", servers, &host)?;
             }
             describe(&cloud);
         }
