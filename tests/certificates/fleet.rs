@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use clearway::domain::{Fleet, NodeId, Reason};
+use clearway::domain::{Fleet, NodeId, Reason, Why};
 use clearway::files::load_inventory;
 use clearway::frame::Nonce;
 use clearway::inventory::Context;
@@ -252,10 +252,16 @@ fn differing(report: &Report) -> impl Iterator<Item = &FindingReport> {
     findings.filter(|it| it.code == "prediction-differs")
 }
 
+/// On a leg, on the way to a node, or when its sockets were listed.
 fn is_refused_somewhere(report: &Report) -> bool {
     let refused = Reason::ConnectionRefused.code();
-    let mut legs = report.legs.iter();
-    legs.any(|leg| leg.code.as_deref() == Some(refused))
+    let closed = [
+        refused,
+        Why::ControlUnreachable.code(),
+        Why::NotSurveyed.code(),
+    ];
+    let mut codes = report.legs.iter().filter_map(|leg| leg.code.as_deref());
+    codes.any(|code| closed.contains(&code))
         || differing(report).any(|it| it.detail.contains(refused))
 }
 
