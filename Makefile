@@ -31,10 +31,11 @@ test-nova: setup ## Only the moves on a real Nova and Keystone, installed from P
 	@$(MAKE) --no-print-directory lab-base
 	@tools/test-nova
 
-test-fleet: setup ## Only the tests of whole fleets: meshes of 40, penalties, hostile nodes, killed checks, 200 kills of repairs
+test-fleet: setup ## The tests of whole fleets, and those that take too long for `make test`: 200 kills of repairs, 100 of drains
 	@$(MAKE) --no-print-directory lab-base lab-base-newer
 	$(CARGO) test --test fleet
 	$(CARGO) test --test repair -- --include-ignored
+	@tools/test-nova a_hundred --include-ignored
 
 lint: ## Formatting and lints
 	$(CARGO) fmt --all --check

@@ -6,7 +6,7 @@ use clearway_nova_lab::{ColdPhase, LivePhase, Steer};
 
 use crate::ground::{Ground, ended};
 
-/// How often the run is killed. Every kill is at another point of it.
+/// How often the run is killed at most. Every kill is at another point of it.
 const KILLS: u64 = 12;
 
 pub(crate) fn locked(ground: &Ground) {
@@ -78,8 +78,26 @@ pub(crate) fn interrupted(ground: &Ground) {
 }
 
 pub(crate) fn anywhere(ground: &Ground) {
+    let killed = drained_in_spite_of_kills(ground, 8, 0, KILLS);
+    assert!(killed > 0, "it was killed at least once after it had begun");
+}
+
+/// Drains of 20 servers, until a hundred kills have hit them.
+pub(crate) fn a_hundred_times(ground: &Ground) {
+    let (mut killed, mut drains) = (0, 0);
+    while killed < 100 {
+        ground.reset();
+        killed += drained_in_spite_of_kills(ground, 20, killed, 100);
+        drains += 1;
+        assert!(drains < 20, "only {killed} kills in {drains} drains");
+    }
+}
+
+/// Drains a host with so many servers; the run is killed and resumed until it comes to its end, or until kill number
+/// `last`. Then everything has to be as if nobody had killed anything. Says how many kills hit a run that had begun.
+fn drained_in_spite_of_kills(ground: &Ground, servers: usize, first: u64, last: u64) -> u64 {
     let cloud = ground.cloud();
-    let ids = cloud.boot_servers("killed", 8, "node1.lab").unwrap();
+    let ids = cloud.boot_servers("killed", servers, "node1.lab").unwrap();
     cloud
         .steer(
             "*",
@@ -90,7 +108,8 @@ pub(crate) fn anywhere(ground: &Ground) {
         )
         .unwrap();
     let mut run: Option<String> = None;
-    for round in 0..KILLS {
+    let mut killed = 0;
+    for round in first..last {
         let mut running = match &run {
             None => ground.start_moves(&["drain", "node1.lab", "--cold", "--per-source", "3"]),
             Some(run) => {
@@ -114,6 +133,7 @@ pub(crate) fn anywhere(ground: &Ground) {
             let listed: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
             run = listed[0]["run"].as_str().map(str::to_owned);
         }
+        killed += u64::from(run.is_some());
     }
     let run = run.expect("it was killed at least once after it had begun");
     let ended = ground.run("operator", &["resume", &run, "--format", "json"]);
@@ -135,4 +155,5 @@ pub(crate) fn anywhere(ground: &Ground) {
         assert_eq!(rows["migrations"][0]["status"], "confirmed");
     }
     assert_eq!(ground.service("node1.lab"), ("enabled".to_owned(), None));
+    killed
 }

@@ -120,12 +120,20 @@ const TESTS: &[(&str, Test)] = &[
     ),
 ];
 
+/// Takes many minutes: `make test-fleet`.
+const LONG: &[(&str, Test)] = &[(
+    "a_hundred_kills_of_drains_of_20_servers_lose_and_repeat_nothing",
+    killed::a_hundred_times,
+)];
+
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // One cloud, and one thread in its network.
     arguments.test_threads = Some(1);
     if arguments.list {
         let trials = TESTS.iter().map(|(name, _)| Trial::test(*name, || Ok(())));
+        let long = LONG.iter().map(|(name, _)| Trial::test(*name, || Ok(())));
+        let trials = trials.chain(long.map(|it| it.with_ignored_flag(true)));
         return libtest_mimic::run(&arguments, trials.collect()).exit_code();
     }
     let ground: &'static Ground = match Ground::start() {
@@ -136,25 +144,26 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::from(ground::is_required()));
         }
     };
-    let trials = TESTS
-        .iter()
-        .map(|&(name, test)| {
-            Trial::test(name, move || {
-                let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                    ground.reset();
-                    test(ground);
-                }));
-                done.map_err(|panic| {
-                    let text = panic
-                        .downcast_ref::<String>()
-                        .cloned()
-                        .or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()));
-                    Failed::from(text.unwrap_or_default())
-                })
-            })
-        })
-        .collect();
-    let conclusion: Conclusion = libtest_mimic::run(&arguments, trials);
+    let trials = TESTS.iter().map(|&it| trial(ground, it));
+    let long = LONG.iter().map(|&it| trial(ground, it));
+    let trials = trials.chain(long.map(|it| it.with_ignored_flag(true)));
+    let conclusion: Conclusion = libtest_mimic::run(&arguments, trials.collect());
     ground.stop();
     conclusion.exit_code()
+}
+
+fn trial(ground: &'static Ground, (name, test): (&str, Test)) -> Trial {
+    Trial::test(name, move || {
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            ground.reset();
+            test(ground);
+        }));
+        done.map_err(|panic| {
+            let text = panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()));
+            Failed::from(text.unwrap_or_default())
+        })
+    })
 }

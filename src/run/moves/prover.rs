@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Mutex as AsyncMutex, Semaphore, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::domain::{Lane, Leg, LegId, NodeId, Predicted, Proof, Why};
 use crate::remote::{Connection, Connector};
@@ -29,6 +30,14 @@ struct Shared {
     connector: Arc<Connector>,
     connections: Mutex<HashMap<NodeId, Arc<Connection>>>,
     places: HashMap<NodeId, Semaphore>,
+    /// The last climb of each leg, locked while one is under way.
+    last: Mutex<HashMap<LegId, Arc<AsyncMutex<Option<Finished>>>>>,
+}
+
+/// A climb, and when it was over.
+struct Finished {
+    climbed: Climbed,
+    over: Instant,
 }
 
 /// What came of climbing a leg.
@@ -56,12 +65,29 @@ impl Prover {
                 connector,
                 connections: Mutex::new(connections),
                 places,
+                last: Mutex::default(),
             }),
         }
     }
 
-    /// Climbs one leg.
+    /// Climbs one leg. Moves that wait for the same leg at the same time are told of one climb: many moves between two
+    /// hosts cost them no more than one.
     pub(super) async fn climb(&self, leg: Leg) -> Climbed {
+        let asked = Instant::now();
+        let last = self.last(leg.id);
+        let mut last = last.lock().await;
+        if let Some(finished) = last.as_ref().filter(|it| it.over > asked) {
+            return finished.climbed.clone();
+        }
+        let climbed = self.climb_now(leg).await;
+        *last = Some(Finished {
+            climbed: climbed.clone(),
+            over: Instant::now(),
+        });
+        climbed
+    }
+
+    async fn climb_now(&self, leg: Leg) -> Climbed {
         // In the order of the nodes, so that two legs do not wait for each other.
         let (first, second) = if leg.id.client < leg.id.server {
             (leg.id.client, leg.id.server)
@@ -88,6 +114,15 @@ impl Prover {
             climbing.spawn(async move { (lane, prover.climb(leg).await) });
         }
         climbing.join_all().await
+    }
+
+    fn last(&self, leg: LegId) -> Arc<AsyncMutex<Option<Finished>>> {
+        let mut last = self
+            .shared
+            .last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        last.entry(leg).or_default().clone()
     }
 
     async fn place(&self, node: NodeId) -> Option<tokio::sync::SemaphorePermit<'_>> {

@@ -217,13 +217,15 @@ impl Engine<'_> {
         reported(&self.cloud, &self.dialled, &wanted.destination, my_ip)
     }
 
-    /// A leg that was proven for another move a moment ago needs no second climb.
+    /// A leg that was climbed for another move a moment ago needs no second climb, and one that broke does not keep the
+    /// next move waiting for its deadline.
     pub(super) fn still_fresh(&self, wanted: &Wanted, lane: Lane) -> Option<LegProof> {
         let proof = self.proofs.get(&wanted.pair.leg(lane))?;
         let age = system::now().duration_since(proof.at);
         // Half of the time is left for Nova to be asked.
         let young = age * 2 < self.options.max_age() && !age.is_negative();
-        (young && proof.verdict == Verdict::Verified).then(|| proof.clone())
+        let is_told = matches!(proof.verdict, Verdict::Verified | Verdict::Broken(_));
+        (young && is_told).then(|| proof.clone())
     }
 
     /// It is certain that nothing was asked of Nova: again in a moment, from a fresh proof, but not for ever.
