@@ -59,6 +59,61 @@ pub(crate) fn another(ground: &Ground) {
     }
 }
 
+pub(crate) fn shared(ground: &Ground) {
+    let ids = ground
+        .cloud()
+        .boot_servers("shared", 4, "node1.lab")
+        .unwrap();
+    let logins = || {
+        let log = ground.lab().read_log("node2");
+        log.lines()
+            .filter(|it| it.contains("Accepted publickey for nova from 10.77.0.2"))
+            .count()
+    };
+    let before = logins();
+    let words: Vec<&str> = ["migrate", "--to", "node2.lab", "--per-source", "4"]
+        .into_iter()
+        .chain(ids.iter().map(String::as_str))
+        .collect();
+    let ended = ground.moves(&words);
+    assert_eq!(ended.code, 0, "{}", ended.all());
+    assert_eq!(ended.report().moves.len(), 4);
+    // Nova's own copies are made up here, so that every login is a proof's: the directory, the copy, the end.
+    assert_eq!(logins() - before, 3, "one climb for all four");
+}
+
+pub(crate) fn silent(ground: &Ground) {
+    let ids = ground
+        .cloud()
+        .boot_servers("silent", 3, "node1.lab")
+        .unwrap();
+    let node = ground.lab().node("node2");
+    let filter = "nft add table ip silent
+        nft add chain ip silent ssh '{type filter hook input priority 0;}'
+        nft add rule ip silent ssh ip saddr 10.77.0.2 tcp dport 22 counter drop";
+    assert!(node.sh(filter).unwrap().status.success());
+    let ended = ground.moves(&[
+        "drain",
+        "node1.lab",
+        "--cold",
+        "--per-source",
+        "1",
+        "--to",
+        "node2.lab,node4.lab",
+    ]);
+    let counted = node.sh("nft list table ip silent; nft delete table ip silent");
+    let counted = String::from_utf8(counted.unwrap().stdout).unwrap();
+    assert_eq!(ended.code, 0, "{}", ended.all());
+    for id in &ids {
+        assert_eq!(ground.server(id).1, "node4.lab");
+    }
+    // Within the deadline of a connection the kernel sends 4 SYNs, since Linux 6.5 some 7. One climb is one connection, not
+    // one for each of three servers.
+    let packets = counted.split("packets ").nth(1).unwrap();
+    let packets: u32 = packets.split(' ').next().unwrap().parse().unwrap();
+    assert!((1..=10).contains(&packets), "{counted}");
+}
+
 pub(crate) fn refused(ground: &Ground) {
     let id = ground.cloud().boot_server("refused", "node1.lab").unwrap();
     let _broken = Forgotten::new(ground, "node1", "10.77.0.3");

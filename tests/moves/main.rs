@@ -55,6 +55,11 @@ const TESTS: &[(&str, Test)] = &[
         "a_broken_pair_is_never_asked_for_and_another_is_taken",
         gate::another,
     ),
+    (
+        "moves_that_need_the_same_proof_are_told_of_one",
+        gate::shared,
+    ),
+    ("a_pair_without_an_answer_is_waited_for_once", gate::silent),
     ("a_broken_pair_alone_is_refused", gate::refused),
     (
         "an_address_that_nova_reports_otherwise_closes_the_gate",
