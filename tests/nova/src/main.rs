@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use clearway_nova_lab::{Cache, Cloud, CloudError, Steer};
+use clearway_nova_lab::{Cache, Cloud, CloudError, RealCloud, Steer};
 
 /// A real Keystone and Nova on this machine, whose hypervisors do as they are told.
 #[derive(Parser)]
@@ -38,6 +38,9 @@ enum Action {
         /// How many servers to boot on each compute.
         #[arg(long, default_value_t = 0)]
         servers: usize,
+        /// Let servers really run: nodes of the lab with libvirt and QEMU as computes. Needs root.
+        #[arg(long, conflicts_with_all = ["two_cells", "token_seconds"])]
+        real: bool,
     },
     /// Start a cloud, show a move that fails, one that does well, and a live one, and end the cloud.
     Demo,
@@ -110,9 +113,20 @@ fn run(arguments: Arguments) -> Result<ExitCode, CloudError> {
         Action::Setup => println!("{}", cache.dir().display()),
         Action::Up {
             computes,
+            servers,
+            real: true,
+            ..
+        } => {
+            let real = RealCloud::start_until_stopped(computes, &dir)?;
+            boot(real.cloud(), servers)?;
+            describe_real(&real);
+        }
+        Action::Up {
+            computes,
             two_cells,
             token_seconds,
             servers,
+            ..
         } => {
             let mut builder = Cloud::builder().computes(computes);
             if two_cells {
@@ -122,13 +136,13 @@ fn run(arguments: Arguments) -> Result<ExitCode, CloudError> {
                 .token_seconds(token_seconds)
                 .until_stopped_in(&dir)
                 .start()?;
-            for (number, compute) in cloud.computes().iter().enumerate() {
-                cloud.boot_servers(&format!("s{}", number + 1), servers, &compute.host)?;
-            }
+            boot(&cloud, servers)?;
             describe(&cloud);
         }
         Action::Demo => demo::run()?,
+        Action::Down if RealCloud::is_in(&dir) => RealCloud::attach(&dir)?.stop()?,
         Action::Down => attach(&dir)?.stop()?,
+        Action::Status if RealCloud::is_in(&dir) => describe_real(&RealCloud::attach(&dir)?),
         Action::Status => describe(&attach(&dir)?),
         Action::Openstack { cloud, arguments } => {
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -172,8 +186,33 @@ fn run(arguments: Arguments) -> Result<ExitCode, CloudError> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn boot(cloud: &Cloud, servers: usize) -> Result<(), CloudError> {
+    for (number, compute) in cloud.computes().iter().enumerate() {
+        cloud.boot_servers(&format!("s{}", number + 1), servers, &compute.host)?;
+    }
+    Ok(())
+}
+
 fn attach(dir: &Path) -> Result<Cloud, CloudError> {
     Cloud::attach(&std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned()))
+}
+
+fn describe_real(real: &RealCloud) {
+    let (cloud, lab) = (real.cloud(), real.lab());
+    println!("identity     {}", cloud.identity_url());
+    println!("compute      {}", cloud.compute_url());
+    println!("inventory    {}", lab.inventory().display());
+    println!("API log      {}", cloud.dir().join("access.log").display());
+    println!("lab          {}", lab.dir().display());
+    println!(
+        "type         lab --dir {} node node1 -- sh",
+        lab.dir().display()
+    );
+    println!(
+        "type         lab --dir {} exec -- env OS_CLIENT_CONFIG_FILE={} OS_CLOUD=operator clearway servers",
+        lab.dir().display(),
+        cloud.clouds_yaml().display()
+    );
 }
 
 fn describe(cloud: &Cloud) {
