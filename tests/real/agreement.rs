@@ -1,6 +1,7 @@
 //! What check says of a pair is what Nova's moves across it come to.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use clearway::domain::Lane;
 use clearway::report::Report;
@@ -44,7 +45,8 @@ const FAULTS: &[Planted] = &[
 type Pair = (usize, usize);
 
 fn pairs() -> impl Iterator<Item = Pair> {
-    (1..=NODES).flat_map(|from| (1..=NODES).map(move |to| (from, to)))
+    (1..=NODES)
+        .flat_map(|from| (1..=NODES).map(move |to| (from, to)))
         .filter(|(from, to)| from != to)
 }
 
@@ -79,6 +81,7 @@ fn compare(
     what: &str,
     servers: &mut BTreeMap<Pair, String>,
 ) -> BTreeMap<(Kind, Pair), Outcome> {
+    let started = Instant::now();
     place(ground, servers);
     let checked = ground.clearway(&["check", "--format", "json"]).checked();
     let said: BTreeMap<_, _> = [Kind::Cold, Kind::Live]
@@ -89,8 +92,12 @@ fn compare(
 
     let mut came = BTreeMap::new();
     for kind in [Kind::Cold, Kind::Live] {
-        let destinations: Vec<_> = pairs().map(|pair| (servers[&pair].clone(), host(pair.1))).collect();
-        let moves = destinations.iter().map(|(id, to)| (id.as_str(), to.as_str()));
+        let destinations: Vec<_> = pairs()
+            .map(|pair| (servers[&pair].clone(), host(pair.1)))
+            .collect();
+        let moves = destinations
+            .iter()
+            .map(|(id, to)| (id.as_str(), to.as_str()));
         let outcomes = ground.move_all(kind, moves);
         for pair in pairs() {
             came.insert((kind, pair), outcomes[&servers[&pair]]);
@@ -100,6 +107,12 @@ fn compare(
         }
     }
     assert_eq!(said, came, "{what}: what check said, and what came of it");
+    let arrived = came.values().filter(|it| **it == Outcome::Arrived).count();
+    eprintln!(
+        "{what}: {arrived} of {} moves have arrived, those of which check had said so ({:.0} s)",
+        came.len(),
+        started.elapsed().as_secs_f32()
+    );
     came
 }
 
@@ -122,19 +135,22 @@ fn verdict(report: &Report, kind: Kind, pair: Pair) -> Outcome {
     }
 }
 
-/// Sees to it that each pair has a server that runs at its source.
+/// Gives each pair a server that runs at its source: one that is there already, or a new one.
 fn place(ground: &Ground, servers: &mut BTreeMap<Pair, String>) {
-    servers.retain(|pair, id| {
-        let fits = ground.whereabouts(id) == ("ACTIVE".to_owned(), host(pair.0));
-        if !fits {
-            ground.delete(id);
-        }
-        fits
-    });
+    let mut at_hand: Vec<_> = std::mem::take(servers)
+        .into_values()
+        .map(|id| (ground.whereabouts(&id), id))
+        .collect();
     for pair in pairs() {
-        servers.entry(pair).or_insert_with(|| {
-            ground.ask_for_server(&format!("from-{}-to-{}", pair.0, pair.1), &host(pair.0))
-        });
+        let wanted = ("ACTIVE".to_owned(), host(pair.0));
+        let id = match at_hand.iter().position(|(is, _)| *is == wanted) {
+            Some(index) => at_hand.swap_remove(index).1,
+            None => ground.ask_for_server(&format!("on-node{}", pair.0), &host(pair.0)),
+        };
+        servers.insert(pair, id);
+    }
+    for (_, id) in at_hand {
+        ground.delete(&id);
     }
     for id in servers.values() {
         ground.wait_for(id, "ACTIVE");
@@ -147,7 +163,11 @@ fn bring_back(
     servers: &mut BTreeMap<Pair, String>,
     outcomes: &BTreeMap<String, Outcome>,
 ) {
-    let arrived = || servers.values().filter(|id| outcomes[*id] == Outcome::Arrived);
+    let arrived = || {
+        servers
+            .values()
+            .filter(|id| outcomes[*id] == Outcome::Arrived)
+    };
     for id in arrived() {
         ground.act(id, &json!({"revertResize": null}));
     }

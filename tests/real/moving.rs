@@ -1,11 +1,11 @@
 //! Moves by Nova alone, and what really became of them.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::ground::{Ground, PATIENCE};
+use crate::ground::{Ground, PATIENCE, PAUSE};
 
 /// A kind of move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,11 +56,15 @@ impl Ground {
         let mut outcomes = BTreeMap::new();
         let started = Instant::now();
         while outcomes.len() < moves.len() {
+            std::thread::sleep(PAUSE);
             let rows = self.rows(kind);
             for (server, to) in &moves {
-                let row = rows.get(*server).filter(|row| {
-                    before.get(*server).map(|old| &old["id"]) != Some(&row["id"])
-                });
+                if outcomes.contains_key(*server) {
+                    continue;
+                }
+                let row = rows
+                    .get(*server)
+                    .filter(|row| before.get(*server).map(|old| &old["id"]) != Some(&row["id"]));
                 if let Some(outcome) = row.and_then(|row| self.outcome(server, to, row)) {
                     outcomes.insert((*server).to_owned(), outcome);
                 }
@@ -69,7 +73,6 @@ impl Ground {
                 started.elapsed() < PATIENCE,
                 "{kind:?} moves without an end: {moves:?}, ended {outcomes:?}, last {rows:?}"
             );
-            std::thread::sleep(Duration::from_millis(200));
         }
         outcomes
     }
@@ -109,7 +112,10 @@ impl Ground {
             // A live move that has failed reads ACTIVE for a while before it reads ERROR.
             "error" if row["migration_type"] == "live-migration" && status == "ACTIVE" => None,
             "error" | "failed" => {
-                assert!(!arrived, "{server} is at {to}, and its move has failed: {row}");
+                assert!(
+                    !arrived,
+                    "{server} is at {to}, and its move has failed: {row}"
+                );
                 Some(Outcome::Failed)
             }
             _ => None,

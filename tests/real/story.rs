@@ -31,7 +31,11 @@ fn all_legs(verdict: &str, code: &str) -> BTreeSet<(String, String, String, Stri
     for from in 1..=3 {
         for to in (1..=3).filter(|to| *to != from) {
             let (address, name) = (format!("10.77.0.{}", to + 1), format!("node{to}.lab"));
-            for (lane, dialled) in [("cold-push", &address), ("cold-pull", &name), ("live", &name)] {
+            for (lane, dialled) in [
+                ("cold-push", &address),
+                ("cold-pull", &name),
+                ("live", &name),
+            ] {
                 legs.insert((
                     lane.to_owned(),
                     format!("node{from}"),

@@ -44,12 +44,7 @@ pub(crate) fn run(plan: &Plan, node: &NodePlan, hub: &Netlink, report: BorrowedF
 /// A type without values: the node's life has no successful end.
 enum Never {}
 
-fn live(
-    plan: &Plan,
-    node: &NodePlan,
-    hub: &Netlink,
-    report: BorrowedFd<'_>,
-) -> Result<Never> {
+fn live(plan: &Plan, node: &NodePlan, hub: &Netlink, report: BorrowedFd<'_>) -> Result<Never> {
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
     nix::unistd::sethostname(&node.name).during(|| "setting the host name".into())?;
     net::set_up_node(hub, node.number, node.address)?;
@@ -87,7 +82,9 @@ fn live(
                 return Err(LabError::Start {
                     why: format!(
                         "libvirtd does not answer: {}",
-                        fs::read_to_string(LIBVIRT_COMPLAINTS).unwrap_or_default().trim()
+                        fs::read_to_string(LIBVIRT_COMPLAINTS)
+                            .unwrap_or_default()
+                            .trim()
                     ),
                 });
             }

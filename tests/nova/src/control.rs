@@ -82,7 +82,8 @@ impl Cloud {
         self.change("faults.json", |file: &mut FaultsFile| file.refuse_for(time))?;
         let started = Instant::now();
         while std::net::TcpStream::connect((self.plan.address.as_str(), self.plan.compute_port))
-            .is_ok() {
+            .is_ok()
+        {
             if started.elapsed() > Duration::from_secs(10) {
                 return Err(CloudError::Late {
                     what: "Nova's port is not closed".into(),

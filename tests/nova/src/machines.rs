@@ -23,12 +23,18 @@ const START_COMPUTE: &str = include_str!("../machines/compute");
 
 /// The broker's URL, without a virtual host.
 pub(crate) fn broker_url(lab: &Lab) -> String {
-    format!("rabbit://nova:{PASSWORD}@{}:{BROKER_PORT}", lab.hub_address())
+    format!(
+        "rabbit://nova:{PASSWORD}@{}:{BROKER_PORT}",
+        lab.hub_address()
+    )
 }
 
 /// Starts RabbitMQ on the hub; it ends with the lab.
 pub(crate) fn start_broker(lab: &Lab) -> Result<()> {
-    let script = format!("ADDRESS={} PORT={BROKER_PORT}\n{START_BROKER}", lab.hub_address());
+    let script = format!(
+        "ADDRESS={} PORT={BROKER_PORT}\n{START_BROKER}",
+        lab.hub_address()
+    );
     expect_success("rabbitmq", &lab.hub_sh(&script)?)
 }
 

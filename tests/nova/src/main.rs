@@ -140,13 +140,19 @@ fn run(arguments: Arguments) -> Result<ExitCode, CloudError> {
             describe(&cloud);
         }
         Action::Demo => demo::run()?,
-        Action::Down if RealCloud::is_in(&dir) => RealCloud::attach(&dir)?.stop()?,
+        Action::Down if RealCloud::is_in(&dir) => RealCloud::stop_in(&dir)?,
         Action::Down => attach(&dir)?.stop()?,
         Action::Status if RealCloud::is_in(&dir) => describe_real(&RealCloud::attach(&dir)?),
         Action::Status => describe(&attach(&dir)?),
         Action::Openstack { cloud, arguments } => {
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            let output = attach(&dir)?.openstack(&cloud, &arguments)?;
+            let output = if RealCloud::is_in(&dir) {
+                RealCloud::attach(&dir)?
+                    .cloud()
+                    .openstack(&cloud, &arguments)?
+            } else {
+                attach(&dir)?.openstack(&cloud, &arguments)?
+            };
             print!("{}", String::from_utf8_lossy(&output.stdout));
             eprint!("{}", String::from_utf8_lossy(&output.stderr));
             return Ok(if output.status.success() {

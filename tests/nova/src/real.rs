@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use clearway_lab::{Image, Lab, LabSupport, base};
+use clearway_lab::{Image, Lab, LabError, LabSupport, base};
 use nix::sched::{CloneFlags, setns};
 
 use crate::builder::Builder;
@@ -37,7 +37,8 @@ impl RealCloud {
         Self::start_in(nodes, None)
     }
 
-    /// The same, with its files in this directory, which must not exist or be empty, until [`stop`](Self::stop).
+    /// The same, with its files in this directory, which must not exist or be empty, until
+    /// [`stop_in`](Self::stop_in).
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -87,6 +88,7 @@ impl RealCloud {
     /// # Errors
     /// If there is none.
     pub fn attach(dir: &Path) -> Result<Self> {
+        let dir = &resolved(dir)?;
         let lab = Lab::attach(&lab_in(dir))?;
         enter_network(&lab)?;
         let cloud = Cloud::attach(&cloud_in(dir))?;
@@ -99,13 +101,22 @@ impl RealCloud {
         lab_in(dir).exists()
     }
 
-    /// Ends everything and removes its files.
+    /// Ends what was started in this directory, as far as it still runs, and removes it.
     ///
     /// # Errors
     /// If something could not be ended or removed.
-    pub fn stop(self) -> Result<()> {
-        self.cloud.stop()?;
-        Ok(self.lab.stop()?)
+    pub fn stop_in(dir: &Path) -> Result<()> {
+        let dir = &resolved(dir)?;
+        let running = |error: &CloudError| !matches!(error, CloudError::NotRunning { .. });
+        match Cloud::attach(&cloud_in(dir)).and_then(Cloud::stop) {
+            Err(error) if running(&error) => return Err(error),
+            _ => {}
+        }
+        match Lab::attach(&lab_in(dir)).and_then(Lab::stop) {
+            Ok(()) | Err(LabError::NotRunning { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        fs::remove_dir_all(dir).during(|| format!("removing {}", dir.display()))
     }
 
     /// Nova and its like.
@@ -157,11 +168,9 @@ fn requirements() -> Result<(Cache, PathBuf)> {
         return Err(CloudError::Unsupported { why });
     }
     let image = base::ensure(Image::Compute, true).map_err(|error| match error {
-        missing @ (clearway_lab::LabError::NoBase { .. } | clearway_lab::LabError::Base { .. }) => {
-            CloudError::Unsupported {
-                why: missing.to_string(),
-            }
-        }
+        missing @ (LabError::NoBase { .. } | LabError::Base { .. }) => CloudError::Unsupported {
+            why: missing.to_string(),
+        },
         other => other.into(),
     })?;
     Ok((Cache::ensure()?, image))
@@ -191,6 +200,10 @@ fn enter_network(lab: &Lab) -> Result<()> {
     let path = format!("/proc/{}/ns/net", lab.hub_pid());
     let network = File::open(&path).during(|| format!("opening {path}"))?;
     setns(network, CloneFlags::CLONE_NEWNET).during(|| "entering the lab's network".into())
+}
+
+fn resolved(dir: &Path) -> Result<PathBuf> {
+    fs::canonicalize(dir).during(|| format!("resolving {}", dir.display()))
 }
 
 fn lab_in(dir: &Path) -> PathBuf {
