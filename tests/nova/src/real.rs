@@ -167,7 +167,7 @@ fn requirements() -> Result<(Cache, PathBuf)> {
     if let LabSupport::None(why) = LabSupport::detect() {
         return Err(CloudError::Unsupported { why });
     }
-    let image = base::ensure(Image::Compute, true).map_err(|error| match error {
+    let image = base::ensure(Image::Compute, false).map_err(|error| match error {
         missing @ (LabError::NoBase { .. } | LabError::Base { .. }) => CloudError::Unsupported {
             why: missing.to_string(),
         },
