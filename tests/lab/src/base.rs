@@ -22,7 +22,7 @@ use crate::layer::{self, DEPLOY, Entry, LIBVIRT_GROUP, NOVA, ROOT};
 use crate::privilege::{Privilege, find_program, in_user_namespace};
 use crate::sys;
 
-/// What the image has beyond the packages that every Debian needs.
+/// What every image has beyond the packages that every Debian needs.
 const PACKAGES: [&str; 10] = [
     "openssh-server",
     "openssh-client",
@@ -34,6 +34,19 @@ const PACKAGES: [&str; 10] = [
     "procps",
     "netbase",
     "netcat-openbsd",
+];
+
+/// What [`Image::Compute`] has beyond those. The first two only because debootstrap does not look for packages that
+/// provide what libvirt's polkitd asks for.
+const COMPUTE_PACKAGES: [&str; 8] = [
+    "dbus",
+    "libpam-systemd",
+    "libvirt-daemon-system",
+    "qemu-system-x86",
+    "qemu-utils",
+    "python3",
+    "python3-libvirt",
+    "rabbitmq-server",
 ];
 
 /// Changes of this module that the stamp would not show.
@@ -56,7 +69,7 @@ const SUPERFLUOUS: [&str; 8] = [
 pub fn existing(image: Image) -> Option<PathBuf> {
     let base = image.location();
     let stamp = fs::read_to_string(base.join("recipe")).ok()?;
-    (stamp == recipe(&image.release())).then(|| base.join("root"))
+    (stamp == recipe(image)).then(|| base.join("root"))
 }
 
 /// Finds the image or makes it. With `install`, a missing debootstrap is installed with apt-get.
@@ -122,11 +135,10 @@ fn build(image: Image, base: &Path) -> Result<()> {
     let building = base.with_extension("building");
     remove_path(&building)?;
     fs::create_dir(&building).during(|| format!("making {}", building.display()))?;
-    let release = image.release();
     let root = building.join("root");
-    bootstrap(&release, image.mirror(), &root, &base.with_extension("log"))?;
+    bootstrap(image, &root, &base.with_extension("log"))?;
     furnish(&root)?;
-    fs::write(building.join("recipe"), recipe(&release)).during(|| "writing the recipe".into())?;
+    fs::write(building.join("recipe"), recipe(image)).during(|| "writing the recipe".into())?;
 
     let outdated = base.with_extension("outdated");
     remove_path(&outdated)?;
@@ -164,12 +176,22 @@ fn remove_path(path: &Path) -> Result<()> {
     }
 }
 
-fn recipe(release: &Release) -> String {
+fn packages(image: Image) -> Vec<&'static str> {
+    let more: &[&str] = match image {
+        Image::Distribution | Image::Newer => &[],
+        Image::Compute => &COMPUTE_PACKAGES,
+    };
+    [&PACKAGES, more].concat()
+}
+
+fn recipe(image: Image) -> String {
+    let Release {
+        distribution,
+        codename,
+    } = image.release();
     format!(
-        "recipe {RECIPE}\n{} {}\n{}\n",
-        release.distribution,
-        release.codename,
-        PACKAGES.join(" ")
+        "recipe {RECIPE}\n{distribution} {codename}\n{}\n",
+        packages(image).join(" ")
     )
 }
 
@@ -204,7 +226,7 @@ fn require_debootstrap(base: &Path, install: bool) -> Result<()> {
 }
 
 /// Runs debootstrap in mount and pid namespaces of its own, so that nothing of it stays when it is killed.
-fn bootstrap(release: &Release, mirror: Option<String>, root: &Path, log: &Path) -> Result<()> {
+fn bootstrap(image: Image, root: &Path, log: &Path) -> Result<()> {
     let log_file = File::create(log).during(|| format!("making {}", log.display()))?;
     let second = log_file
         .try_clone()
@@ -212,10 +234,10 @@ fn bootstrap(release: &Release, mirror: Option<String>, root: &Path, log: &Path)
     let mut command = Command::new("debootstrap");
     command
         .arg("--variant=minbase")
-        .arg(format!("--include={}", PACKAGES.join(",")))
-        .arg(&release.codename)
+        .arg(format!("--include={}", packages(image).join(",")))
+        .arg(image.release().codename)
         .arg(root)
-        .args(mirror)
+        .args(image.mirror())
         .env(
             "PATH",
             "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -306,13 +328,11 @@ fn furnish(root: &Path) -> Result<()> {
     append(
         root,
         "etc/group",
-        &format!("nova:x:{nova}:\ndeploy:x:{deploy}:\nlibvirt:x:{LIBVIRT_GROUP}:nova\n"),
+        &format!("nova:x:{nova}:\ndeploy:x:{deploy}:\n"),
     )?;
-    append(
-        root,
-        "etc/gshadow",
-        "nova:!::\ndeploy:!::\nlibvirt:!::nova\n",
-    )?;
+    append(root, "etc/gshadow", "nova:!::\ndeploy:!::\n")?;
+    join_libvirt(root, "etc/group", &format!("libvirt:x:{LIBVIRT_GROUP}:"))?;
+    join_libvirt(root, "etc/gshadow", "libvirt:!::")?;
     layer::write(
         root,
         &[
@@ -344,6 +364,25 @@ fn furnish(root: &Path) -> Result<()> {
             .during(|| format!("setting the mode of {path}"))?;
     }
     Ok(())
+}
+
+/// Makes nova a member of the group that may use libvirt's socket; `line` is the group's where no package has made it.
+fn join_libvirt(root: &Path, path: &str, line: &str) -> Result<()> {
+    let file = root.join(path);
+    let text = fs::read_to_string(&file).during(|| format!("reading {path}"))?;
+    if !text.contains("\nlibvirt:") {
+        return append(root, path, &format!("{line}nova\n"));
+    }
+    let mut joined = String::new();
+    for group in text.lines() {
+        joined.push_str(group);
+        if group.starts_with("libvirt:") {
+            let first = group.ends_with(':');
+            joined.push_str(if first { "nova" } else { ",nova" });
+        }
+        joined.push('\n');
+    }
+    fs::write(&file, joined).during(|| format!("writing {path}"))
 }
 
 fn append(root: &Path, path: &str, text: &str) -> Result<()> {

@@ -23,6 +23,7 @@ pub struct Builder {
     kex: Kex,
     control_user: String,
     pam: bool,
+    shared: Vec<PathBuf>,
     dir: Option<PathBuf>,
     life: Life,
 }
@@ -35,6 +36,7 @@ impl Default for Builder {
             kex: Kex::default(),
             control_user: "deploy".into(),
             pam: true,
+            shared: Vec::new(),
             dir: None,
             life: Life::WithOwner,
         }
@@ -74,6 +76,13 @@ impl Builder {
     #[must_use]
     pub fn pam(mut self, pam: bool) -> Self {
         self.pam = pam;
+        self
+    }
+
+    /// Lets the nodes see this directory of the machine, under the same name, read-only.
+    #[must_use]
+    pub fn share(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.shared.push(dir.into());
         self
     }
 
@@ -123,7 +132,8 @@ fn start_in(dir: &Path, base: PathBuf, wanted: &Builder) -> Result<Lab> {
         wanted.kex,
         &wanted.control_user,
         wanted.pam,
-    )?;
+    )?
+    .on(wanted.image, &wanted.shared);
     let (reports, theirs) = Reports::channel()?;
     let guard = Process::new(supervisor::start(&plan, wanted.life, theirs)?)?;
     let owner = Owner {

@@ -14,10 +14,13 @@ pub enum Image {
     /// Debian 13, with OpenSSH 10.0: what came with OpenSSH 9.8 and later (`PerSourcePenalties`, a program of its own
     /// for each session, ML-KEM) can only be seen there.
     Newer,
+    /// The same release as [`Distribution`](Self::Distribution), with libvirt, QEMU, and RabbitMQ for the hub: servers can
+    /// really run and move there. A node runs the real libvirt daemon.
+    Compute,
 }
 
 impl Image {
-    /// Where the image is kept: `lab/base` in cargo's target directory, or `$CLEARWAY_LAB_CACHE/base`, and the newer one
+    /// Where the image is kept: `lab/base` in cargo's target directory, or `$CLEARWAY_LAB_CACHE/base`, and the others
     /// beside it. Who is not root has one beside these, `base-of-user`, because its files belong to subordinate ids.
     #[must_use]
     pub fn location(self) -> PathBuf {
@@ -35,6 +38,7 @@ impl Image {
         let release = match self {
             Self::Distribution => String::new(),
             Self::Newer => format!("-{}", self.release().codename),
+            Self::Compute => "-compute".to_owned(),
         };
         let suffix = Privilege::detect().map_or("", Privilege::image_suffix);
         cache.join(format!("base{release}{suffix}"))
@@ -42,7 +46,7 @@ impl Image {
 
     pub(crate) fn release(self) -> Release {
         match self {
-            Self::Distribution => Release::of_this_machine(),
+            Self::Distribution | Self::Compute => Release::of_this_machine(),
             Self::Newer => Release {
                 distribution: "debian".into(),
                 codename: "trixie".into(),

@@ -1,4 +1,4 @@
-//! Process 1 of a node: makes the node's view of the world, starts sshd, keeps the log.
+//! Process 1 of a node: makes the node's view of the world, starts its daemons, keeps the log.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
@@ -20,7 +20,7 @@ use nix::unistd::Pid;
 use crate::error::{During, LabError, Result};
 use crate::layer::LIBVIRT_GROUP;
 use crate::net::{self, Netlink};
-use crate::plan::NodePlan;
+use crate::plan::{NodePlan, Plan};
 use crate::supervisor::fail;
 use crate::{rootfs, sys, syslog};
 
@@ -32,8 +32,8 @@ pub(crate) fn directory(node: &NodePlan) -> PathBuf {
 /// Lives as the node until it is killed. The current directory is the supervisor's scratch directory.
 ///
 /// `report` takes one message: `ready N`, or `failed NAME: why`.
-pub(crate) fn run(node: &NodePlan, hub: &Netlink, report: BorrowedFd<'_>) -> i32 {
-    let failed = match live(node, hub, report) {
+pub(crate) fn run(plan: &Plan, node: &NodePlan, hub: &Netlink, report: BorrowedFd<'_>) -> i32 {
+    let failed = match live(plan, node, hub, report) {
         Ok(never) => match never {},
         Err(error) => error,
     };
@@ -44,29 +44,50 @@ pub(crate) fn run(node: &NodePlan, hub: &Netlink, report: BorrowedFd<'_>) -> i32
 /// A type without values: the node's life has no successful end.
 enum Never {}
 
-fn live(node: &NodePlan, hub: &Netlink, report: BorrowedFd<'_>) -> Result<Never> {
+fn live(plan: &Plan, node: &NodePlan, hub: &Netlink, report: BorrowedFd<'_>) -> Result<Never> {
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
     nix::unistd::sethostname(&node.name).during(|| "setting the host name".into())?;
     net::set_up_node(hub, node.number, node.address)?;
-    enter_root(node)?;
+    enter_root(plan, node)?;
 
     let log = UnixDatagram::bind("/dev/log").during(|| "binding /dev/log".into())?;
     fs::set_permissions("/dev/log", Permissions::from_mode(0o666))
         .during(|| "opening /dev/log to all".into())?;
-    let libvirt = listen_as_libvirt()?;
-    let sshd = start_sshd()?;
+    let stand_in = if plan.libvirt {
+        start("/usr/sbin/libvirtd", &[], LIBVIRT_COMPLAINTS)?;
+        None
+    } else {
+        Some(listen_as_libvirt()?)
+    };
+    let sshd = start("/usr/sbin/sshd", &["-D"], COMPLAINTS)?;
     sys::reap_automatically().during(|| "setting SIGCHLD".into())?;
 
     let mut announced = false;
     loop {
-        let woken = wait(log.as_fd(), libvirt.as_fd(), sshd.as_fd(), announced)?;
-        if woken.libvirt {
+        let woken = wait(
+            log.as_fd(),
+            stand_in.as_ref().map(AsFd::as_fd),
+            (!announced).then_some(sshd.as_fd()),
+        )?;
+        if let Some(libvirt) = stand_in.as_ref().filter(|_| woken.libvirt) {
             // Whoever connects is hung up on: a daemon is there, and no more is needed here.
             drop(libvirt.accept());
         }
         if woken.log && record(&log, &node.name)? && !announced {
             announced = true;
-            wait_for_pid_file();
+            // sshd says that it listens just before it writes its pid file, which faults and tests read. A node without
+            // one by then is for them to complain of.
+            wait_until(|| fs::metadata("/run/sshd.pid").is_ok_and(|it| it.len() > 0));
+            if plan.libvirt && !wait_until(|| fs::exists(LIBVIRT_SOCKET).unwrap_or(false)) {
+                return Err(LabError::Start {
+                    why: format!(
+                        "libvirtd does not answer: {}",
+                        fs::read_to_string(LIBVIRT_COMPLAINTS)
+                            .unwrap_or_default()
+                            .trim()
+                    ),
+                });
+            }
             let ready = format!("ready {}", node.number);
             send(report.as_raw_fd(), ready.as_bytes(), MsgFlags::empty())
                 .during(|| "announcing the node".into())?;
@@ -74,26 +95,29 @@ fn live(node: &NodePlan, hub: &Netlink, report: BorrowedFd<'_>) -> Result<Never>
     }
 }
 
-/// sshd says that it listens just before it writes its pid file, which faults and tests read. A node without one by then
-/// is for them to complain of.
-fn wait_for_pid_file() {
-    const PATIENCE: u32 = 500;
+/// Waits for so long as a daemon may take; false if it took longer.
+fn wait_until(done: impl Fn() -> bool) -> bool {
+    const PATIENCE: u32 = 1000;
     for _ in 0..PATIENCE {
-        if fs::metadata("/run/sshd.pid").is_ok_and(|it| it.len() > 0) {
-            return;
+        if done() {
+            return true;
         }
         thread::sleep(Duration::from_millis(10));
     }
+    false
 }
+
+/// Where Debian's libvirtd listens.
+const LIBVIRT_SOCKET: &str = "/run/libvirt/libvirt-sock";
 
 /// The socket of a libvirt daemon, as Debian's libvirtd makes it.
 fn listen_as_libvirt() -> Result<UnixListener> {
-    const SOCKET: &str = "/run/libvirt/libvirt-sock";
     fs::create_dir("/run/libvirt").during(|| "making /run/libvirt".into())?;
-    let socket = UnixListener::bind(SOCKET).during(|| format!("binding {SOCKET}"))?;
-    chown(SOCKET, None, Some(LIBVIRT_GROUP))
-        .and_then(|()| fs::set_permissions(SOCKET, Permissions::from_mode(0o770)))
-        .during(|| format!("giving {SOCKET} to its group"))?;
+    let socket =
+        UnixListener::bind(LIBVIRT_SOCKET).during(|| format!("binding {LIBVIRT_SOCKET}"))?;
+    chown(LIBVIRT_SOCKET, None, Some(LIBVIRT_GROUP))
+        .and_then(|()| fs::set_permissions(LIBVIRT_SOCKET, Permissions::from_mode(0o770)))
+        .during(|| format!("giving {LIBVIRT_SOCKET} to its group"))?;
     Ok(socket)
 }
 
@@ -102,27 +126,28 @@ struct Woken {
     libvirt: bool,
 }
 
-/// Waits for something to do. Until the node is announced, sshd must not end.
+/// Waits for something to do. sshd is given until the node is announced: it must not end before.
 fn wait(
     log: BorrowedFd<'_>,
-    libvirt: BorrowedFd<'_>,
-    sshd: BorrowedFd<'_>,
-    announced: bool,
+    libvirt: Option<BorrowedFd<'_>>,
+    sshd: Option<BorrowedFd<'_>>,
 ) -> Result<Woken> {
-    let mut watched = [log, libvirt, sshd].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
-    let watched = if announced {
-        &mut watched[..2]
-    } else {
-        &mut watched[..]
-    };
-    match poll(watched, PollTimeout::NONE) {
+    let sources = [Some(log), libvirt, sshd];
+    let mut watched: Vec<PollFd<'_>> = sources
+        .iter()
+        .flatten()
+        .map(|fd| PollFd::new(*fd, PollFlags::POLLIN))
+        .collect();
+    match poll(&mut watched, PollTimeout::NONE) {
         Err(Errno::EINTR) => {}
         done => {
             done.during(|| "waiting for messages".into())?;
         }
     }
-    let ready: Vec<bool> = watched.iter().map(|fd| fd.any().unwrap_or(false)).collect();
-    if ready == [false, false, true] {
+    let mut answers = watched.iter().map(|fd| fd.any().unwrap_or(false));
+    let [log, libvirt, sshd] =
+        sources.map(|source| source.is_some() && answers.next().unwrap_or(false));
+    if sshd && !log && !libvirt {
         return Err(LabError::Start {
             why: format!(
                 "sshd ended: {}",
@@ -130,10 +155,7 @@ fn wait(
             ),
         });
     }
-    Ok(Woken {
-        log: ready[0],
-        libvirt: ready[1],
-    })
+    Ok(Woken { log, libvirt })
 }
 
 /// Writes one message to the log; true if it says that sshd is ready.
@@ -153,9 +175,32 @@ fn record(log: &UnixDatagram, hostname: &str) -> Result<bool> {
     Ok(entry.line.windows(words.len()).any(|part| part == words))
 }
 
+/// Starts a daemon that stays in the foreground; what it says goes to `complaints`.
+fn start(program: &str, arguments: &[&str], complaints: &str) -> Result<OwnedFd> {
+    let said = fs::File::create(complaints).during(|| format!("making {complaints}"))?;
+    let daemon = Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .env("PATH", PATH)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(said)
+        .spawn()
+        .during(|| format!("starting {program}"))?;
+    let pid = Pid::from_raw(daemon.id().cast_signed());
+    sys::pidfd(pid).during(|| format!("watching {program}"))
+}
+
 /// Makes the node's root directory the root of everything.
-fn enter_root(node: &NodePlan) -> Result<()> {
+fn enter_root(plan: &Plan, node: &NodePlan) -> Result<()> {
     let root = rootfs::make(&directory(node), "common:base")?;
+    if plan.libvirt {
+        rootfs::add_sys(&root)?;
+    }
+    for dir in &plan.shared {
+        rootfs::share(&root, dir)?;
+    }
     std::env::set_current_dir(&root).during(|| format!("entering {}", root.display()))?;
     for dir in ["run/sshd", "run/lock", ".old"] {
         fs::create_dir(dir).during(|| format!("making {dir}"))?;
@@ -166,24 +211,10 @@ fn enter_root(node: &NodePlan) -> Result<()> {
     fs::remove_dir("/.old").during(|| "removing .old".into())
 }
 
+/// The search path of daemons.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// What sshd says about a broken configuration: on stderr only.
 const COMPLAINTS: &str = "/var/log/sshd.err";
-
-fn start_sshd() -> Result<OwnedFd> {
-    let complaints = fs::File::create(COMPLAINTS).during(|| format!("making {COMPLAINTS}"))?;
-    let sshd = Command::new("/usr/sbin/sshd")
-        .arg("-D")
-        .env_clear()
-        .env(
-            "PATH",
-            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        )
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(complaints)
-        .spawn()
-        .during(|| "starting /usr/sbin/sshd".into())?;
-    let pid = Pid::from_raw(sshd.id().cast_signed());
-    sys::pidfd(pid).during(|| "watching sshd".into())
-}
+/// What libvirtd says.
+const LIBVIRT_COMPLAINTS: &str = "/var/log/libvirtd.err";

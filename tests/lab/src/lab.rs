@@ -1,5 +1,6 @@
 //! A running lab, as its owner sees it.
 
+use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -17,7 +18,7 @@ use crate::node::{Node, plain_environment};
 use crate::process::Process;
 use crate::report::Reports;
 use crate::supervisor::{HUB_ROOT, SCRATCH};
-use crate::{state, sys};
+use crate::{net, state, sys};
 
 /// Stops the lab when it is dropped.
 #[derive(Debug)]
@@ -141,6 +142,12 @@ impl Lab {
         let mut command = Command::new(program);
         enter(&mut command, &self.hub, Depth::Network, None);
         command
+    }
+
+    /// The address of the router, under which every node reaches what listens there.
+    #[must_use]
+    pub fn hub_address(&self) -> Ipv4Addr {
+        net::HUB
     }
 
     /// Runs a shell line as root on the router between the nodes, where node N's cable is called `vN`.

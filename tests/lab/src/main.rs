@@ -96,6 +96,8 @@ enum ImageChoice {
     Distribution,
     /// Debian 13, with OpenSSH 10.0.
     Newer,
+    /// This machine's own, with libvirt and QEMU.
+    Compute,
 }
 
 impl From<ImageChoice> for Image {
@@ -103,6 +105,7 @@ impl From<ImageChoice> for Image {
         match choice {
             ImageChoice::Distribution => Self::Distribution,
             ImageChoice::Newer => Self::Newer,
+            ImageChoice::Compute => Self::Compute,
         }
     }
 }

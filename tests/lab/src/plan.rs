@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use crate::error::Result;
+use crate::image::Image;
 use crate::inventory::ControlFiles;
 use crate::keys::{KeyPair, KeyType};
 use crate::layer::{DEPLOY, Entry, NOVA, ROOT};
@@ -52,6 +53,10 @@ pub(crate) struct Plan {
     pub(crate) nodes: Vec<NodePlan>,
     /// What all nodes have in common.
     pub(crate) common: Vec<Entry>,
+    /// Whether a node runs a libvirt daemon; without one it has a socket that hangs up.
+    pub(crate) libvirt: bool,
+    /// Directories of the machine that all nodes see, read-only.
+    pub(crate) shared: Vec<PathBuf>,
     /// What the hub has: the means to reach every node as the control connection does.
     pub(crate) hub: Vec<Entry>,
 }
@@ -102,9 +107,41 @@ impl Plan {
             base,
             nodes,
             common,
+            libvirt: false,
+            shared: Vec::new(),
         })
     }
+
+    /// What follows from the image, and from what else the nodes shall see.
+    pub(crate) fn on(mut self, image: Image, shared: &[PathBuf]) -> Self {
+        self.shared = shared.to_vec();
+        self.libvirt = image == Image::Compute;
+        if self.libvirt {
+            self.common.extend([
+                Entry::file("etc/libvirt/libvirtd.conf", ROOT, 0o644, LIBVIRTD_CONF),
+                Entry::file("etc/libvirt/qemu.conf", ROOT, 0o600, QEMU_CONF),
+            ]);
+        }
+        self
+    }
 }
+
+/// All nodes see this machine's hardware, and libvirt knows itself again by an id: it would refuse to move a guest to
+/// "itself". Without systemd there is nobody to ask about who may use the socket; its group decides.
+const LIBVIRTD_CONF: &str = "\
+    host_uuid_source = \"machine-id\"\n\
+    unix_sock_group = \"libvirt\"\n\
+    unix_sock_rw_perms = \"0770\"\n\
+    auth_unix_ro = \"none\"\n\
+    auth_unix_rw = \"none\"\n";
+
+/// Without what a node has no part in: control groups, AppArmor, virtlogd, and namespaces within its own.
+const QEMU_CONF: &str = "\
+    namespaces = []\n\
+    cgroup_controllers = []\n\
+    security_driver = \"none\"\n\
+    stdio_handler = \"file\"\n\
+    seccomp_sandbox = 0\n";
 
 impl NodePlan {
     fn new(number: usize, authorized_keys: &mut String) -> Result<Self> {

@@ -47,6 +47,25 @@ fn mount_at(target: &Path, kind: &str, flags: MsFlags, options: Option<&str>) ->
         .during(|| format!("mounting {kind} at {}", target.display()))
 }
 
+/// Mounts sysfs in a root that [`make`] has made: libvirt reads there what the machine has.
+pub(crate) fn add_sys(root: &Path) -> Result<()> {
+    let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount_at(&root.join("sys"), "sysfs", flags, None)
+}
+
+/// Lets a root see a directory of the machine under the same name, read-only.
+pub(crate) fn share(root: &Path, dir: &Path) -> Result<()> {
+    let none = None::<&str>;
+    let place = root.join(dir.strip_prefix("/").unwrap_or(dir));
+    fs::create_dir_all(&place).during(|| format!("making {}", place.display()))?;
+    mount(Some(dir), &place, none, MsFlags::MS_BIND, none)
+        .during(|| format!("binding {}", dir.display()))?;
+    // A bind mount takes other flags only when it is mounted again.
+    let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+    mount(none, &place, none, flags, none)
+        .during(|| format!("making {} read-only", place.display()))
+}
+
 fn bind_device(name: &str, path: &Path) -> Result<()> {
     fs::File::create(path).during(|| format!("making {}", path.display()))?;
     let (none, original) = (None::<&str>, Path::new("/dev").join(name));

@@ -186,7 +186,7 @@ fn set_up(plan: &Plan, report: BorrowedFd<'_>) -> Result<()> {
     for node in &plan.nodes {
         layer::write(&init::directory(node).join(rootfs::UPPER), &node.files)?;
         let hub = Netlink::open()?;
-        sys::clone(sys::NAMESPACES, || init::run(node, &hub, report))
+        sys::clone(sys::NAMESPACES, || init::run(plan, node, &hub, report))
             .during(|| format!("cloning {}", node.name))?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-"""The message buses, in memory: what a message is sent on depends on the machine that sends it."""
+"""The message buses: what a message is sent on depends on the machine that sends it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST_SLEEP = 1.0
 
 
 def install(urls: dict[str, str]) -> None:
-    """Gives each cell, and the API, a bus of its own. `urls` are by cell; call after `node.install`."""
+    """Gives each cell, and the API, a bus of its own, in memory. `urls` are by cell; call after `node.install`."""
     _wake_listeners()
     make_driver = fake_bus.FakeDriver.__init__
 
@@ -37,6 +37,11 @@ def install(urls: dict[str, str]) -> None:
         driver._exchange_manager = Exchanges(default_exchange, url.virtual_host or "")
 
     fake_bus.FakeDriver.__init__ = make
+    separate(urls)
+
+
+def separate(urls: dict[str, str]) -> None:
+    """Lets each machine send and listen on the bus of its cell."""
     transports = {cell: rpc.create_transport(rpc.get_transport_url(url)) for cell, url in urls.items()}
     # nova.rpc makes clients and servers for its global transport.
     guard = threading.Lock()

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import concurrent.futures
+import time
 from typing import Any
 
-from nova import service
+from nova import context, objects, service
 from nova.compute import rpcapi
+from nova.objects import host_mapping
 
 from cloud import node
 from cloud.plan import Compute, Plan
 from cloud.steering import Steering
+
+
+#: How long computes on machines of their own may take to register themselves, in seconds.
+PATIENCE = 180
+#: How often it is looked whether they have.
+TICK = 0.2
 
 
 class Computes:
@@ -25,6 +33,18 @@ class Computes:
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             for _ in pool.map(self._start, self._plan.computes):
                 pass
+
+    def wait_for(self) -> None:
+        """Returns when every compute, each on a machine of its own, has registered itself and is mapped to its cell."""
+        deadline = time.monotonic() + PATIENCE
+        admin = context.get_admin_context()
+        missing = {compute.host for compute in self._plan.computes}
+        while missing:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"nova: no nova-compute has registered itself on {', '.join(sorted(missing))}")
+            time.sleep(TICK)
+            host_mapping.discover_hosts(admin)
+            missing -= {mapping.host for mapping in objects.HostMappingList.get_all(admin)}
 
     def _start(self, compute: Compute) -> None:
         with node.on(node.Node(compute.host, compute.address, compute.cell)):

@@ -1,7 +1,7 @@
 """Everything but Keystone: `python -m cloud.control PLAN`.
 
 Nova's API, conductors, scheduler and computes, Placement, and the stand-ins of Glance and Neutron. They wait for
-Keystone.
+Keystone. Computes that are on machines of their own (`Plan.broker`) are not started here, but waited for.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from cloud.computes import Computes
 from cloud.front import Front
 from cloud.inventory import Inventory
 from cloud.owner import end_with_owner, wait_for
-from cloud.plan import ADDRESS, Plan, transport
+from cloud.plan import Plan
 from cloud.steering import Steering
 from cloud.web import Server
 
@@ -50,6 +50,8 @@ def main() -> None:
     template.rebase_nova(plan)
     settings.write(directory / "nova.conf", settings.nova(plan))
     settings.write(directory / "placement.conf", settings.placement(plan))
+    if plan.broker:
+        settings.write(directory / "nova-compute.conf", settings.compute(plan))
     rules = "".join(f'"{rule}": "{check}"\n' for rule, check in plan.policy.items())
     (directory / "policy.yaml").write_text(rules or "{}\n", encoding="utf-8")
 
@@ -60,25 +62,33 @@ def main() -> None:
     root.addHandler(logs.PerNode(directory / "logs", root.handlers[0].formatter if root.handlers else None))
     Inventory(plan, Steering(directory / "steer.json")).set()
     node.install({cell: plan.database(f"nova_{cell}") for cell in plan.cells})
-    bus.install({cell: transport(cell) for cell in plan.cells})
-    real_ssh.install()
+    if plan.broker:
+        bus.separate({cell: plan.transport(cell) for cell in plan.cells})
+    else:
+        bus.install({cell: plan.transport(cell) for cell in plan.cells})
+        real_ssh.install()
     objects.register_all()
     objects.Service.enable_min_version_cache()
     nova.virt.__path__.append(os.path.join(os.path.dirname(__file__), "virt"))
 
     wait_for(directory / "keystone.ready")
-    Server(_inside(plan), plan.inside_port).listen()
+    Server(_inside(plan), plan.address, plan.inside_port).listen()
     _start("nova-conductor", "conductor")
     for cell in plan.cells:
-        with node.on(node.Node(f"conductor.{cell}", ADDRESS, cell)):
+        with node.on(node.Node(f"conductor.{cell}", plan.address, cell)):
             _start("nova-conductor", "conductor", host=f"conductor.{cell}")
     computes = Computes(plan)
-    computes.start()
+    if plan.broker:
+        # A compute that finds no conductor waits for longer than it takes to start.
+        (directory / "conductors.ready").touch()
+        computes.wait_for()
+    else:
+        computes.start()
     _start("nova-scheduler", "scheduler")
     front = Front(_compute_api(plan), directory / "faults.json", directory / "access.log")
     host_mapping.discover_hosts(context.get_admin_context())
     _warm_up(plan, front)
-    server = Server(front, plan.compute_port, threads=16)
+    server = Server(front, plan.address, plan.compute_port, threads=16)
     server.listen()
     clouds_yaml.write(plan)
     (directory / "nova.ready").touch()
@@ -88,7 +98,8 @@ def main() -> None:
             server.refuse()
         else:
             server.listen()
-        computes.follow(Inventory.get().steering)
+        if not plan.broker:
+            computes.follow(Inventory.get().steering)
 
 
 def _start(binary: str, topic: str, **names: str) -> None:

@@ -27,7 +27,7 @@ def main() -> None:
     from keystone.wsgi.api import application
 
     warm_up(application, template.facts(plan.template)["application_credentials"]["operator"])
-    server = Server(application, plan.identity_port)
+    server = Server(application, plan.address, plan.identity_port)
     server.listen()
     urllib.request.urlopen(plan.identity_url, timeout=10).close()
     (plan.directory / "keystone.ready").touch()

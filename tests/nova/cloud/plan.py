@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+#: Where a cloud answers unless told.
 ADDRESS = "127.0.0.1"
 #: The one region of the catalogue.
 REGION = "RegionOne"
@@ -14,6 +15,8 @@ REGION = "RegionOne"
 PASSWORD = "clearway-nova-lab"
 #: Cells that the template holds; a plan uses the first of them, or more.
 CELLS = ("cell1", "cell2")
+#: Message buses in the memory of one process.
+FAKE_BUS = "fake://"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +55,11 @@ class Plan:
     #: Placement, and the stand-ins of Glance and Neutron.
     inside_port: int
     computes: tuple[Compute, ...]
+    #: Where Keystone, Nova and the others answer.
+    address: str = ADDRESS
+    #: URL of the message broker, without a virtual host: then the computes are on machines of their own, and take part
+    #: over it.
+    broker: str = ""
     #: Whether somebody holds the other end of standard input, and the cloud shall end when that closes.
     owned: bool = False
     #: Life of a token (Keystone's `[token] expiration`).
@@ -83,22 +91,21 @@ class Plan:
     @property
     def identity_url(self) -> str:
         """Keystone's v3 endpoint."""
-        return f"http://{ADDRESS}:{self.identity_port}/v3"
+        return f"http://{self.address}:{self.identity_port}/v3"
 
     @property
     def compute_url(self) -> str:
         """Nova's v2.1 endpoint."""
-        return f"http://{ADDRESS}:{self.compute_port}/v2.1"
+        return f"http://{self.address}:{self.compute_port}/v2.1"
 
     def inside_url(self, service: str) -> str:
         """Endpoint of `placement`, `image` or `network`."""
-        return f"http://{ADDRESS}:{self.inside_port}/{service}"
+        return f"http://{self.address}:{self.inside_port}/{service}"
 
     def database(self, name: str) -> str:
         """SQLAlchemy's URL of one of the databases."""
         return f"sqlite:///{self.directory / name}.sqlite"
 
-
-def transport(cell: str) -> str:
-    """The message bus of a cell, or of the API level (`top`)."""
-    return f"fake:///{cell}"
+    def transport(self, cell: str) -> str:
+        """The message bus of a cell, or of the API level (`top`)."""
+        return f"{self.broker or FAKE_BUS}/{cell}"

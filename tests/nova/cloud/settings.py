@@ -1,11 +1,11 @@
-"""nova.conf, keystone.conf and placement.conf, from a plan."""
+"""nova.conf, keystone.conf, placement.conf and nova-compute.conf, from a plan."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from cloud.plan import ADDRESS, PASSWORD, REGION, Plan, transport
+from cloud.plan import CELLS, PASSWORD, REGION, Plan
 
 Sections = dict[str, dict[str, str]]
 
@@ -68,8 +68,8 @@ def nova(plan: Plan) -> Sections:
     sections: Sections = {
         "DEFAULT": {
             "host": "controller.lab",
-            "my_ip": ADDRESS,
-            "transport_url": transport("top"),
+            "my_ip": plan.address,
+            "transport_url": plan.transport("top"),
             "state_path": str(directory),
             "log_file": str(directory / "nova.log"),
             "compute_driver": "steered.SteeredDriver",
@@ -99,6 +99,33 @@ def nova(plan: Plan) -> Sections:
     for section, options in plan.nova_conf.items():
         sections.setdefault(section, {}).update(options)
     return sections
+
+
+def compute(plan: Plan) -> Sections:
+    """nova-compute.conf of computes on machines of their own: what differs per machine is in its nova.conf."""
+    login = service_login(plan)
+    return {
+        "DEFAULT": {
+            "transport_url": plan.transport(CELLS[0]),
+            "log_file": "/var/log/nova/nova-compute.log",
+            "report_interval": "2",
+            "rpc_response_timeout": "300",
+            "max_concurrent_live_migrations": str(plan.live_migrations),
+            "sync_power_state_interval": "-1",
+            "heal_instance_info_cache_interval": "-1",
+            # The guests do not know how to shut down.
+            "shutdown_timeout": "1",
+        },
+        "glance": {"endpoint_override": plan.inside_url("image")},
+        "libvirt": {"virt_type": "qemu", "cpu_mode": "none"},
+        "neutron": login | {"endpoint_override": plan.inside_url("network")},
+        "oslo_concurrency": {"lock_path": "$state_path/locks"},
+        "placement": login | {"endpoint_override": plan.inside_url("placement")},
+        "service_user": login | {"send_service_user_token": "true"},
+        "vnc": {"enabled": "false"},
+        # Emulated processors are all the same.
+        "workarounds": {"skip_cpu_compare_on_dest": "true"},
+    }
 
 
 def paste_file() -> Path:

@@ -14,8 +14,14 @@ from webob import Request, Response
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
-#: The one image, without a byte in it.
+#: The one image.
 IMAGE_ID = "155d900f-4e14-4e4c-a73d-069cbf4541e6"
+#: What it does: `cli; hlt`, so that a guest costs no processor time.
+_HALT = bytes.fromhex("faf4ebfd")
+#: A partition, without which Nova refuses an image that has a boot sector.
+_PARTITION = bytes.fromhex("80010100830fffff01000000ff070000")
+#: Its bytes: a disk of 1 MiB.
+_DISK = (_HALT.ljust(446, b"\0") + _PARTITION).ljust(510, b"\0") + b"\x55\xaa" + bytes((1 << 20) - 512)
 _STAMP = "2026-01-01T00:00:00Z"
 
 
@@ -41,13 +47,13 @@ def glance() -> Application:
         "status": "active",
         "visibility": "public",
         "owner": None,
-        "size": 0,
-        "virtual_size": 0,
+        "size": len(_DISK),
+        "virtual_size": len(_DISK),
         "min_disk": 0,
         "min_ram": 0,
         "disk_format": "raw",
         "container_format": "bare",
-        "checksum": hashlib.md5(b"", usedforsecurity=False).hexdigest(),
+        "checksum": hashlib.md5(_DISK, usedforsecurity=False).hexdigest(),
         "protected": False,
         "tags": [],
         "created_at": _STAMP,
@@ -79,7 +85,7 @@ def glance() -> Application:
         if path == f"/v2/images/{IMAGE_ID}":
             return _answer(200, image)
         if path == f"/v2/images/{IMAGE_ID}/file":
-            return Response(status=204)
+            return Response(body=_DISK, content_type="application/octet-stream")
         return _answer(404, {"message": "no such image", "code": "404 Not Found"})
 
     return _application(handle)

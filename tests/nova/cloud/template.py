@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cloud import settings
-from cloud.plan import CELLS, PASSWORD, REGION, Plan, transport
+from cloud.plan import CELLS, PASSWORD, REGION, Plan
 
 #: People of the cloud and their role in project `demo`. Keystone's admin implies manager, member and reader.
 PEOPLE = {"operator": "admin", "manager": "manager", "member": "member", "reader": "reader"}
@@ -78,7 +78,7 @@ def _nova(plan: Plan) -> None:
     admin = context.get_admin_context()
     for name, uuid, bus in (
         ("cell0", objects.CellMapping.CELL0_UUID, "none:///"),
-        *((cell, uuidutils.generate_uuid(), transport(cell)) for cell in CELLS),
+        *((cell, uuidutils.generate_uuid(), plan.transport(cell)) for cell in CELLS),
     ):
         objects.CellMapping(
             admin,
@@ -214,6 +214,9 @@ def rebase_nova(plan: Plan) -> None:
             if name in ("cell0", *plan.cells):
                 url = plan.database(f"nova_{name}")
                 nova.execute("UPDATE cell_mappings SET database_connection = ? WHERE name = ?", (url, name))
+                if name in plan.cells:
+                    bus = plan.transport(name)
+                    nova.execute("UPDATE cell_mappings SET transport_url = ? WHERE name = ?", (bus, name))
             else:
                 nova.execute("DELETE FROM cell_mappings WHERE name = ?", (name,))
 

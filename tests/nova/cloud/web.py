@@ -1,4 +1,4 @@
-"""Serving WSGI applications on 127.0.0.1, and going away on command."""
+"""Serving WSGI applications, and going away on command."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import Any
 
 import waitress.server
 
-from cloud.plan import ADDRESS
-
 
 class Server:
     """One port. It can stop listening for a while, as a service that is restarted does."""
 
-    def __init__(self, application: Any, port: int, threads: int = 8) -> None:
+    def __init__(self, application: Any, address: str, port: int, threads: int = 8) -> None:
         self._application = application
+        self._address = address
         self._port = port
         self._threads = threads
         self._server: Any = None
@@ -27,7 +26,7 @@ class Server:
                 return
             self._server = waitress.server.create_server(
                 self._application,
-                host=ADDRESS,
+                host=self._address,
                 port=self._port,
                 threads=self._threads,
                 ident="",

@@ -23,6 +23,8 @@ const PORTS: std::ops::Range<u16> = 20_000..32_000;
 #[derive(Clone, Debug)]
 pub struct Builder {
     computes: Vec<Compute>,
+    address: String,
+    broker: String,
     token_seconds: u32,
     down_seconds: u32,
     live_migrations: u32,
@@ -35,6 +37,8 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             computes: (1..=3).map(Compute::of_lab).collect(),
+            address: "127.0.0.1".into(),
+            broker: String::new(),
             token_seconds: 3600,
             down_seconds: 60,
             live_migrations: 1,
@@ -114,6 +118,13 @@ impl Builder {
         self
     }
 
+    /// Lets computes on machines of their own take part: all answers at this address, and messages go over a broker.
+    pub(crate) fn for_machines(mut self, address: String, broker: String) -> Self {
+        self.address = address;
+        self.broker = broker;
+        self
+    }
+
     /// Starts the cloud and returns when servers can be scheduled on every compute.
     ///
     /// Sets Nova up first if that was not done yet (some minutes, once).
@@ -121,6 +132,15 @@ impl Builder {
     /// # Errors
     /// See [`CloudError`]; whatever had been started is gone by then.
     pub fn start(self) -> Result<Cloud> {
+        self.start_with(|_| Ok(()))
+    }
+
+    /// The same; `start_computes` starts those on machines of their own, when there is a conductor for them. It is given
+    /// the cloud's directory, where their nova-compute.conf is.
+    pub(crate) fn start_with(
+        self,
+        start_computes: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<Cloud> {
         let cache = Cache::ensure()?;
         let home = match &self.dir {
             None => Home::temporary()?,
@@ -134,6 +154,10 @@ impl Builder {
         let mut keystone = start("keystone", "identity")?;
         let mut nova = start("nova", "control")?;
         keystone.wait_until_ready(PATIENCE)?;
+        if !plan.broker.is_empty() {
+            nova.wait_for("conductors.ready", PATIENCE)?;
+            start_computes(home.path())?;
+        }
         nova.wait_until_ready(PATIENCE)?;
         Cloud::started(home, plan, cache, keystone, nova)
     }
@@ -148,6 +172,8 @@ impl Builder {
             compute_port,
             inside_port,
             computes: self.computes.clone(),
+            address: self.address.clone(),
+            broker: self.broker.clone(),
             token_seconds: self.token_seconds,
             down_seconds: self.down_seconds,
             live_migrations: self.live_migrations,

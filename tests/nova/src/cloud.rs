@@ -17,8 +17,8 @@ use crate::log::{self, Request};
 use crate::plan::{Compute, Plan};
 use crate::process::{self, Service};
 
-/// Everybody's password.
-const PASSWORD: &str = "clearway-nova-lab";
+/// Everybody's password, the message broker's included.
+pub(crate) const PASSWORD: &str = "clearway-nova-lab";
 /// Has everything that the lab itself asks of Nova, and is older than Nova 21.
 const MICROVERSION: &str = "2.87";
 
@@ -139,13 +139,19 @@ impl Cloud {
     /// Keystone's v3 endpoint.
     #[must_use]
     pub fn identity_url(&self) -> String {
-        format!("http://127.0.0.1:{}/v3", self.plan.identity_port)
+        format!(
+            "http://{}:{}/v3",
+            self.plan.address, self.plan.identity_port
+        )
     }
 
     /// Nova's v2.1 endpoint.
     #[must_use]
     pub fn compute_url(&self) -> String {
-        format!("http://127.0.0.1:{}/v2.1", self.plan.compute_port)
+        format!(
+            "http://{}:{}/v2.1",
+            self.plan.address, self.plan.compute_port
+        )
     }
 
     /// The computes.

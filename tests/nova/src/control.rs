@@ -81,7 +81,9 @@ impl Cloud {
     pub fn refuse_connections(&self, time: Duration) -> Result<()> {
         self.change("faults.json", |file: &mut FaultsFile| file.refuse_for(time))?;
         let started = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", self.plan.compute_port)).is_ok() {
+        while std::net::TcpStream::connect((self.plan.address.as_str(), self.plan.compute_port))
+            .is_ok()
+        {
             if started.elapsed() > Duration::from_secs(10) {
                 return Err(CloudError::Late {
                     what: "Nova's port is not closed".into(),

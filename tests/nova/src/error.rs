@@ -22,6 +22,9 @@ pub enum CloudError {
         /// What is missing, and what to type.
         why: String,
     },
+    /// The nodes on which servers shall run are not to be had.
+    #[error("the lab of nodes")]
+    Nodes(#[from] clearway_lab::LabError),
     /// The virtual environment or the databases could not be made.
     #[error("setting Nova up: {why}")]
     Setup {
@@ -31,7 +34,7 @@ pub enum CloudError {
     /// A service did not come up.
     #[error("{service} did not start: {why}")]
     Start {
-        /// `keystone` or `nova`.
+        /// `keystone`, `nova`, `rabbitmq` or `nova-compute`.
         service: &'static str,
         /// How it ended, and the end of what it said.
         why: String,

@@ -1,7 +1,8 @@
 //! A real Keystone, Nova and Placement on 127.0.0.1, for clearway's tests.
 //!
 //! API, conductors, scheduler and computes are Nova's own, as PyPI ships them; only the hypervisors are made up, and
-//! do with each move what the test says. Clouds run side by side, and nothing is left when the owner is killed.
+//! do with each move what the test says. Clouds run side by side, and nothing is left when the owner is killed. With
+//! [`RealCloud`] even the hypervisors are real.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), clearway_nova_lab::CloudError> {
@@ -22,8 +23,10 @@ mod error;
 mod fault;
 mod home;
 mod log;
+mod machines;
 mod plan;
 mod process;
+mod real;
 mod servers;
 mod steer;
 
@@ -35,4 +38,5 @@ pub use error::{CloudError, Result};
 pub use fault::{ApiFault, Effect};
 pub use log::Request;
 pub use plan::Compute;
+pub use real::RealCloud;
 pub use steer::{ColdFault, ColdPhase, LiveFault, LivePhase, Steer};

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use clearway_nova_lab::{Cache, Cloud, CloudError, Steer};
+use clearway_nova_lab::{Cache, Cloud, CloudError, RealCloud, Steer};
 
 /// A real Keystone and Nova on this machine, whose hypervisors do as they are told.
 #[derive(Parser)]
@@ -41,6 +41,9 @@ enum Action {
         /// Boot them on this one only, named by its service host name.
         #[arg(long, value_name = "HOST")]
         on: Option<String>,
+        /// Let servers really run: nodes of the lab with libvirt and QEMU as computes. Needs root.
+        #[arg(long, conflicts_with_all = ["two_cells", "token_seconds"])]
+        real: bool,
     },
     /// Start a cloud, show a move that fails, one that does well, and a live one, and end the cloud.
     Demo,
@@ -113,10 +116,22 @@ fn run(arguments: Arguments) -> Result<ExitCode, CloudError> {
         Action::Setup => println!("{}", cache.dir().display()),
         Action::Up {
             computes,
+            servers,
+            on,
+            real: true,
+            ..
+        } => {
+            let real = RealCloud::start_until_stopped(computes, &dir)?;
+            boot(real.cloud(), servers, on.as_deref())?;
+            describe_real(&real);
+        }
+        Action::Up {
+            computes,
             two_cells,
             token_seconds,
             servers,
             on,
+            real: false,
         } => {
             let mut builder = Cloud::builder().computes(computes);
             if two_cells {
@@ -126,21 +141,23 @@ fn run(arguments: Arguments) -> Result<ExitCode, CloudError> {
                 .token_seconds(token_seconds)
                 .until_stopped_in(&dir)
                 .start()?;
-            for (number, compute) in cloud.computes().iter().enumerate() {
-                let on_each = if on.is_none() { servers } else { 0 };
-                cloud.boot_servers(&format!("s{}", number + 1), on_each, &compute.host)?;
-            }
-            if let Some(host) = on {
-                cloud.boot_servers("s", servers, &host)?;
-            }
+            boot(&cloud, servers, on.as_deref())?;
             describe(&cloud);
         }
         Action::Demo => demo::run()?,
+        Action::Down if RealCloud::is_in(&dir) => RealCloud::stop_in(&dir)?,
         Action::Down => attach(&dir)?.stop()?,
+        Action::Status if RealCloud::is_in(&dir) => describe_real(&RealCloud::attach(&dir)?),
         Action::Status => describe(&attach(&dir)?),
         Action::Openstack { cloud, arguments } => {
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            let output = attach(&dir)?.openstack(&cloud, &arguments)?;
+            let output = if RealCloud::is_in(&dir) {
+                RealCloud::attach(&dir)?
+                    .cloud()
+                    .openstack(&cloud, &arguments)?
+            } else {
+                attach(&dir)?.openstack(&cloud, &arguments)?
+            };
             print!("{}", String::from_utf8_lossy(&output.stdout));
             eprint!("{}", String::from_utf8_lossy(&output.stderr));
             return Ok(if output.status.success() {
@@ -180,8 +197,37 @@ fn run(arguments: Arguments) -> Result<ExitCode, CloudError> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// On one compute, or so many on each.
+fn boot(cloud: &Cloud, servers: usize, on: Option<&str>) -> Result<(), CloudError> {
+    if let Some(host) = on {
+        return cloud.boot_servers("s", servers, host).map(drop);
+    }
+    for (number, compute) in cloud.computes().iter().enumerate() {
+        cloud.boot_servers(&format!("s{}", number + 1), servers, &compute.host)?;
+    }
+    Ok(())
+}
+
 fn attach(dir: &Path) -> Result<Cloud, CloudError> {
     Cloud::attach(&std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned()))
+}
+
+fn describe_real(real: &RealCloud) {
+    let (cloud, lab) = (real.cloud(), real.lab());
+    println!("identity     {}", cloud.identity_url());
+    println!("compute      {}", cloud.compute_url());
+    println!("inventory    {}", lab.inventory().display());
+    println!("API log      {}", cloud.dir().join("access.log").display());
+    println!("lab          {}", lab.dir().display());
+    println!(
+        "type         lab --dir {} node node1 -- sh",
+        lab.dir().display()
+    );
+    println!(
+        "type         lab --dir {} exec -- env OS_CLIENT_CONFIG_FILE={} OS_CLOUD=operator clearway servers",
+        lab.dir().display(),
+        cloud.clouds_yaml().display()
+    );
 }
 
 fn describe(cloud: &Cloud) {

@@ -78,6 +78,8 @@ pub(crate) struct Plan {
     pub(crate) compute_port: u16,
     pub(crate) inside_port: u16,
     pub(crate) computes: Vec<Compute>,
+    pub(crate) address: String,
+    pub(crate) broker: String,
     pub(crate) token_seconds: u32,
     pub(crate) down_seconds: u32,
     pub(crate) live_migrations: u32,

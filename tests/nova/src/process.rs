@@ -56,7 +56,12 @@ impl Service {
 
     /// Waits until the service says that it answers.
     pub(crate) fn wait_until_ready(&mut self, patience: Duration) -> Result<()> {
-        let ready = self.dir.join(format!("{}.ready", self.name));
+        self.wait_for(&format!("{}.ready", self.name), patience)
+    }
+
+    /// Waits until it has made this file in the cloud's directory.
+    pub(crate) fn wait_for(&mut self, file: &str, patience: Duration) -> Result<()> {
+        let ready = self.dir.join(file);
         let deadline = Instant::now() + patience;
         loop {
             if ready.exists() {
