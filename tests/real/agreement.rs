@@ -21,9 +21,10 @@ const fn fault(id: &'static str) -> Planted {
     Planted { id, by_hand: "" }
 }
 
-/// Some hit cold moves only, some live ones only, some both; one pair, one source, or one destination.
+/// Some hit cold moves only, some live ones only, some both; one pair, one source, or one destination. Their order counts:
+/// what a repair has added for one is not there to be taken away by a later one.
 const FAULTS: &[Planted] = &[
-    // Cold: one pair, one source by its addresses, one source by its identity, every source.
+    // Cold: from one source to another node or to all, or from all to one.
     fault("host-key-stale"),
     fault("known-hosts-without-addresses"),
     fault("identity-missing"),
@@ -31,11 +32,11 @@ const FAULTS: &[Planted] = &[
         id: "sftp-subsystem-missing",
         by_hand: "echo 'Subsystem sftp /usr/lib/openssh/sftp-server' >> /etc/ssh/sshd_config; rs",
     },
-    // Live: one pair by its host key, one pair by its key, one source.
+    // Live: from one source to another node or to all.
     fault("host-key-stale-for-root"),
     fault("key-of-root-not-authorized"),
     fault("known-hosts-of-root-missing"),
-    // Both: every source.
+    // Both: from all to one.
     fault("authorized-keys-missing"),
     fault("host-key-changed-by-reinstallation"),
     fault("account-shell-false"),
