@@ -17,6 +17,13 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(700);
 /// The image of every server.
 const IMAGE: &str = "155d900f-4e14-4e4c-a73d-069cbf4541e6";
 
+/// Keeps what the nodes trust each other by, as it was installed.
+const KEEP_TRUST: &str = "mkdir -m 755 /run/as-installed && cd / && \
+    cp -a --parents etc/ssh root/.ssh var/lib/nova/.ssh /run/as-installed";
+/// Brings it back.
+const RESTORE_TRUST: &str = "cd / && rm -rf etc/ssh root/.ssh var/lib/nova/.ssh && \
+    cp -a /run/as-installed/. / && rs";
+
 /// Everything that the tests stand on.
 pub(crate) struct Ground {
     real: RealCloud,
@@ -51,10 +58,12 @@ impl Ended {
 
 impl Ground {
     pub(crate) fn start() -> Result<Self, CloudError> {
-        Ok(Self {
+        let ground = Self {
             real: RealCloud::start(NODES)?,
             scratch: tempfile::tempdir().expect("a temporary directory can be made"),
-        })
+        };
+        ground.on_every_node(KEEP_TRUST);
+        Ok(ground)
     }
 
     pub(crate) fn cloud(&self) -> &Cloud {
@@ -97,6 +106,19 @@ impl Ground {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Lets every node trust the others as it was installed to, so that a fault does the same whatever was repaired
+    /// before.
+    pub(crate) fn restore_trust(&self) {
+        self.on_every_node(RESTORE_TRUST);
+    }
+
+    fn on_every_node(&self, line: &str) {
+        for node in self.lab().nodes() {
+            let done = node.sh(line).unwrap();
+            assert!(done.status.success(), "{}: {done:?}", node.name());
         }
     }
 

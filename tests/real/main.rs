@@ -60,7 +60,10 @@ fn main() -> ExitCode {
         .map(|&(name, test)| {
             let ground = Arc::clone(&ground);
             Trial::test(name, move || {
-                let done = catch_unwind(AssertUnwindSafe(|| test(&ground)));
+                let done = catch_unwind(AssertUnwindSafe(|| {
+                    ground.restore_trust();
+                    test(&ground);
+                }));
                 ground.delete_servers();
                 done.map_err(|panic| {
                     let text = panic

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use clearway::domain::Lane;
 use clearway::report::Report;
 use serde_json::json;
 
@@ -72,10 +73,18 @@ pub(crate) fn told(ground: &Ground) {
     // Before anything is moved, check says what will become of it.
     let checked = ground.clearway(&["check", "--format", "json"]);
     assert_eq!(checked.code, 1, "{}", checked.all());
-    assert_eq!(
-        legs(&checked.checked()),
-        all_legs("broken", "host-key-unknown")
-    );
+    let report = checked.checked();
+    assert_eq!(legs(&report), all_legs("broken", "host-key-unknown"));
+    for leg in &report.legs {
+        // Who runs ssh: libvirtd is root, nova-compute is nova.
+        let home = match leg.lane {
+            Lane::Live => "/root",
+            Lane::ColdPush | Lane::ColdPull => "/var/lib/nova",
+        };
+        let evidence = serde_json::to_string(&leg.evidence).unwrap();
+        let file = format!("{home}/.ssh/known_hosts ");
+        assert!(evidence.contains(&file), "{file} is not in {evidence}");
+    }
 
     // Nova tries all the same.
     let cold = ground.move_all(Kind::Cold, [(web.as_str(), "node2.lab")]);

@@ -392,3 +392,27 @@ fn append(root: &Path, path: &str, text: &str) -> Result<()> {
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .during(|| format!("appending to {path}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nova_joins_the_group_of_libvirt_whoever_has_made_it() {
+        let root = tempfile::tempdir().unwrap();
+        let joined = |groups: &str| {
+            fs::write(root.path().join("group"), groups).unwrap();
+            join_libvirt(root.path(), "group", "libvirt:x:7:").unwrap();
+            fs::read_to_string(root.path().join("group")).unwrap()
+        };
+        assert_eq!(joined("root:x:0:\n"), "root:x:0:\nlibvirt:x:7:nova\n");
+        assert_eq!(
+            joined("root:x:0:\nlibvirt:x:107:\nlibvirt-qemu:x:9:\n"),
+            "root:x:0:\nlibvirt:x:107:nova\nlibvirt-qemu:x:9:\n"
+        );
+        assert_eq!(
+            joined("root:x:0:\nlibvirt:x:107:a\n"),
+            "root:x:0:\nlibvirt:x:107:a,nova\n"
+        );
+    }
+}
