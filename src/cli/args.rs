@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use super::DEFAULT_INVENTORY;
-use super::keys_args::Keys;
+use super::keys_args::{AUTHORITY, AuthorityOptions, Keys};
 use super::moves_args::{Diagnose, Drain, Migrate, Resume, Servers, UnderWay, Watch};
 use super::paint::ColorChoice;
 use crate::domain::{Depth, Lane};
@@ -241,6 +241,13 @@ pub(super) struct Repair {
     /// Make clients check host keys where their configuration defeats it, and all keys are in place
     #[arg(long)]
     pub(super) strict_host_keys: bool,
+    /// The certificate authority's private key, for nodes whose inventory says `trust: certificates`; with --ca-agent or
+    /// --ca-token its public half
+    #[arg(long, value_name = "FILE", env = "CLEARWAY_CA", hide_env_values = true)]
+    #[arg(value_hint = ValueHint::FilePath, help_heading = AUTHORITY)]
+    pub(super) ca: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) how: AuthorityOptions,
     /// Nodes that are worked on at the same time
     #[arg(short, long, value_name = "N", default_value = "32")]
     pub(super) concurrency: NonZeroU32,

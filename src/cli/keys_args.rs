@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use super::args::{Proving, RepairFormat};
 
-const AUTHORITY: &str = "Certificate authority";
+pub(super) const AUTHORITY: &str = "Certificate authority";
 
 /// `clearway keys`.
 #[derive(Debug, Subcommand)]
@@ -166,6 +166,13 @@ pub(super) struct AuthorityOptions {
     /// The list of everything revoked; keep it with the inventory [default: clearway-revoked beside it]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = AUTHORITY)]
     pub(super) revocations: Option<PathBuf>,
+}
+
+impl AuthorityOptions {
+    /// Whether anything was typed that means nothing without an authority.
+    pub(super) fn is_stated(&self) -> bool {
+        self.host_ca.is_some() || self.ca_agent || self.ca_token.is_some()
+    }
 }
 
 /// What changes nodes.

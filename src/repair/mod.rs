@@ -28,7 +28,7 @@ pub use plan::{
     Turnover,
 };
 pub use planner::{
-    Policy, Revocation, Rotation, Seen, Situation, Trial, plan, plan_next, plan_revocation,
-    plan_rotation, trials,
+    BY_CERTIFICATES, Policy, Revocation, Rotation, Seen, Situation, Trial, plan, plan_next,
+    plan_revocation, plan_rotation, trials,
 };
 pub use progress::{End, IllegalRecord, NodeProgress, Progress, Record, Stage};

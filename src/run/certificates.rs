@@ -2,7 +2,7 @@
 
 use super::error::RunError;
 use super::request::Request;
-use crate::domain::{Fleet, LegId, NodeId, Predicted};
+use crate::domain::{Fleet, LegId, NodeId, Predicted, TrustBy};
 use crate::openssh::key::CertRole;
 use crate::repair::certificates::{
     Outlook, Policy, Revocation, RevocationList, afterwards, plan, retire, revoke, wanted,
@@ -98,7 +98,13 @@ impl CertificatesRequest {
     ) -> Result<(Plan, PlannedCertificates), RunError> {
         let fleet = &request.fleet;
         let inventory = &request.inventory_path;
-        let scope = PairScope::among(fleet, request.selected.iter().copied());
+        // A command about keys is for all nodes that it names, a repair for those that are meant to have certificates.
+        let is_meant = |id: &NodeId| {
+            let trust = fleet.node(*id).profile.repair.trust;
+            request.command == "keys" || trust == TrustBy::Certificates
+        };
+        let selected = request.selected.iter().copied().filter(is_meant);
+        let scope = PairScope::among(fleet, selected);
         let legs = Legs::new(fleet, facts);
         let mut policy = self.policy.clone();
         let (mut certificates, mut fresh, mut left) = (0, 0, Vec::<Left>::new());

@@ -189,3 +189,81 @@ fn what_somebody_has_put_into_sshd_since_stays_and_is_told() {
     assert!(runs.contains("keys"), "{runs}");
     keys.cloud.all_verified("keys carry");
 }
+
+/// The lab's inventory says that its nodes trust by certificates.
+fn by_certificates(keys: &Keys) {
+    let inventory = keys.lab().inventory();
+    let text = std::fs::read_to_string(inventory).unwrap();
+    let text = text.replace("defaults:\n", "defaults:\n  trust: certificates\n");
+    std::fs::write(inventory, text).unwrap();
+}
+
+#[test]
+fn a_repair_gives_nodes_that_trust_by_certificates_keys_and_then_certificates() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let keys = Keys::start(2);
+    by_certificates(&keys);
+    for node in keys.lab().nodes() {
+        sh(
+            node,
+            "rm /root/.ssh/known_hosts /var/lib/nova/.ssh/known_hosts /var/lib/nova/.ssh/authorized_keys
+             rm /var/lib/nova/.ssh/id_*",
+        );
+    }
+    let before = states(&keys);
+    let ca = keys.authority.to_str().unwrap();
+    // What is signed has to be there first: the first plan is one of keys.
+    let (code, said) = keys.repair(&["--diff", "--ca", ca]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(!said.contains("cert-authority"), "{said}");
+    let shown = keys.runs().len();
+    let said = keys.repaired(&["--yes", "--ca", ca], "in rounds");
+    assert!(said.contains("+@cert-authority "), "{said}");
+    assert!(said.contains("+HostCertificate "), "{said}");
+    keys.cloud.all_verified("by certificates");
+    for node in keys.lab().nodes() {
+        let plain = "grep -v cert-authority /var/lib/nova/.ssh/known_hosts || true";
+        assert_eq!(sh(node, plain), "", "no plain host key is trusted");
+    }
+    let runs = keys.runs().split_off(shown);
+    assert_eq!(runs.len(), 2, "keys, and certificates: {runs:?}");
+    let now = states(&keys);
+    let again = keys.repaired(&["--yes", "--ca", ca], "again");
+    assert!(again.contains("0 files written"), "{again}");
+    assert_eq!(states(&keys), now);
+    for run in runs.iter().rev() {
+        keys.repair(&["undo", run, "--yes"]);
+    }
+    assert_eq!(states(&keys), before);
+}
+
+#[test]
+fn a_plan_of_certificates_is_applied_as_it_was_reviewed() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let keys = Keys::start(2);
+    by_certificates(&keys);
+    for node in keys.lab().nodes() {
+        sh(
+            node,
+            "rm /root/.ssh/known_hosts /var/lib/nova/.ssh/known_hosts",
+        );
+    }
+    let before = states(&keys);
+    let ca = keys.authority.to_str().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let plan = dir.path().join("plan.json");
+    let plan = plan.to_str().unwrap();
+    let (code, said) = keys.repair(&["--out", plan, "--ca", ca]);
+    assert_eq!(code, Some(1), "{said}");
+    assert_eq!(states(&keys), before, "nothing was written");
+    // Whose certificates these are is not believed from the plan.
+    let (code, said) = keys.repair(&["--plan", plan, "--yes"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert_eq!(states(&keys), before, "nothing was written");
+    keys.repaired(&["--plan", plan, "--yes", "--ca", ca], "as reviewed");
+    keys.cloud.all_verified("by certificates");
+}

@@ -111,43 +111,15 @@ fn run(
         return Err(CliError::usage(text).hint("name another ledger with `--ledger PATH`"));
     }
     let task = task(&request)?;
-    let signer = Signer::new(
-        session.environment.agent_socket.clone(),
-        session.environment.scratch.clone(),
-    );
-    let source = |path: &Path| match (&authority.ca_token, authority.ca_agent) {
-        (Some(library), _) => KeySource::Token {
-            public: public_half(path),
-            library: library.clone(),
-        },
-        (None, true) => KeySource::Agent(public_half(path)),
-        (None, false) => KeySource::File(path.to_owned()),
-    };
-    let users = signer.authority(source(ca))?;
-    let hosts = match &authority.host_ca {
-        Some(path) => signer.authority(source(path))?,
-        None => users.clone(),
-    };
     let list_file = list_file(session, authority.revocations.as_deref());
-    let authorities = Authorities {
-        hosts: hosts.public.clone(),
-        users: users.public.clone(),
-    };
-    let mut policy = Policy::new(authorities, system::now_unix());
-    policy.revoked = read_list(&list_file)?;
-    adjust(&mut policy);
+    let mut certificates = certificates(session, (ca, authority), task)?;
+    adjust(&mut certificates.policy);
     let asked = RepairRequest {
         request,
         policy: crate::repair::Policy::new(seed()),
         plan: None,
         change: None,
-        certificates: Some(CertificatesRequest {
-            signer,
-            hosts,
-            users,
-            policy,
-            task,
-        }),
+        certificates: Some(certificates),
         patience: Duration::from_secs(changing.revert_after.get().into()),
         operator: operator(session),
     };
@@ -205,6 +177,44 @@ fn run(
         }
         CertificatesTask::Revoke(_) => report.summary.exit_code.max(exit::BROKEN),
         _ => report.summary.exit_code,
+    })
+}
+
+/// Who signs, as it was typed, with what holds when an operator says no more.
+pub(super) fn certificates(
+    session: &Session,
+    (ca, authority): (&Path, &AuthorityOptions),
+    task: CertificatesTask,
+) -> Result<CertificatesRequest, CliError> {
+    let signer = Signer::new(
+        session.environment.agent_socket.clone(),
+        session.environment.scratch.clone(),
+    );
+    let source = |path: &Path| match (&authority.ca_token, authority.ca_agent) {
+        (Some(library), _) => KeySource::Token {
+            public: public_half(path),
+            library: library.clone(),
+        },
+        (None, true) => KeySource::Agent(public_half(path)),
+        (None, false) => KeySource::File(path.to_owned()),
+    };
+    let users = signer.authority(source(ca))?;
+    let hosts = match &authority.host_ca {
+        Some(path) => signer.authority(source(path))?,
+        None => users.clone(),
+    };
+    let authorities = Authorities {
+        hosts: hosts.public.clone(),
+        users: users.public.clone(),
+    };
+    let mut policy = Policy::new(authorities, system::now_unix());
+    policy.revoked = read_list(&list_file(session, authority.revocations.as_deref()))?;
+    Ok(CertificatesRequest {
+        signer,
+        hosts,
+        users,
+        policy,
+        task,
     })
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::check::tellers;
-use super::keys::{list_file, read_list};
+use super::keys::{certificates, list_file, read_list};
 use super::runs::write_report;
 use super::session::{Session, runtime};
 use crate::cli::args::{ListFormat, Repair, RepairFormat, RepairOther, RepairResume, RepairUndo};
@@ -18,7 +18,7 @@ use crate::cli::render::{
 };
 use crate::cli::signals;
 use crate::cli::text::count;
-use crate::domain::{Depth, Fleet, Lane};
+use crate::domain::{Depth, Fleet, Lane, NodeId, TrustBy};
 use crate::files::{read_plan, write_new};
 use crate::inventory::select;
 use crate::ledger::{Ledger, RunRecord, StoredRepair};
@@ -26,7 +26,8 @@ use crate::remote::{Deadlines, Environment};
 use crate::repair::{Plan, Policy};
 use crate::report::{Report, exit};
 use crate::run::{
-    self, Canceller, PairsMode, Prepared, RepairRequest, Request, Surroundings, Undone,
+    self, Canceller, CertificatesRequest, CertificatesTask, PairsMode, Prepared, RepairRequest,
+    Request, Surroundings, Undone,
 };
 use crate::system;
 
@@ -67,6 +68,7 @@ fn plan_and_apply(session: &Session, arguments: &Repair) -> Result<u8, CliError>
     };
     let request = looking.request(session)?;
     let lanes = request.lanes.clone();
+    let certificates = authority(session, arguments, &request)?;
     let asked = RepairRequest {
         request,
         policy: Policy {
@@ -74,12 +76,12 @@ fn plan_and_apply(session: &Session, arguments: &Repair) -> Result<u8, CliError>
             from: !arguments.no_from,
             accounts: arguments.accounts,
             strict_host_keys: arguments.strict_host_keys,
-            revoked: read_list(&list_file(session, None))?,
+            revoked: read_list(&list_file(session, arguments.how.revocations.as_deref()))?,
             ..Policy::new(seed())
         },
         plan,
         change: None,
-        certificates: None,
+        certificates,
         patience: PATIENCE,
         operator: operator(session),
     };
@@ -106,6 +108,28 @@ fn plan_and_apply(session: &Session, arguments: &Repair) -> Result<u8, CliError>
             earlier.push(run);
         }
     })
+}
+
+/// The authority, where nodes want one. An authority in the environment is for them, and says nothing of others.
+fn authority(
+    session: &Session,
+    arguments: &Repair,
+    request: &Request,
+) -> Result<Option<CertificatesRequest>, CliError> {
+    let trust = |id: &NodeId| request.fleet.node(*id).profile.repair.trust;
+    let mut nodes = request.selected.iter();
+    match &arguments.ca {
+        Some(ca) if nodes.any(|id| trust(id) == TrustBy::Certificates) => {
+            let how = (ca.as_path(), &arguments.how);
+            certificates(session, how, CertificatesTask::Certify).map(Some)
+        }
+        Some(_) => Ok(None),
+        None if arguments.how.is_stated() => Err(CliError::usage(
+            "an authority's options are given, and no authority",
+        )
+        .hint("name its key with `--ca FILE` or in CLEARWAY_CA")),
+        None => Ok(None),
+    }
 }
 
 /// Plans, shows, asks and applies once. `true` beside the report tells that something was applied.

@@ -21,6 +21,9 @@ use crate::repair::plan::{
 };
 use crate::trust::Way;
 
+/// What to type where nodes trust each other by certificates and no authority was named.
+pub const BY_CERTIFICATES: &str = "clearway repair --ca FILE";
+
 /// A plan in the making.
 pub(super) struct Planner<'a> {
     pub(super) situation: Situation<'a>,
@@ -161,7 +164,7 @@ impl<'a> Planner<'a> {
             problem.reasons.retain(|&reason| match cure(reason) {
                 Cure::Record | Cure::Authorise => {
                     let why = "these nodes trust each other by certificates";
-                    let remedy = "clearway keys certify --ca FILE".to_owned();
+                    let remedy = BY_CERTIFICATES.to_owned();
                     self.left.add(reason, why, Some(remedy), id);
                     false
                 }

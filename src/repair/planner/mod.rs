@@ -23,6 +23,6 @@ pub(in crate::repair) mod tests;
 mod withdraw;
 
 pub use input::{Policy, Seen, Situation};
-pub use make::plan;
+pub use make::{BY_CERTIFICATES, plan};
 pub use revoke::{Revocation, plan_revocation};
 pub use rotate::{Rotation, Trial, plan_next, plan_rotation, trials};

@@ -16,8 +16,8 @@ use crate::domain::{Event, Fleet, LegId, NodeId, Verdict};
 use crate::ledger::{Ledger, WorkedLegs};
 use crate::remote::Connector;
 use crate::repair::{
-    self, AuthorityRules, ControlAccount, Job, Operation, PLAN_SCHEMA, Plan, Policy, Progress,
-    Revocation, Rotation, Said, Situation, Standing,
+    self, AuthorityRules, BY_CERTIFICATES, ControlAccount, Job, Operation, PLAN_SCHEMA, Plan,
+    Policy, Progress, Revocation, Rotation, Said, Situation, Standing,
 };
 use crate::report::Report;
 use crate::run::RunError;
@@ -90,6 +90,8 @@ pub struct Prepared {
     pub(super) worked: WorkedLegs,
     /// By what more is planned once this is done; `None` where nothing but the plan may be done.
     pub(super) policy: Option<Policy>,
+    /// Whether there are certificates to put on nodes once this is done.
+    pub(super) certificates_wait: bool,
     pub(super) operator: String,
     pub(super) patience: Duration,
     pub(super) certificates: Option<PlannedCertificates>,
@@ -127,13 +129,18 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
     let beginning = Beginning { started, settings };
     let policy = &asked.policy;
     let mut given = asked.plan;
-    let mut certificates = None;
-    if let Some(asked) = &asked.certificates {
+    let was_given = given.is_some();
+    let (mut certificates, mut certified) = (None, None);
+    if let (Some(asked), None) = (&asked.certificates, &given) {
         match asked.plan(&request, &surveyed.facts).await {
-            Ok((plan, about)) => {
+            Ok((plan, about)) if request.command == "keys" => {
                 // Where nothing changes, nothing is put at risk that a proof could find.
-                request.prove &= Progress::new(&plan).nodes().next().is_some();
+                request.prove &= !is_empty(&plan);
                 given = Some(plan);
+                certificates = Some(about);
+            }
+            Ok((plan, about)) => {
+                certified = Some(plan);
                 certificates = Some(about);
             }
             Err(error) => {
@@ -143,7 +150,6 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
         }
     }
     let rules = asked.certificates.as_ref().map(CertificatesRequest::rules);
-    let was_given = given.is_some() && certificates.is_none();
     let is_repair = given.is_none() && asked.change.is_none();
     let look = async {
         let nobody = HashSet::new();
@@ -161,9 +167,19 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
         let change = &asked.change;
         let then = |situation: &Situation<'_>| {
             let run = &request.run;
+            let mut certificates_wait = false;
             let plan = match (given, change) {
                 (Some(given), _) => given,
-                (None, None) => repair::plan(situation, policy),
+                (None, None) => {
+                    let made = repair::plan(situation, policy);
+                    match certified {
+                        Some(certified) => {
+                            certificates_wait = !is_empty(&made) && !is_empty(&certified);
+                            with_certificates(made, certified)
+                        }
+                        None => made,
+                    }
+                }
                 (None, Some(KeyChange::Rotate { nodes, without })) => {
                     repair::plan_rotation(situation, policy, nodes, without, run)
                 }
@@ -181,7 +197,8 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
                 task.is_some_and(|it| it.gives_up(id))
                     || lost.is_some_and(|lost| id.client == lost || id.server == lost)
             };
-            (plan, worked(situation, gives_up), complaints)
+            let worked = worked(situation, gives_up);
+            (plan, worked, complaints, certificates_wait)
         };
         examine(
             &request, &around, &surveyed, &events, &beginning, before, then,
@@ -195,7 +212,7 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
             return Err(error);
         }
     };
-    let (plan, worked, complaints) = examined.made;
+    let (plan, worked, complaints, certificates_wait) = examined.made;
     if !complaints.is_empty() {
         let error = if was_given {
             RunError::Plan(complaints.join("; "))
@@ -232,10 +249,27 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
         plan,
         worked,
         policy: is_repair.then_some(asked.policy),
+        certificates_wait,
         operator: asked.operator,
         patience: asked.patience,
         certificates,
     })
+}
+
+fn is_empty(plan: &Plan) -> bool {
+    Progress::new(plan).nodes().next().is_none()
+}
+
+/// What is repaired where nodes trust by certificates: first what a certificate stands on, its key before all. Nothing is
+/// signed for a key that does not exist yet.
+fn with_certificates(mut made: Plan, mut certified: Plan) -> Plan {
+    if !is_empty(&made) {
+        return made;
+    }
+    // What these certificates do not reach is said by those who planned them.
+    made.left.retain(|it| it.remedy != BY_CERTIFICATES);
+    certified.left.append(&mut made.left);
+    certified
 }
 
 fn edits(plan: &Plan) -> u64 {
@@ -341,7 +375,7 @@ impl Prepared {
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        Progress::new(&self.plan).nodes().next().is_none()
+        is_empty(&self.plan)
     }
 
     /// Whether it was interrupted while looking; there is no plan worth carrying out then.
@@ -465,6 +499,7 @@ impl Prepared {
             tried: self.tried,
             worked: self.worked,
             policy: self.policy,
+            certificates_wait: self.certificates_wait,
             more: false,
             report: self.report,
         };

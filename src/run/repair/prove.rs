@@ -25,6 +25,8 @@ pub(super) struct Looked {
     pub(super) tried: Option<Tried>,
     pub(super) worked: WorkedLegs,
     pub(super) policy: Option<Policy>,
+    /// Whether there are certificates to put on nodes once this is done.
+    pub(super) certificates_wait: bool,
     /// Whether the last look at the nodes would lead to another plan.
     pub(super) more: bool,
     pub(super) report: Report,
@@ -133,7 +135,7 @@ impl Looked {
                 let next = repair::plan(situation, policy);
                 Progress::new(&next).nodes().next().is_some()
             };
-            let more = policy.is_some_and(plans_more);
+            let more = self.certificates_wait || policy.is_some_and(plans_more);
             (lost(worked, situation.seen), more)
         };
         let examined = examine(

@@ -70,6 +70,7 @@ pub async fn resume(
         plan: stored.plan,
         worked: stored.worked,
         policy: None,
+        certificates_wait: false,
         operator: asked.operator,
         patience: asked.patience,
         certificates: None,

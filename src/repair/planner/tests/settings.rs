@@ -362,9 +362,7 @@ fn nodes_that_trust_by_certificates_get_keys_of_their_own_and_are_left_to_the_au
     assert!(trusted.is_empty(), "{trusted:#?}");
     let mut left = plan.left.iter();
     assert!(
-        left.any(
-            |it| it.reason == "host-key-unknown" && it.remedy == "clearway keys certify --ca FILE"
-        ),
+        left.any(|it| it.reason == "host-key-unknown" && it.remedy == "clearway repair --ca FILE"),
         "{:#?}",
         plan.left
     );
