@@ -276,6 +276,15 @@ pub(super) struct Diagnose {
     /// A file with the error text; `-` for standard input
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) error: Option<PathBuf>,
+    /// Bring a server back that the move has left in ERROR: asks, does it step by step, and reads each one back
+    #[arg(long, conflicts_with = "error")]
+    pub(super) recover: bool,
+    /// Do not ask
+    #[arg(short, long, requires = "recover")]
+    pub(super) yes: bool,
+    /// How long the survey of one node, and the proof of one leg, may take
+    #[arg(short, long, value_name = "SECONDS", default_value = "30")]
+    pub(super) timeout: NonZeroU64,
     /// Output: table, json
     #[arg(
         short,

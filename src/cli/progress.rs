@@ -151,6 +151,17 @@ fn words(event: &Event, verbose: bool) -> Option<String> {
             format!("{name}: {kind} {source} → {to}: {stage}{detail}")
         }
         Event::ServiceChanged { host, what } => format!("nova-compute on {host}: {what}"),
+        Event::NovaAsking { name, what, .. } => format!("{name}: {what}: Nova is asked"),
+        Event::NovaAsked {
+            name,
+            what,
+            outcome,
+            detail,
+            ..
+        } => match detail.as_str() {
+            "" => format!("{name}: {what}: {outcome}"),
+            detail => format!("{name}: {what}: {outcome}: {detail}"),
+        },
         Event::MovesStopped { why } => format!("nothing new is started: {why}"),
         // The line that moves has the numbers.
         Event::MoveCopying { .. }

@@ -52,6 +52,18 @@ const TESTS: &[(&str, Test)] = &[
         faults::diagnosed,
     ),
     (
+        "a_failed_cold_move_is_explained_by_the_log_and_its_leg",
+        faults::explained_by_the_log,
+    ),
+    (
+        "a_failed_live_move_is_explained_by_the_log_alone",
+        faults::live_explained_by_the_log,
+    ),
+    (
+        "a_server_that_is_left_in_error_is_brought_back",
+        faults::recovered,
+    ),
+    (
         "a_broken_pair_is_never_asked_for_and_another_is_taken",
         gate::another,
     ),

@@ -4,7 +4,7 @@ mod complete;
 mod meaning;
 mod python;
 
-pub use meaning::{Diagnosis, diagnose};
+pub use meaning::{Diagnosis, TRACE, diagnose};
 
 #[cfg(test)]
 mod tests;

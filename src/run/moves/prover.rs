@@ -60,6 +60,11 @@ impl Prover {
         }
     }
 
+    /// How it was asked to look at nodes.
+    pub(super) fn request(&self) -> &Request {
+        &self.shared.request
+    }
+
     /// Climbs one leg.
     pub(super) async fn climb(&self, leg: Leg) -> Climbed {
         // In the order of the nodes, so that two legs do not wait for each other.
