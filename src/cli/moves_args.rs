@@ -145,6 +145,12 @@ pub(super) struct Moving {
     /// How long one move may take before it is given up as unknown
     #[arg(long, value_name = "MINUTES", default_value = "240")]
     pub(super) longest: NonZeroU32,
+    /// Run after each move that Nova was asked for: a program, told by the variables CLEARWAY_* (docs/moves.md)
+    #[arg(long, value_name = "PROGRAM", value_hint = ValueHint::ExecutablePath)]
+    pub(super) hook: Option<PathBuf>,
+    /// How long it may take before it is killed and counts as failed
+    #[arg(long, value_name = "SECONDS", default_value = "60")]
+    pub(super) hook_timeout: NonZeroU32,
     /// How long the survey of one node, and the proof of one leg, may take
     #[arg(short, long, value_name = "SECONDS", default_value = "30")]
     pub(super) timeout: NonZeroU64,

@@ -13,6 +13,7 @@ mod api;
 mod faults;
 mod gate;
 mod ground;
+mod hook;
 mod killed;
 mod ways;
 mod well;
@@ -120,6 +121,18 @@ const TESTS: &[(&str, Test)] = &[
     (
         "a_confirmation_of_somebody_else_is_no_failure",
         api::somebody_else,
+    ),
+    (
+        "a_command_is_told_of_each_move_and_of_nothing_else",
+        hook::told,
+    ),
+    (
+        "a_command_that_fails_is_a_failure_of_the_run",
+        hook::failing,
+    ),
+    (
+        "a_command_that_was_cut_off_is_reported_and_not_run_again",
+        hook::killed,
     ),
     ("two_runs_do_not_move_the_same_server", killed::locked),
     (

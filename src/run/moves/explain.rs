@@ -1,5 +1,7 @@
 //! Why a move failed: as far as the API says it, and from there on by its nodes.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::access::{CloudAccess, open};
@@ -25,6 +27,9 @@ const MOVES: [&str; 5] = [
 ];
 /// Those after which a guest runs, and the one after which it does not.
 const POWER: [&str; 6] = ["create", "start", "reboot", "rebuild", "unshelve", "stop"];
+
+/// Seconds in which the task of a failed move ends.
+const TASK_ENDS: u32 = 10;
 
 /// How the nodes are reached; `Err` says why they are not.
 pub type Nodes = Result<(Request, Surroundings), String>;
@@ -270,11 +275,21 @@ impl Explained {
     async fn look_for_a_way_back(
         &mut self,
         session: &Session,
-        server: Server,
+        mut server: Server,
         kind: MoveKind,
         source: HostName,
         destination: HostName,
     ) {
+        // Nova takes the task away a moment after it has written ERROR (nova/compute/manager.py `reverts_task_state`).
+        for _ in 0..TASK_ENDS {
+            if server.status.status != "ERROR" || server.status.task.is_none() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if let Ok(Some(now)) = session.server(&server.id).await {
+                server = now;
+            }
+        }
         if server.status.status != "ERROR" {
             return;
         }
