@@ -4,7 +4,7 @@ use crate::domain::{HostName, MoveKind, Reason};
 use crate::openstack::Call;
 use crate::openstack::compute::{self, Server};
 
-use super::diagnose::Diagnosis;
+use super::diagnose::{Diagnosis, GUEST_OFF};
 
 /// One request to Nova.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -136,6 +136,11 @@ pub fn recovery(
             _ if known.iter().any(no_ssh) => only_reset(
                 "the move failed before the guest was touched, only Nova's record says ERROR",
             ),
+            _ if !known.iter().any(|it| it.server == Some(GUEST_OFF)) => {
+                return Err(format!(
+                    "nothing says whether its guest was powered off: see first whether it runs on {host} (`virsh list --all`)"
+                ));
+            }
             MoveKind::Cold | MoveKind::Resize => Recovery {
                 state: "the guest was powered off for the copy; its disks are where they were"
                     .to_owned(),
@@ -269,6 +274,12 @@ mod tests {
         }
         assert!(steps("b", Live, "live-migration", false, "").is_err());
         assert!(steps("c", Cold, "migrate", false, "").is_err());
+        let unknown = steps("a", Cold, "migrate", false, "VolumeNotFound");
+        assert!(
+            unknown
+                .unwrap_err()
+                .contains("see first whether it runs on a")
+        );
         assert!(steps("b", Cold, "revertResize", false, "").is_err());
     }
 

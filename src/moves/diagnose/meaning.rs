@@ -77,7 +77,9 @@ pub fn diagnose(text: &str) -> Option<Diagnosis> {
 }
 
 const STAYED: &str = "the server stayed where it was and runs as before: Nova rolled the move back";
-const GUEST_OFF: &str = "the guest was powered off before the copy: the server is in ERROR";
+/// Said of a failure that comes after Nova has powered the guest off.
+pub(in crate::moves) const GUEST_OFF: &str =
+    "the guest was powered off before the copy: the server is in ERROR";
 
 fn nothing() -> Diagnosis {
     Diagnosis {

@@ -4,6 +4,7 @@ mod complete;
 mod meaning;
 mod python;
 
+pub(super) use meaning::GUEST_OFF;
 pub use meaning::{Diagnosis, TRACE, diagnose};
 
 #[cfg(test)]
