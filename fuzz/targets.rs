@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use clearway::domain::{Depth, Lane, Leg, LegId, NodeId, Transport};
 use clearway::frame::{Decoder, Limits, Nonce, decode};
-use clearway::inquiry::{Question, ServerLog};
+use clearway::inquiry::{NovaLog, Question, ServerLog};
 use clearway::inventory::{Context, Inventory, NameRange, Source, expand_list, select};
+use clearway::moves::diagnose::diagnose;
 use clearway::openssh::authorized_keys::{AuthorizedKeys, AuthorizedPrincipals};
 use clearway::openssh::client_config::ClientSettings;
 use clearway::openssh::config::{ClientConfig, ClientQuery, ServerConfig, ServerQuery};
@@ -173,6 +174,13 @@ pub(crate) const ALL: &[Target] = &[
         run: server_log,
         samples: &[
             " now 10:1795483500 15:Nov 23 01:25:00\n07070707070707070707070707070707 log 1:x <\nNov 23 01:24:50 node2 sshd[7]: Invalid user nova from 10.77.0.2 port 5\nNov 23 01:24:50 node2 sshd[7]: maximum authentication attempts exceeded for nova from 10.77.0.2 port 5 ssh2 [preauth]\n07070707070707070707070707070707 >\n07070707070707070707070707070707 end 2\n",
+        ],
+    },
+    Target {
+        name: "nova_log",
+        run: nova_log,
+        samples: &[
+            " place 9:/x/nova-c 6:absent\n07070707070707070707070707070707 log 7:journal <\n2026-11-26 01:02:04.000 12 ERROR nova.compute.manager [None req-1 a] [instance: u] Command: scp -r /i/disk 10.0.0.2:/i/disk\n2026-11-26 01:02:04.000 12 ERROR nova.compute.manager [instance: u] Stderr: 'Host key verification failed.\\r\\n'\n07070707070707070707070707070707 >\n07070707070707070707070707070707 end 2\n",
         ],
     },
     Target {
@@ -399,6 +407,18 @@ pub(crate) fn server_log(data: &[u8]) {
                 },
             );
         }
+    }
+}
+
+/// nova-compute's log of a failed move, and what is made of its text.
+pub(crate) fn nova_log(data: &[u8]) {
+    let nonce = Nonce::new(NONCE);
+    for bytes in framed(&nonce, data) {
+        let Ok(log) = NovaLog::read(&bytes, &nonce) else {
+            continue;
+        };
+        let _ = (log.source(), log.nothing(), log.telling());
+        let _ = diagnose(&log.text());
     }
 }
 

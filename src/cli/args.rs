@@ -117,6 +117,9 @@ pub(super) enum Command {
     /// Follow the moves of another process
     Watch(Watch),
     /// Say what the failure of a move is: from a server, or from a pasted error text
+    ///
+    /// Of a server it reads what the API says, then nova-compute's log on the nodes of its last move, and climbs the leg
+    /// that they speak of.
     Diagnose(Diagnose),
     /// Explain the codes: what each means, on which rung it stops a leg, what to do
     Reasons(Reasons),

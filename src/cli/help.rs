@@ -320,9 +320,13 @@ const MORE: &[More] = &[
         path: &["diagnose"],
         examples: &[
             ("clearway diagnose web-1", "why its last move failed"),
+            (
+                "clearway diagnose web-1 --recover",
+                "and bring it out of ERROR",
+            ),
             ("clearway diagnose --error -", "what a pasted text means"),
         ],
-        codes: &[exit::WELL, exit::USAGE, exit::UNPROVEN],
+        codes: &[exit::WELL, exit::BROKEN, exit::USAGE, exit::UNPROVEN],
     },
     More {
         path: &["reasons"],

@@ -145,6 +145,12 @@ pub(super) struct Moving {
     /// How long one move may take before it is given up as unknown
     #[arg(long, value_name = "MINUTES", default_value = "240")]
     pub(super) longest: NonZeroU32,
+    /// Run after each move that Nova was asked for: a program, told by the variables CLEARWAY_* (docs/moves.md)
+    #[arg(long, value_name = "PROGRAM", value_hint = ValueHint::ExecutablePath)]
+    pub(super) hook: Option<PathBuf>,
+    /// How long it may take before it is killed and counts as failed
+    #[arg(long, value_name = "SECONDS", default_value = "60")]
+    pub(super) hook_timeout: NonZeroU32,
     /// How long the survey of one node, and the proof of one leg, may take
     #[arg(short, long, value_name = "SECONDS", default_value = "30")]
     pub(super) timeout: NonZeroU64,
@@ -276,6 +282,15 @@ pub(super) struct Diagnose {
     /// A file with the error text; `-` for standard input
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) error: Option<PathBuf>,
+    /// Bring a server back that the move has left in ERROR: asks, does it step by step, and reads each one back
+    #[arg(long, conflicts_with = "error")]
+    pub(super) recover: bool,
+    /// Do not ask
+    #[arg(short, long, requires = "recover")]
+    pub(super) yes: bool,
+    /// How long the survey of one node, and the proof of one leg, may take
+    #[arg(short, long, value_name = "SECONDS", default_value = "30")]
+    pub(super) timeout: NonZeroU64,
     /// Output: table, json
     #[arg(
         short,

@@ -151,6 +151,22 @@ fn words(event: &Event, verbose: bool) -> Option<String> {
             format!("{name}: {kind} {source} → {to}: {stage}{detail}")
         }
         Event::ServiceChanged { host, what } => format!("nova-compute on {host}: {what}"),
+        Event::HookEnded { name, failure, .. } => match failure {
+            Some(why) => format!("{name}: the command after the move failed: {why}"),
+            None if verbose => format!("{name}: the command after the move has done its work"),
+            None => return None,
+        },
+        Event::NovaAsking { name, what, .. } => format!("{name}: {what}: Nova is asked"),
+        Event::NovaAsked {
+            name,
+            what,
+            outcome,
+            detail,
+            ..
+        } => match detail.as_str() {
+            "" => format!("{name}: {what}: {outcome}"),
+            detail => format!("{name}: {what}: {outcome}: {detail}"),
+        },
         Event::MovesStopped { why } => format!("nothing new is started: {why}"),
         // The line that moves has the numbers.
         Event::MoveCopying { .. }
@@ -177,6 +193,7 @@ fn is_trouble(event: &Event) -> bool {
         | Event::ServiceChanged { .. }
         | Event::MovesStopped { .. } => true,
         Event::NodeRepaired { outcome, .. } => outcome != "done",
+        Event::HookEnded { failure, .. } => failure.is_some(),
         _ => false,
     }
 }

@@ -159,6 +159,37 @@ pub enum Event {
         /// `disabled`, `enabled`, or why it was left alone.
         what: String,
     },
+    /// The operator's command for a move that is over has ended.
+    HookEnded {
+        /// The server's id.
+        server: String,
+        /// Its name.
+        name: String,
+        /// Why it did not do its work; none when it did.
+        failure: Option<String>,
+    },
+    /// Nova is about to be asked for something by hand: the intent, on the disk before the request.
+    NovaAsking {
+        /// The server's id.
+        server: String,
+        /// Its name.
+        name: String,
+        /// `abort`, `force-complete`, `reset-state`, `hard-reboot` or `stop`.
+        what: String,
+    },
+    /// What came of it.
+    NovaAsked {
+        /// The server's id.
+        server: String,
+        /// Its name.
+        name: String,
+        /// As in the intent.
+        what: String,
+        /// `taken` and what became of it, `refused`, `failed` or `unknown`.
+        outcome: String,
+        /// Why; empty when there is nothing to say.
+        detail: String,
+    },
     /// Nothing new is started any more.
     MovesStopped {
         /// Why.

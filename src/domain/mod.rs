@@ -18,5 +18,5 @@ pub use profile::{
     Dial, KeySharing, KnownHostsPlace, LaneProfile, LaneUse, NewKeyType, Profile, RepairProfile,
     SshdProfile, TrustBy,
 };
-pub use reason::{FindingCode, NotNeeded, Placeholders, Reason, Severity, Why};
+pub use reason::{FindingCode, NotNeeded, Placeholders, Reason, Severity, Why, meaning_of};
 pub use verdict::{Evidence, Finding, KeySeen, Predicted, Proof, Proven, Verdict};

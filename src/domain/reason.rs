@@ -14,6 +14,16 @@ pub use finding::{FindingCode, Severity};
 pub use placeholders::Placeholders;
 pub use unproven::{NotNeeded, Why};
 
+/// The meaning of a code of any table; nothing for one that a later version has made.
+#[must_use]
+pub fn meaning_of(code: &str) -> Option<&'static str> {
+    Reason::from_code(code)
+        .map(Reason::meaning)
+        .or_else(|| Why::from_code(code).map(Why::meaning))
+        .or_else(|| NotNeeded::from_code(code).map(NotNeeded::meaning))
+        .or_else(|| FindingCode::from_code(code).map(FindingCode::meaning))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

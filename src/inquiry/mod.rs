@@ -16,9 +16,11 @@
 mod answer;
 mod line;
 mod meaning;
+mod nova;
 mod script;
 #[cfg(test)]
 mod tests;
 
 pub use answer::{Answer, Question, ServerLog, is_worth_asking, key_was_taken};
+pub use nova::{NovaLog, NovaQuestion, nova_script};
 pub use script::script;

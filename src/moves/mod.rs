@@ -11,6 +11,7 @@ mod movable;
 mod needs;
 pub mod pace;
 pub mod plan;
+pub mod recover;
 mod request;
 pub mod steering;
 

@@ -92,9 +92,9 @@ pub fn stop<'m>(
     let failed = moves
         .into_iter()
         .filter(|it| {
-            it.end
-                .as_ref()
-                .is_some_and(|end| matches!(end.verdict, Verdict::Failed | Verdict::Unknown))
+            let end = it.end.as_ref();
+            end.is_some_and(|end| matches!(end.verdict, Verdict::Failed | Verdict::Unknown))
+                || it.hook_failure().is_some()
         })
         .count();
     limits

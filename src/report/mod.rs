@@ -8,6 +8,7 @@ mod model;
 mod moves;
 mod overview;
 mod remedy;
+mod told;
 
 pub use groups::{LegGroup, group_legs};
 pub use matrix::{Cell, Matrix};

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::LegReport;
 use crate::domain::Lane;
 
 /// Version of the JSON form of [`MovesReport`] and [`ServersReport`].
@@ -171,6 +172,9 @@ pub struct DiagnosisReport {
     pub completed: bool,
     /// What to do.
     pub remedy: Vec<String>,
+    /// The legs that it may have been, climbed now.
+    #[serde(default)]
+    pub legs: Vec<LegReport>,
 }
 
 #[cfg(test)]

@@ -168,7 +168,7 @@ fn count_predictions(
     request: &Request,
     scope: &PairScope,
     rounds: &Rounds,
-    predicted: &dyn Fn(LegId) -> Predicted,
+    predicted: &(dyn Fn(LegId) -> Predicted + Sync),
 ) -> Event {
     let (mut works, mut breaks, mut unknown, mut not_needed, mut to_prove) = (0, 0, 0, 0, 0);
     for &source in scope.nodes() {

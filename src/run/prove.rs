@@ -51,7 +51,7 @@ pub(super) async fn prove(
     surveyed: &Surveyed,
     legs: &Legs,
     rounds: &Rounds,
-    predicted: &dyn Fn(LegId) -> Predicted,
+    predicted: &(dyn Fn(LegId) -> Predicted + Sync),
     journal: &Journal,
 ) -> ProvenLegs {
     let mut work: Vec<Work> = Vec::new();

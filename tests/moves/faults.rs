@@ -1,7 +1,10 @@
 //! What goes wrong on the way, pair by pair.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use clearway_nova_lab::{ColdFault, LiveFault, Steer};
 
+use crate::gate::Forgotten;
 use crate::ground::Ground;
 
 const NEXT: (&str, &str) = ("node1.lab", "node2.lab");
@@ -120,4 +123,200 @@ pub(crate) fn diagnosed(ground: &Ground) {
         ended.stdout
     );
     assert!(ended.stdout.contains("lane cold-push"), "{}", ended.stdout);
+}
+
+/// nova-compute's log on the nodes is the one that Nova itself writes for each of its computes.
+pub(crate) fn explained_by_the_log(ground: &Ground) {
+    let _broken = Forgotten::new(ground, "node1", "10.77.0.3");
+    let cloud = ground.cloud();
+    let id = cloud.boot_server("explained", NEXT.0).unwrap();
+    cloud
+        .steer(NEXT.0, NEXT.1, Steer::cold(ColdFault::HostKey))
+        .unwrap();
+    let words = ["migrate", &id, "--to", NEXT.1, "--override-gate", "a test"];
+    let ended = logging(ground, || ground.moves(&words));
+    let it = ended.only();
+    assert_eq!(
+        (ended.code, it.verdict.as_str()),
+        (1, "failed"),
+        "{}",
+        ended.all()
+    );
+    let told = it.explained.join("\n");
+    // The API has cut this text; the log has all of it.
+    assert!(
+        told.contains("/var/log/nova/nova-compute.log on node1:"),
+        "{told}"
+    );
+    assert!(
+        told.contains("Stderr: 'Host key verification failed."),
+        "{told}"
+    );
+    assert!(
+        told.contains(
+            "traced now: cold-push node1 → node2, dialled `10.77.0.3`: broken, host-key-unknown: "
+        ),
+        "{told}"
+    );
+    assert!(!told.contains("traced now: cold-pull"), "{told}");
+
+    // The same of a move that somebody else has made.
+    let ended = ground.run("operator", &["diagnose", &id]);
+    assert_eq!(ended.code, 0, "{}", ended.all());
+    for text in [
+        "/var/log/nova/nova-compute.log on node1:",
+        "lane cold-push",
+        "traced now: cold-push node1 → node2, dialled `10.77.0.3`: broken, host-key-unknown: ",
+    ] {
+        assert!(ended.stdout.contains(text), "{text}: {}", ended.stdout);
+    }
+    forget_logs(ground);
+    let ended = ground.run("operator", &["diagnose", &id]);
+    assert!(
+        ended.stdout.contains(
+            "nova-compute's log on node1 was not found: /var/log/nova/nova-compute.log is not there"
+        ),
+        "{}",
+        ended.stdout
+    );
+}
+
+/// The API says nothing of a live move that could not log in: every step of it is a success.
+pub(crate) fn live_explained_by_the_log(ground: &Ground) {
+    let cloud = ground.cloud();
+    let id = cloud.boot_server("silent", NEXT.0).unwrap();
+    cloud
+        .steer(NEXT.0, NEXT.1, Steer::live(LiveFault::HostKey))
+        .unwrap();
+    let words = ["migrate", &id, "--live", "--to", NEXT.1];
+    let ended = logging(ground, || ground.moves(&words));
+    let it = ended.only();
+    assert_eq!(
+        (ended.code, it.verdict.as_str()),
+        (1, "failed"),
+        "{}",
+        ended.all()
+    );
+    let told = it.explained.join("\n");
+    assert!(told.contains("Host key verification failed."), "{told}");
+    assert!(told.contains("(host-key-unknown)"), "{told}");
+    // What was steered is not so on the nodes: the leg itself is well, and that is said.
+    assert!(told.contains("traced now: live node1 → node2"), "{told}");
+    assert!(!told.contains("broken"), "{told}");
+    forget_logs(ground);
+}
+
+/// Out of ERROR by what is printed, on Nova itself.
+pub(crate) fn recovered(ground: &Ground) {
+    let cloud = ground.cloud();
+    for (name, stopped, words, steer, done) in [
+        (
+            "copied",
+            false,
+            &[][..],
+            Steer::cold(ColdFault::Copy),
+            "hard-reboot",
+        ),
+        (
+            "copied-stopped",
+            true,
+            &[],
+            Steer::cold(ColdFault::Copy),
+            "stop",
+        ),
+        (
+            "no-ssh",
+            false,
+            &[],
+            Steer::cold(ColdFault::NoSsh),
+            "reset-state",
+        ),
+        (
+            "live",
+            false,
+            &["--live"],
+            Steer::live(LiveFault::HostKey),
+            "reset-state",
+        ),
+        (
+            "confirmed",
+            false,
+            &[],
+            Steer::cold(ColdFault::Confirm),
+            "reset-state",
+        ),
+    ] {
+        let id = cloud.boot_server(name, NEXT.0).unwrap();
+        if stopped {
+            cloud.act("operator", &id, r#"{"os-stop": null}"#).unwrap();
+            ground.until("it is stopped", 30, || ground.server(&id).0 == "SHUTOFF");
+        }
+        cloud.steer(NEXT.0, NEXT.1, steer).unwrap();
+        let moved = ground.moves(&[&["migrate", &id, "--to", NEXT.1], words].concat());
+        assert_eq!(moved.code, 1, "{name}: {}", moved.all());
+        ground.until("it is in ERROR", 30, || ground.server(&id).0 == "ERROR");
+        let told = moved.only().explained.join("\n");
+        assert!(
+            told.contains(&format!("do: openstack server set --state active {id}")),
+            "{name}: {told}"
+        );
+        // Nothing happens without a word.
+        let asked = ground.run("operator", &["diagnose", &id, "--recover"]);
+        assert_eq!(asked.code, 2, "{name}: {}", asked.all());
+        assert_eq!(ground.server(&id).0, "ERROR", "{name}");
+
+        let back = ground.run("operator", &["diagnose", &id, "--recover", "--yes"]);
+        assert_eq!(back.code, 0, "{name}: {}", back.all());
+        let status = if stopped { "SHUTOFF" } else { "ACTIVE" };
+        assert_eq!(ground.server(&id).0, status, "{name}");
+        assert!(
+            back.stderr.contains(&format!("{done}: done")),
+            "{name}: {}",
+            back.all()
+        );
+        let reboots = ground.requests_of("reboot", &id).len();
+        assert_eq!(reboots, usize::from(done == "hard-reboot"), "{name}");
+
+        // Both the intent and what came of it are kept.
+        let shown = ground.run("operator", &["show", "last", "--format", "jsonl"]);
+        for text in ["nova-asking", "nova-asked", done] {
+            assert!(
+                shown.stdout.contains(text),
+                "{name}: {text}: {}",
+                shown.all()
+            );
+        }
+        let again = ground.run("operator", &["diagnose", &id, "--recover", "--yes"]);
+        assert_eq!(again.code, 2, "{name}: {}", again.all());
+    }
+}
+
+/// Lets the nodes have their computes' logs while something is done.
+fn logging<T>(ground: &Ground, work: impl FnOnce() -> T) -> T {
+    let over = AtomicBool::new(false);
+    let (lab, cloud) = (ground.lab(), ground.cloud());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                for node in lab.nodes() {
+                    let path = node.path("/var/log/nova");
+                    std::fs::create_dir_all(&path).unwrap();
+                    let text = cloud.compute_log(node.host());
+                    // Never half of it.
+                    std::fs::write(path.join("next"), text).unwrap();
+                    std::fs::rename(path.join("next"), path.join("nova-compute.log")).unwrap();
+                }
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        });
+        let done = work();
+        over.store(true, Ordering::Relaxed);
+        done
+    })
+}
+
+fn forget_logs(ground: &Ground) {
+    for node in ground.lab().nodes() {
+        std::fs::remove_dir_all(node.path("/var/log/nova")).unwrap();
+    }
 }

@@ -13,6 +13,7 @@ mod api;
 mod faults;
 mod gate;
 mod ground;
+mod hook;
 mod killed;
 mod ways;
 mod well;
@@ -50,6 +51,18 @@ const TESTS: &[(&str, Test)] = &[
     (
         "diagnose_explains_a_move_that_clearway_did_not_start",
         faults::diagnosed,
+    ),
+    (
+        "a_failed_cold_move_is_explained_by_the_log_and_its_leg",
+        faults::explained_by_the_log,
+    ),
+    (
+        "a_failed_live_move_is_explained_by_the_log_alone",
+        faults::live_explained_by_the_log,
+    ),
+    (
+        "a_server_that_is_left_in_error_is_brought_back",
+        faults::recovered,
     ),
     (
         "a_broken_pair_is_never_asked_for_and_another_is_taken",
@@ -113,6 +126,18 @@ const TESTS: &[(&str, Test)] = &[
     (
         "a_confirmation_of_somebody_else_is_no_failure",
         api::somebody_else,
+    ),
+    (
+        "a_command_is_told_of_each_move_and_of_nothing_else",
+        hook::told,
+    ),
+    (
+        "a_command_that_fails_is_a_failure_of_the_run",
+        hook::failing,
+    ),
+    (
+        "a_command_that_was_cut_off_is_reported_and_not_run_again",
+        hook::killed,
     ),
     ("two_runs_do_not_move_the_same_server", killed::locked),
     (

@@ -214,6 +214,12 @@ pub(crate) fn aborted(ground: &Ground) {
         assert_eq!(rows.len(), 1, "{command}: {}", done.all());
         assert_eq!(rows[0].outcome, outcome, "{command}: {}", done.all());
         assert_eq!(rows[0].host.as_deref(), Some(host));
+        // The intent is in the ledger, and what came of it.
+        let shown = ground.run("operator", &["show", "last", "--format", "jsonl"]);
+        let events: Vec<&str> = shown.stdout.lines().collect();
+        assert_eq!(events.len(), 2, "{command}: {}", shown.all());
+        assert!(events[0].contains("nova-asking") && events[0].contains(command));
+        assert!(events[1].contains("nova-asked") && events[1].contains(outcome));
         // The run that began it says the same.
         let ended = ended(&running.wait_with_output().unwrap());
         assert_eq!(ended.code, code, "{command}: {}", ended.all());

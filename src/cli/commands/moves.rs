@@ -21,12 +21,14 @@ use crate::ledger::Ledger;
 use crate::moves::gate::Override;
 use crate::remote::{Deadlines, Environment};
 use crate::report::MovesReport;
-use crate::run::moves::{self, CloudAccess, Finish, How, MoveOptions, Moves, MovesError, What};
+use crate::run::moves::{
+    self, CloudAccess, Finish, HookCommand, How, MoveOptions, Moves, MovesError, What,
+};
 use crate::run::{Canceller, PairsMode, Request, Surroundings};
 use crate::system;
 
 pub(in crate::cli) fn migrate(session: &Session, arguments: &Migrate) -> Result<u8, CliError> {
-    let mut options = options(&arguments.moving, What::Servers(arguments.servers.clone()));
+    let mut options = options(&arguments.moving, What::Servers(arguments.servers.clone()))?;
     options.how = match (arguments.live, &arguments.resize) {
         (true, _) => How::Live,
         (_, Some(_)) => How::Resize,
@@ -56,7 +58,7 @@ pub(in crate::cli) fn migrate(session: &Session, arguments: &Migrate) -> Result<
 }
 
 pub(in crate::cli) fn drain(session: &Session, arguments: &Drain) -> Result<u8, CliError> {
-    let mut options = options(&arguments.moving, What::Hosts(arguments.hosts.clone()));
+    let mut options = options(&arguments.moving, What::Hosts(arguments.hosts.clone()))?;
     options.how = match (arguments.live, arguments.cold) {
         (true, _) => How::Live,
         (_, true) => How::Cold,
@@ -76,9 +78,9 @@ pub(in crate::cli) fn resume(session: &Session, arguments: &Resume) -> Result<u8
     write(session, &report, arguments.format)
 }
 
-fn options(moving: &Moving, what: What) -> MoveOptions {
+fn options(moving: &Moving, what: What) -> Result<MoveOptions, CliError> {
     let number = |it: NonZeroU32| usize::try_from(it.get()).unwrap_or(usize::MAX);
-    MoveOptions {
+    Ok(MoveOptions {
         what,
         how: How::Cold,
         to: moving.to.iter().cloned().collect(),
@@ -99,7 +101,26 @@ fn options(moving: &Moving, what: What) -> MoveOptions {
         interval: moving.interval,
         longest: moving.longest.get().into(),
         overriding: None,
-    }
+        hook: hook(moving)?,
+    })
+}
+
+/// The command after each move, if it can be started.
+fn hook(moving: &Moving) -> Result<Option<HookCommand>, CliError> {
+    let Some(path) = &moving.hook else {
+        return Ok(None);
+    };
+    let program = system::find_program(path).map_err(|error| {
+        let path = path.display().to_string();
+        let path = crate::report::escape::line(&path).into_owned();
+        CliError::usage(format!("`--hook {path}` cannot be run: {error}")).hint(
+            "name a file that may be executed; it is started without a shell and without arguments",
+        )
+    })?;
+    Ok(Some(HookCommand {
+        program,
+        timeout: moving.hook_timeout.get().into(),
+    }))
 }
 
 fn begin(

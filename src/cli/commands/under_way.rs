@@ -11,9 +11,8 @@ use crate::cli::error::CliError;
 use crate::cli::moves_args::{Settle, Steer, UnderWay};
 use crate::cli::render::{write_json, write_steered};
 use crate::cli::text::count;
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::Ledger;
 use crate::moves::steering::Steering;
-use crate::report::{SteeredRow, exit};
 use crate::run::moves::{self, Finish, MoveOptions, Moves, What, Whose};
 
 /// How long a survey or a proof could take; there is none.
@@ -58,38 +57,27 @@ fn steer(session: &Session, arguments: &Steer, how: Steering) -> Result<u8, CliE
     let number = arguments.run.is_none().then_some(arguments.servers.len());
     agree(session, arguments.yes, how.as_str(), number)?;
     let path = session.ledger_path()?;
-    let rows = runtime()?.block_on(async {
-        let Some(run) = &arguments.run else {
-            let whose = Whose::Servers(arguments.servers.clone());
-            return Ok(moves::steer(access, whose, how).await?);
+    let steered = runtime()?.block_on(async {
+        let ledger = Ledger::open(&path).await?;
+        let whose = match &arguments.run {
+            Some(run) => Whose::Run(run.clone()),
+            None => Whose::Servers(arguments.servers.clone()),
         };
-        let Some(ledger) = Ledger::open_existing(&path).await? else {
-            let name = run.clone();
-            return Err(CliError::from(LedgerError::UnknownRun { path, name }));
-        };
-        let whose = Whose::Run(run.clone(), ledger.clone());
-        let rows = moves::steer(access, whose, how).await;
+        let steered = moves::steer(access, whose, how, ledger.clone()).await;
         ledger.close().await;
-        Ok(rows?)
+        Ok::<_, CliError>(steered?)
     })?;
     let mut out = session.console.out.clone();
     match arguments.format {
-        ListFormat::Json => write_json(&mut out, &rows)?,
-        ListFormat::Table => write_steered(&mut out, &rows, session.console.view())?,
+        ListFormat::Json => write_json(&mut out, &steered.rows)?,
+        ListFormat::Table => write_steered(&mut out, &steered.rows, session.console.view())?,
     }
     out.flush()?;
-    Ok(exit_code(&rows))
-}
-
-fn exit_code(rows: &[SteeredRow]) -> u8 {
-    let is = |it: &SteeredRow, outcomes: &[&str]| outcomes.contains(&it.outcome.as_str());
-    if rows.iter().any(|it| is(it, &["failed", "refused"])) {
-        exit::BROKEN
-    } else if rows.iter().any(|it| is(it, &["unknown"])) {
-        exit::UNPROVEN
-    } else {
-        exit::WELL
-    }
+    session.console.note(format!(
+        "`clearway show {} --format jsonl` has what was asked for",
+        steered.run
+    ));
+    Ok(steered.exit_code)
 }
 
 fn agree(
@@ -110,28 +98,4 @@ fn agree(
         None => "all live moves of the run".to_owned(),
     };
     yes(session, &format!("{command} {what}?"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_move_that_could_not_be_steered_is_a_failure() {
-        let row = |outcome: &str| SteeredRow {
-            server: "s".to_owned(),
-            name: "web-1".to_owned(),
-            asked: "abort".to_owned(),
-            migration: Some(1),
-            outcome: outcome.to_owned(),
-            why: String::new(),
-            status: "ACTIVE".to_owned(),
-            host: None,
-        };
-        assert_eq!(exit_code(&[]), exit::WELL);
-        assert_eq!(exit_code(&[row("aborted"), row("completed")]), exit::WELL);
-        assert_eq!(exit_code(&[row("aborted"), row("unknown")]), exit::UNPROVEN);
-        assert_eq!(exit_code(&[row("unknown"), row("refused")]), exit::BROKEN);
-        assert_eq!(exit_code(&[row("failed")]), exit::BROKEN);
-    }
 }

@@ -8,7 +8,7 @@ use super::view::View;
 use crate::cli::paint::Label;
 use crate::cli::text::{count, duration_of};
 use crate::report::{
-    DiagnosisReport, MoveRow, MovesReport, ServersReport, SteeredRow, WayRow, escape,
+    DiagnosisReport, LegReport, MoveRow, MovesReport, ServersReport, SteeredRow, WayRow, escape,
 };
 
 /// Destinations that are named; the rest is counted.
@@ -269,6 +269,9 @@ pub(in crate::cli) fn write_diagnosis(
             for line in escape::lines(remedy) {
                 writeln!(out, "  {} {line}", paint.text(Label::Code, "do:"))?;
             }
+        }
+        for line in it.legs.iter().flat_map(LegReport::told) {
+            writeln!(out, "  {}", escape::line(&line))?;
         }
     }
     Ok(())

@@ -6,6 +6,9 @@ use crate::domain::{Lane, Placeholders, Reason, Why};
 use crate::openssh::messages::{Cause, explain_text};
 use crate::openstack::Policy;
 
+/// How a remedy begins that is not needed any more where the leg was climbed.
+pub const TRACE: &str = "clearway trace SOURCE DESTINATION";
+
 /// What a text means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnosis {
@@ -23,6 +26,8 @@ pub struct Diagnosis {
     pub server: Option<&'static str>,
     /// Whether the text was cut and the rest of the message supplied.
     pub completed: bool,
+    /// Whether it has nothing to do with the legs between the nodes.
+    pub elsewhere: bool,
     /// What to do, in order.
     pub remedy: Vec<String>,
 }
@@ -59,7 +64,7 @@ pub fn diagnose(text: &str) -> Option<Diagnosis> {
             what: "a copy between the nodes failed; the text does not say how".to_owned(),
             server: Some(GUEST_OFF),
             remedy: vec![
-                "clearway diagnose SERVER    reads the fault's details and asks the source's log"
+                "clearway diagnose SERVER    reads the fault's details and nova-compute's log, and traces the leg"
                     .to_owned(),
             ],
             ..nothing()
@@ -72,7 +77,9 @@ pub fn diagnose(text: &str) -> Option<Diagnosis> {
 }
 
 const STAYED: &str = "the server stayed where it was and runs as before: Nova rolled the move back";
-const GUEST_OFF: &str = "the guest was powered off before the copy: the server is in ERROR";
+/// Said of a failure that comes after Nova has powered the guest off.
+pub(in crate::moves) const GUEST_OFF: &str =
+    "the guest was powered off before the copy: the server is in ERROR";
 
 fn nothing() -> Diagnosis {
     Diagnosis {
@@ -83,6 +90,7 @@ fn nothing() -> Diagnosis {
         policy: None,
         server: None,
         completed: false,
+        elsewhere: false,
         remedy: Vec::new(),
     }
 }
@@ -102,6 +110,7 @@ fn missing_right(policy: Policy) -> Diagnosis {
         what: format!("the right `{rule}` is missing: Nova has not begun to move anything"),
         server: Some("nothing has happened to the server"),
         remedy,
+        elsewhere: true,
         policy: Some(policy),
         ..nothing()
     }
@@ -112,6 +121,7 @@ fn no_valid_host() -> Diagnosis {
         what: "the scheduler found no host that may take the server; this is not about SSH"
             .to_owned(),
         server: Some("nothing has happened to the server"),
+        elsewhere: true,
         remedy: vec![
             "clearway servers SERVER    which destinations are open, and why the others are not"
                 .to_owned(),
@@ -238,10 +248,9 @@ fn of_ssh(
         }
         Cause::Unexplained => (None, "The text does not say why.", ""),
     };
-    let mut remedy = vec![
-        "clearway trace SOURCE DESTINATION    climbs that leg now and says what is wrong with it"
-            .to_owned(),
-    ];
+    let mut remedy = vec![format!(
+        "{TRACE}    climbs that leg now and says what is wrong with it"
+    )];
     if !template.is_empty() {
         remedy.push(values.fill(template));
     }

@@ -4,7 +4,8 @@ mod complete;
 mod meaning;
 mod python;
 
-pub use meaning::{Diagnosis, diagnose};
+pub(super) use meaning::GUEST_OFF;
+pub use meaning::{Diagnosis, TRACE, diagnose};
 
 #[cfg(test)]
 mod tests;

@@ -132,3 +132,28 @@ fn a_resize_has_all_hosts_proven_before_it_is_requested_and_goes_where_nova_says
     assert_eq!(stages, "moving waiting confirming arrived");
     assert_eq!(it.destination, Some(host("b")));
 }
+
+#[test]
+fn a_command_is_run_once_and_only_for_a_move_that_is_over() {
+    let moving = Tracked::planned(server(1, "a").id, MoveKind::Cold, host("a"), at(0));
+    assert!(moving.after(&Record::HookStarting, at(1)).is_err());
+    let given_up = Record::GivenUp {
+        verdict: Verdict::Refused,
+        why: String::new(),
+    };
+    let over = moving.after(&given_up, at(1)).unwrap();
+    let ended = Record::HookEnded {
+        failure: Some("it ended with exit status: 1".to_owned()),
+    };
+    assert!(over.after(&ended, at(2)).is_err(), "without having begun");
+    let started = over.after(&Record::HookStarting, at(2)).unwrap();
+    assert!(
+        started.after(&Record::HookStarting, at(3)).is_err(),
+        "not twice"
+    );
+    let failed = started.after(&ended, at(3)).unwrap();
+    assert_eq!(failed.hook_failure(), Some("it ended with exit status: 1"));
+    assert_eq!(failed.end, over.end, "the move itself ended as it ended");
+    assert!(failed.after(&ended, at(4)).is_err());
+    assert!(failed.after(&Record::HookStarting, at(4)).is_err());
+}

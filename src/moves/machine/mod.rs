@@ -13,7 +13,7 @@ mod uncertain;
 pub use observe::{Reading, SETTLE, read};
 pub use record::{Record, Seen, SeenMigration, SeenServer};
 pub use rows::own_row;
-pub use state::{End, Stage, Tracked, Verdict};
+pub use state::{End, Hook, Stage, Tracked, Verdict};
 pub use transition::{Illegal, overdue};
 pub use uncertain::{GRACE, Lookup, Sent, was_sent};
 

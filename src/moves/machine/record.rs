@@ -105,6 +105,13 @@ pub enum Record {
         /// What differs, one line each.
         differences: Vec<String>,
     },
+    /// Intent: the operator's command is about to be run for a move that is over.
+    HookStarting,
+    /// It has ended.
+    HookEnded {
+        /// Why it did not do its work; none when it did.
+        failure: Option<String>,
+    },
     /// The move is over without Nova's saying so: its time is up, or it never began.
     GivenUp {
         /// The verdict: unknown, refused, failed or not started.

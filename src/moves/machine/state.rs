@@ -44,6 +44,20 @@ pub struct Tracked {
     pub since: Timestamp,
     /// How it ended.
     pub end: Option<End>,
+    /// How far the operator's command for it is.
+    pub hook: Hook,
+}
+
+/// How far the command is that an operator has run after each move.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Hook {
+    /// It has not been started.
+    #[default]
+    Not,
+    /// It is started, or about to be.
+    Started,
+    /// It has ended; with why it did not do its work, if it did not.
+    Ended(Option<String>),
 }
 
 /// How far a move is.
@@ -166,6 +180,15 @@ impl fmt::Display for Verdict {
 }
 
 impl Tracked {
+    /// Why the operator's command did not do its work, if it did not.
+    #[must_use]
+    pub fn hook_failure(&self) -> Option<&str> {
+        match &self.hook {
+            Hook::Ended(failure) => failure.as_deref(),
+            _ => None,
+        }
+    }
+
     /// A move that is planned.
     #[must_use]
     pub fn planned(server: ServerId, kind: MoveKind, source: HostName, at: Timestamp) -> Self {
@@ -187,6 +210,7 @@ impl Tracked {
             phase: String::new(),
             since: at,
             end: None,
+            hook: Hook::Not,
         }
     }
 }

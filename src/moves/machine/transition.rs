@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::observe::{Reading, read};
 use super::record::Record;
-use super::state::{End, Stage, Tracked, Verdict};
+use super::state::{End, Hook, Stage, Tracked, Verdict};
 
 /// A record that cannot follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,6 +158,12 @@ impl Tracked {
                     let why = format!("the server is not as it was: {}", differences.join("; "));
                     next.finish(Verdict::Failed, why, at);
                 }
+            }
+            (Stage::Ended, Record::HookStarting) if self.hook == Hook::Not => {
+                next.hook = Hook::Started;
+            }
+            (Stage::Ended, Record::HookEnded { failure }) if self.hook == Hook::Started => {
+                next.hook = Hook::Ended(failure.clone());
             }
             (Stage::Ended, _) => return Err(self.illegal(record)),
             // What has not been asked for can be given up; what may be under way can only become unknown, or be left

@@ -28,8 +28,8 @@ pub use server::{
 pub use service::{ComputeService, read_service, read_services, services};
 pub use version::{NEEDED, TooOld, VersionRange, read_versions};
 pub use writes::{
-    abort, confirm, disable_service, enable_service, force_complete, reset_state, restore_service,
-    revert,
+    abort, confirm, disable_service, enable_service, force_complete, hard_reboot, reset_state,
+    restore_service, revert, stop,
 };
 
 #[cfg(test)]

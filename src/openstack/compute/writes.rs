@@ -60,6 +60,18 @@ pub fn reset_state(server: &ServerId) -> Call {
     act(server, json!({"os-resetState": {"state": "active"}}))
 }
 
+/// Powers a guest off and on, whatever state it is in.
+#[must_use]
+pub fn hard_reboot(server: &ServerId) -> Call {
+    act(server, json!({"reboot": {"type": "HARD"}}))
+}
+
+/// Powers a guest off.
+#[must_use]
+pub fn stop(server: &ServerId) -> Call {
+    act(server, json!({"os-stop": null}))
+}
+
 fn act(server: &ServerId, body: Value) -> Call {
     Call::write(
         Method::Post,

@@ -1,23 +1,18 @@
 //! The plan of a run without anything being begun.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 
-use super::candidates::{ask, match_nodes};
+use super::candidates::ask;
 use super::error::MovesError;
 use super::plan::{Chosen, Planned};
 use super::start::Moves;
-use super::work::service_hosts;
+use super::work::known_nodes;
 use crate::domain::{HostName, MoveKind};
 use crate::moves::gate::{Cloud, candidates, eligible, is_outside};
 use crate::nova::Session;
 use crate::openstack::compute::Server;
-use crate::remote::Connector;
 use crate::report::{MOVES_SCHEMA_VERSION, MoveRow, MovesReport, exit};
-use crate::run::journal::Journal;
 use crate::run::request::Surroundings;
-use crate::run::survey::survey;
-use crate::trust::legs::Legs;
 
 /// The plan without anything being begun: no lock, no record, nothing written anywhere. Nodes are only asked for their
 /// service host names.
@@ -28,15 +23,7 @@ pub(super) async fn plan_only(
     around: &Surroundings,
 ) -> Result<MovesReport, MovesError> {
     let fleet = &moves.check.fleet;
-    let stated = |id| fleet.node(id).service_host.is_some();
-    let nodes = if fleet.ids().all(stated) {
-        match_nodes(fleet, |_| None)
-    } else {
-        let connector = Connector::new(around.environment.clone(), moves.check.deadlines);
-        let journal = Journal::unrecorded("", around);
-        let surveyed = survey(&moves.check, around, &Arc::new(connector), &journal).await;
-        service_hosts(fleet, &Legs::new(fleet, &surveyed.facts))
-    };
+    let nodes = known_nodes(&moves.check, around).await;
     let cloud = ask(session, fleet, nodes, chosen.draining).await?;
     let row = |it: &Planned| {
         let server = &it.server;

@@ -44,6 +44,7 @@ pub(super) enum Done {
     Reverted(Written),
     Compared(Result<Option<Box<Server>>, NovaError>),
     Explained(Vec<String>),
+    Hooked(Result<(), String>),
 }
 
 /// A run of moves at work.
@@ -135,6 +136,7 @@ impl Engine<'_> {
             Done::Reverted(written) => self.reverted(index, written).await?,
             Done::Compared(server) => self.compared(index, server).await?,
             Done::Explained(lines) => self.entries[index].explained = lines,
+            Done::Hooked(ended) => self.hooked(index, ended).await?,
         }
         self.explain_if_failed(index);
         Ok(())
@@ -198,6 +200,7 @@ impl Engine<'_> {
             self.stop(why.to_string());
         }
         for index in 0..self.entries.len() {
+            self.hook_if_due(index).await?;
             let entry = &self.entries[index];
             if entry.tracked.stage != Stage::Planned || entry.busy || self.cancelled() {
                 continue;

@@ -158,9 +158,10 @@ pub(super) fn exit_code(entries: &[Entry], stay: &[StayRow], interrupted: bool) 
                 .is_some_and(|end| end.verdict == verdict)
         })
     };
+    let hook_failed = entries.iter().any(|it| it.tracked.hook_failure().is_some());
     if interrupted {
         exit::INTERRUPTED
-    } else if any(Verdict::Failed) || !stay.is_empty() {
+    } else if any(Verdict::Failed) || hook_failed || !stay.is_empty() {
         exit::BROKEN
     } else if any(Verdict::Unknown) {
         exit::UNPROVEN
@@ -209,6 +210,9 @@ pub(super) fn row(entry: &Entry) -> MoveRow {
 fn explained(entry: &Entry) -> Vec<String> {
     let tracked = &entry.tracked;
     let mut lines = entry.explained.clone();
+    if let Some(failure) = tracked.hook_failure() {
+        lines.push(format!("the command after the move failed: {failure}"));
+    }
     if let Some(host) = &tracked.destination
         && !tracked.proven.is_empty()
         && *host != tracked.source

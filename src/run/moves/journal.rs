@@ -106,7 +106,7 @@ impl Entry {
             _ => {}
         }
         if self.tracked.stage == Stage::Ended {
-            self.ended = Some(at);
+            self.ended.get_or_insert(at);
         }
         Ok(())
     }

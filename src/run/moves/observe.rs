@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::domain::{MoveKind, ServerId};
+use crate::domain::{HostName, MoveKind, Pair, ServerId};
 use crate::moves::compare::Portrait;
 use crate::moves::machine::{
     Lookup, Record, Seen, SeenMigration, SeenServer, Sent, Stage, Verdict, overdue, own_row,
@@ -16,8 +16,11 @@ use super::candidates::dialled_addresses;
 use super::engine::{Done, Engine};
 use super::error::MovesError;
 use super::explain;
+use super::investigate::Case;
 use super::journal::Entry;
 use super::options::{Finish, MoveOptions};
+use super::servers::needs_of;
+use crate::run::request::{Request, Surroundings};
 
 /// How often a server that is not as it was is looked at again: its state may still be changing.
 const COMPARISONS: u32 = 5;
@@ -286,15 +289,49 @@ impl Engine<'_> {
         let request = entry.tracked.request_id.clone();
         let kind = entry.tracked.kind;
         let since = entry.sent;
+        let nodes = self.case(entry);
+        let ends = (
+            entry.tracked.source.clone(),
+            entry.tracked.destination.clone(),
+        );
         self.spawn(index, async move {
-            let lines = explain::explain(&session, &id, request.as_deref(), kind, since).await;
-            // An empty list would be asked for again.
-            Done::Explained(if lines.is_empty() {
-                vec![nothing_said(kind).to_owned()]
-            } else {
-                lines
-            })
+            let request = request.as_deref();
+            let lines = explain::explain(&session, &id, request, kind, since, nodes, ends).await;
+            Done::Explained(lines)
         });
+    }
+
+    /// A failed move as its nodes are asked for it; `Err` says why they are not.
+    fn case(&self, entry: &Entry) -> Result<(Request, Surroundings, Case), String> {
+        let tracked = &entry.tracked;
+        let (Some(_), Some(destination)) = (tracked.migration, &tracked.destination) else {
+            return Err("Nova has begun nothing on a node".to_owned());
+        };
+        if entry.compared > 0 {
+            return Err("the move itself has not failed".to_owned());
+        }
+        let node = |host: &HostName| {
+            let found = self.cloud.nodes.get(host).copied();
+            found.ok_or_else(|| format!("the inventory does not have {host}"))
+        };
+        let pair = Pair {
+            source: node(&tracked.source)?,
+            destination: node(destination)?,
+        };
+        let lanes = match &entry.server {
+            Some(server) => needs_of(server, tracked.kind, self.session.newest()),
+            None => Vec::new(),
+        };
+        let sent = entry.sent.unwrap_or(tracked.since);
+        let case = Case {
+            server: tracked.server.clone(),
+            pair,
+            lanes: lanes.into_iter().collect(),
+            request_id: tracked.request_id.clone(),
+            ago: system::now().duration_since(sent).unsigned_abs(),
+        };
+        let request = self.prover.request().clone();
+        Ok((request, self.around.clone(), case))
     }
 }
 
@@ -305,15 +342,6 @@ fn expected(entry: &Entry, options: &MoveOptions) -> Portrait {
             entry.before.resized(flavor)
         }
         _ => entry.before.clone(),
-    }
-}
-
-fn nothing_said(kind: MoveKind) -> &'static str {
-    match kind {
-        MoveKind::Live => {
-            "the API does not say why a live move fails; nova-compute.log on the source does (`Live Migration failure`)"
-        }
-        _ => "the API does not say why; nova-compute.log on the source does",
     }
 }
 

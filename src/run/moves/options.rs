@@ -1,6 +1,7 @@
 //! What is asked for; kept in the ledger, so that a run can be resumed as it was meant.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -81,6 +82,18 @@ pub struct MoveOptions {
     pub longest: u64,
     /// The reason for overriding the gate, for one move.
     pub overriding: Option<String>,
+    /// What is run after each move.
+    #[serde(default)]
+    pub hook: Option<HookCommand>,
+}
+
+/// A command that is run after each move.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookCommand {
+    /// The program, by its absolute path.
+    pub program: PathBuf,
+    /// How long it may take, in seconds.
+    pub timeout: u64,
 }
 
 impl MoveOptions {
@@ -104,6 +117,7 @@ impl MoveOptions {
             interval: 1_000,
             longest: 60,
             overriding: None,
+            hook: None,
         }
     }
 

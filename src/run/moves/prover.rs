@@ -70,6 +70,11 @@ impl Prover {
         }
     }
 
+    /// How it was asked to look at nodes.
+    pub(super) fn request(&self) -> &Request {
+        &self.shared.request
+    }
+
     /// Climbs one leg. Moves that wait for the same leg at the same time are told of one climb: many moves between two
     /// hosts cost them no more than one.
     pub(super) async fn climb(&self, leg: Leg) -> Climbed {

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use super::access::{CloudAccess, open};
 use super::error::MovesError;
+use super::hook::CUT_OFF;
 use super::journal::{Entry, append};
 use super::options::What;
 use super::start::{Asked, changed, margin, no_ledger, take_locks};
 use super::work::{Begun, go};
 use crate::domain::{HostName, MoveKind};
 use crate::ledger::{Ledger, RunState, StoredMove};
-use crate::moves::machine::{Record, Stage, Tracked};
+use crate::moves::machine::{Hook, Record, Stage, Tracked};
 use crate::report::MovesReport;
 use crate::run::journal::Journal;
 use crate::run::request::{Request, Surroundings};
@@ -157,6 +158,9 @@ async fn unprepare(ledger: &Ledger, run: &str, entries: &mut [Entry]) -> Result<
             },
             Stage::Reverting => Record::RevertRejected {
                 why: "clearway was stopped while it was reverted".to_owned(),
+            },
+            Stage::Ended if entry.tracked.hook == Hook::Started => Record::HookEnded {
+                failure: Some(CUT_OFF.to_owned()),
             },
             Stage::Confirming => Record::ConfirmRejected {
                 why: "clearway was stopped while it was confirmed".to_owned(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::access::{CloudAccess, open};
+use super::deeds::Deeds;
 use super::error::MovesError;
 use super::plan::find_server;
 use crate::domain::MoveKind;
@@ -10,7 +11,7 @@ use crate::ledger::Ledger;
 use crate::moves::steering::{Steering, outcome, under_way};
 use crate::nova::{Session, Written};
 use crate::openstack::compute::{self, Server};
-use crate::report::SteeredRow;
+use crate::report::{SteeredRow, exit};
 use crate::system;
 
 /// How often Nova is looked at.
@@ -24,10 +25,22 @@ pub enum Whose {
     /// Those of these servers, by id or name.
     Servers(Vec<String>),
     /// Those of a run that are under way.
-    Run(String, Ledger),
+    Run(String),
 }
 
-/// Aborts live moves, or forces them to their end, and says what became of each.
+/// What became of live moves that were steered.
+#[derive(Debug, Clone)]
+pub struct Steered {
+    /// The run in which it was done.
+    pub run: String,
+    /// Each of them.
+    pub rows: Vec<SteeredRow>,
+    /// The exit code.
+    pub exit_code: u8,
+}
+
+/// Aborts live moves, or forces them to their end, and says what became of each. A run of its own: each request is in the
+/// ledger before it is sent.
 ///
 /// # Errors
 /// The cloud cannot be asked, or there is no such server or run.
@@ -35,7 +48,8 @@ pub async fn steer(
     access: CloudAccess,
     whose: Whose,
     how: Steering,
-) -> Result<Vec<SteeredRow>, MovesError> {
+    ledger: Ledger,
+) -> Result<Steered, MovesError> {
     let session = open(access).await?;
     let mut servers: Vec<Server> = Vec::new();
     let whole_run = matches!(whose, Whose::Run(..));
@@ -48,7 +62,7 @@ pub async fn steer(
                 }
             }
         }
-        Whose::Run(name, ledger) => {
+        Whose::Run(name) => {
             let run = ledger.find(&name).await?.start.id;
             let Some((_, moves)) = ledger.planned_moves(&run).await? else {
                 return Err(MovesError::NoMoves(run));
@@ -70,24 +84,62 @@ pub async fn steer(
             }
         }
     }
+    let mut deeds = Deeds::begin(ledger, how.as_str()).await?;
+    let done = each(&session, &mut deeds, &servers, how, whole_run).await;
+    let exit_code = done.as_ref().map_or(exit::BROKEN, |rows| exit_code(rows));
+    let run = deeds.finish(exit_code).await?;
+    Ok(Steered {
+        run,
+        rows: done?,
+        exit_code,
+    })
+}
+
+async fn each(
+    session: &Session,
+    deeds: &mut Deeds,
+    servers: &[Server],
+    how: Steering,
+    whole_run: bool,
+) -> Result<Vec<SteeredRow>, MovesError> {
     // All are asked for before any is waited for.
     let mut rows = Vec::new();
-    for server in &servers {
-        let row = ask(&session, server, how).await?;
+    for server in servers {
+        let row = ask(session, deeds, server, how).await?;
         // What has ended between the listing and now is no concern of somebody who means all that go on.
         if !(whole_run && row.migration.is_none()) {
             rows.push(row);
         }
     }
     for row in rows.iter_mut().filter(|it| it.outcome == ASKED) {
-        wait(&session, how, row).await?;
+        wait(session, how, row).await?;
+        deeds
+            .asked(&row.server, &row.name, how.as_str(), &row.outcome, &row.why)
+            .await?;
     }
     Ok(rows)
 }
 
+/// The exit code that these mean.
+fn exit_code(rows: &[SteeredRow]) -> u8 {
+    let is = |it: &SteeredRow, outcomes: &[&str]| outcomes.contains(&it.outcome.as_str());
+    if rows.iter().any(|it| is(it, &["failed", "refused"])) {
+        exit::BROKEN
+    } else if rows.iter().any(|it| is(it, &["unknown"])) {
+        exit::UNPROVEN
+    } else {
+        exit::WELL
+    }
+}
+
 const ASKED: &str = "asked";
 
-async fn ask(session: &Session, server: &Server, how: Steering) -> Result<SteeredRow, MovesError> {
+async fn ask(
+    session: &Session,
+    deeds: &mut Deeds,
+    server: &Server,
+    how: Steering,
+) -> Result<SteeredRow, MovesError> {
     let rows = session.migrations(Some(&server.id), None).await?;
     let mut row = SteeredRow {
         server: server.id.to_string(),
@@ -112,6 +164,7 @@ async fn ask(session: &Session, server: &Server, how: Steering) -> Result<Steere
         Steering::Abort => compute::abort(&server.id, found.id),
         Steering::ForceComplete => compute::force_complete(&server.id, found.id),
     };
+    deeds.asking(server, how.as_str()).await?;
     match session.write(&call).await {
         // Whether it was carried out when nobody answered is seen from what becomes of the move.
         Written::Accepted(_) => ASKED.clone_into(&mut row.outcome),
@@ -120,15 +173,25 @@ async fn ask(session: &Session, server: &Server, how: Steering) -> Result<Steere
             row.why = why;
         }
         Written::Refused(fault) => {
+            row.why = format!("Nova refuses: {fault}");
+            let (id, name) = (&row.server, &row.name);
+            deeds
+                .asked(id, name, how.as_str(), &row.outcome, &row.why)
+                .await?;
             if let Some(policy) = fault.policy() {
                 return Err(MovesError::Right {
                     what: format!("{} of live moves", how.as_str()),
                     policy,
                 });
             }
-            row.why = format!("Nova refuses: {fault}");
         }
-        Written::NotSent(why) => row.why = format!("Nova could not be asked: {why}"),
+        Written::NotSent(why) => {
+            row.why = format!("Nova could not be asked: {why}");
+            let (id, name) = (&row.server, &row.name);
+            deeds
+                .asked(id, name, how.as_str(), &row.outcome, &row.why)
+                .await?;
+        }
     }
     Ok(row)
 }
@@ -164,5 +227,29 @@ async fn wait(session: &Session, how: Steering, row: &mut SteeredRow) -> Result<
             return Ok(());
         }
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_move_that_could_not_be_steered_is_a_failure() {
+        let row = |outcome: &str| SteeredRow {
+            server: "s".to_owned(),
+            name: "web-1".to_owned(),
+            asked: "abort".to_owned(),
+            migration: Some(1),
+            outcome: outcome.to_owned(),
+            why: String::new(),
+            status: "ACTIVE".to_owned(),
+            host: None,
+        };
+        assert_eq!(exit_code(&[]), exit::WELL);
+        assert_eq!(exit_code(&[row("aborted"), row("completed")]), exit::WELL);
+        assert_eq!(exit_code(&[row("aborted"), row("unknown")]), exit::UNPROVEN);
+        assert_eq!(exit_code(&[row("unknown"), row("refused")]), exit::BROKEN);
+        assert_eq!(exit_code(&[row("failed")]), exit::BROKEN);
     }
 }

@@ -44,6 +44,23 @@ pub(super) fn service_hosts(fleet: &Fleet, legs: &Legs) -> HashMap<HostName, Nod
     })
 }
 
+/// The nodes by service host name, where nothing else of them is needed: they are only asked for what the inventory does
+/// not state.
+pub(super) async fn known_nodes(
+    check: &Request,
+    around: &Surroundings,
+) -> HashMap<HostName, NodeId> {
+    let fleet = &check.fleet;
+    let stated = |id| fleet.node(id).service_host.is_some();
+    if fleet.ids().all(stated) {
+        return match_nodes(fleet, |_| None);
+    }
+    let connector = Connector::new(around.environment.clone(), check.deadlines);
+    let journal = Journal::unrecorded("", around);
+    let surveyed = survey(check, around, &Arc::new(connector), &journal).await;
+    service_hosts(fleet, &Legs::new(fleet, &surveyed.facts))
+}
+
 /// Surveys, moves, puts services back, and reports.
 pub(super) async fn go(
     check: &Request,

@@ -36,6 +36,9 @@ pub struct NovaSettings {
     pub virt_type: Option<String>,
     /// `[libvirt]live_migration_tunnelled`.
     pub live_migration_tunnelled: bool,
+    /// nova-compute's log file by `[DEFAULT]log_file` and `log_dir` (oslo_log/log.py `_get_log_file_path`); `None` when
+    /// neither is set: then its command line, or the journal, decides.
+    pub log_file: Option<String>,
     /// Options whose value could not be worked out (unknown `$name`, unreadable file), with why.
     pub problems: Vec<String>,
 }
@@ -84,6 +87,10 @@ pub(crate) fn settings(files: &[(String, IniFile)], around: &Surroundings) -> No
         .needed("libvirt", "migration_inbound_addr")
         .and_then(|address| options.with_host_name(&address));
     let tunnelled = some(&mut options, "libvirt", "live_migration_tunnelled");
+    let log_file = some(&mut options, "DEFAULT", "log_file")
+        .or_else(|| some(&mut options, "DEFAULT", "logfile"));
+    let log_dir = some(&mut options, "DEFAULT", "log_dir")
+        .or_else(|| some(&mut options, "DEFAULT", "logdir"));
     NovaSettings {
         read: !files.is_empty(),
         host: options
@@ -104,6 +111,13 @@ pub(crate) fn settings(files: &[(String, IniFile)], around: &Surroundings) -> No
             .unwrap_or_default(),
         virt_type: some(&mut options, "libvirt", "virt_type"),
         live_migration_tunnelled: tunnelled.is_some_and(|value| options.boolean(&value)),
+        log_file: match (log_dir, log_file) {
+            (_, Some(file)) if file.starts_with('/') => Some(file),
+            (Some(dir), Some(file)) => Some(format!("{}/{file}", dir.trim_end_matches('/'))),
+            (Some(dir), None) => Some(format!("{}/nova-compute.log", dir.trim_end_matches('/'))),
+            // Relative to nowhere that is known.
+            (None, _) => None,
+        },
         problems: options.problems,
     }
 }

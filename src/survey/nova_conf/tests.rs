@@ -186,3 +186,26 @@ fn without_a_known_default_route_there_is_no_address() {
             .any(|p| p.contains("default route"))
     );
 }
+
+#[test]
+fn the_log_file_is_where_oslo_log_puts_it() {
+    for (text, expected) in [
+        ("[DEFAULT]\n", None),
+        (
+            "[DEFAULT]\nlog_dir = /var/log/kolla/nova\n",
+            Some("/var/log/kolla/nova/nova-compute.log"),
+        ),
+        (
+            "[DEFAULT]\nlog_dir = /var/log/nova/\nlog_file = mine.log\n",
+            Some("/var/log/nova/mine.log"),
+        ),
+        (
+            "[DEFAULT]\nlog_dir = /elsewhere\nlog_file = /srv/nova.log\n",
+            Some("/srv/nova.log"),
+        ),
+        ("[DEFAULT]\nlogdir = /old\n", Some("/old/nova-compute.log")),
+        ("[DEFAULT]\nlog_file = relative.log\n", None),
+    ] {
+        assert_eq!(read(text).log_file.as_deref(), expected, "{text}");
+    }
+}
