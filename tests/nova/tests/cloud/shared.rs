@@ -56,10 +56,13 @@ pub(crate) fn migration(cloud: &Cloud, server: &str) -> Value {
     let mut found = cloud
         .get(&format!("/os-migrations?instance_uuid={server}"))
         .unwrap();
-    match found["migrations"].as_array_mut() {
-        Some(rows) if !rows.is_empty() => rows.swap_remove(0),
-        _ => Value::Null,
-    }
+    let rows = found["migrations"].as_array_mut().map(std::mem::take);
+    // Not the first one: Nova sorts by a time in whole seconds.
+    let newest = rows
+        .into_iter()
+        .flatten()
+        .max_by_key(|row| row["id"].as_u64());
+    newest.unwrap_or(Value::Null)
 }
 
 pub(crate) fn look(cloud: &Cloud, id: &str) -> Seen {
