@@ -338,3 +338,50 @@ fn killed_while_it_waits_for_the_new_login_the_nodes_go_back_by_themselves() {
     keys.well(&["certify", "--yes"]);
     keys.cloud.all_verified("and then to the end");
 }
+
+#[test]
+fn a_revocation_without_the_authority_says_that_certificates_still_count() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let keys = Keys::start(3);
+    let revoked = || {
+        let mut command = keys.lab().command(env!("CARGO_BIN_EXE_clearway"));
+        command.args(["keys", "revoke", "node3", "--diff", "--ledger"]);
+        command.arg(keys.ledger()).arg("--inventory");
+        command.arg(keys.lab().inventory()).stdin(Stdio::null());
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        String::from_utf8(said).unwrap()
+    };
+    let remedy = "clearway keys revoke node3 --ca FILE";
+    let said = revoked();
+    assert!(!said.contains(remedy), "there is no authority: {said}");
+    keys.well(&["certify", "--yes"]);
+    let said = revoked();
+    assert!(
+        said.contains("a certificate of node3 stays valid") && said.contains(remedy),
+        "{said}"
+    );
+    assert!(said.contains("node[1-2]"), "who believes it: {said}");
+    // Of a node that does not answer nobody knows whether it has one.
+    let control = "nft add table ip out
+        nft add chain ip out ssh '{type filter hook input priority 0;}'
+        nft add rule ip out ssh tcp dport 22 reject";
+    sh(keys.cloud.node("node3"), control);
+    let said = revoked();
+    assert!(
+        said.contains("a certificate of node3, if it has one, stays valid"),
+        "{said}"
+    );
+    sh(keys.cloud.node("node3"), "nft delete table ip out");
+    // Once the authority has revoked it there is nothing more to say.
+    keys.run(&["revoke", "node3", "--yes"]);
+    let mut command = keys.lab().command(env!("CARGO_BIN_EXE_clearway"));
+    command.args(["keys", "revoke", "node3", "--diff", "--revocations"]);
+    command.arg(keys.list()).arg("--ledger").arg(keys.ledger());
+    command.arg("--inventory").arg(keys.lab().inventory());
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(!said.contains(remedy), "{said}");
+}

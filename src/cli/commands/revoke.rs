@@ -56,7 +56,10 @@ pub(super) fn revoke(session: &Session, arguments: &Revoke) -> Result<u8, CliErr
     }
     let asked = RepairRequest {
         request,
-        policy: Policy::new(seed()),
+        policy: Policy {
+            revoked: list.clone(),
+            ..Policy::new(seed())
+        },
         plan: None,
         change: Some(KeyChange::Revoke(revocation)),
         certificates: None,

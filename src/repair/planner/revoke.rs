@@ -3,14 +3,15 @@
 use super::input::Situation;
 use super::rotate::user_keys;
 use super::withdraw::withdraw;
-use crate::domain::Reason;
-use crate::openssh::authorized_keys::AuthorizedKeys;
+use crate::domain::{Reason, fold};
+use crate::openssh::authorized_keys::{AuthorizedKey, AuthorizedKeys};
 use crate::openssh::key::{Fingerprint, KeyError, PublicKey};
 use crate::openssh::known_hosts::{HostName, KnownHosts, Marker};
-use crate::repair::certificates::owned_names;
+use crate::openssh::server_config::ServerSettings;
+use crate::repair::certificates::{RevocationList, owned_names};
 use crate::repair::edit::node_of_comment;
 use crate::repair::plan::{Left, PLAN_SCHEMA, Plan, RetiredKey, Turnover};
-use crate::survey::{FileFact, NodeFacts};
+use crate::survey::{Answer, FileFact, NodeFacts};
 
 /// What is taken out of the others' trust.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,8 +74,15 @@ impl Revocation {
 /// Plans that no other node trusts a node any more: the keys that it has on its disk, those that others have under its name,
 /// and those that the operator names go out of authorized_keys; its host keys go out of known_hosts. No other line does, and
 /// no key that another node has, too: that would be lost with it.
+///
+/// What keys do not reach is left: a certificate of the node's is valid wherever its authority is believed. `revoked` is
+/// what an authority has revoked already.
 #[must_use]
-pub fn plan_revocation(situation: &Situation<'_>, revocation: &Revocation) -> Plan {
+pub fn plan_revocation(
+    situation: &Situation<'_>,
+    revocation: &Revocation,
+    revoked: &RevocationList,
+) -> Plan {
     let mut plan = Plan {
         schema: PLAN_SCHEMA,
         inventory: situation.inventory.to_owned(),
@@ -127,9 +135,89 @@ pub fn plan_revocation(situation: &Situation<'_>, revocation: &Revocation) -> Pl
             }
         }
     }
+    plan.left
+        .extend(certificates(situation, &revocation.node, own, revoked));
     plan.turnover.retired.sort_unstable();
     plan.nodes = withdraw(situation, &plan.turnover.retired, node);
     plan
+}
+
+/// Says who believes certificates, where the node has one that nobody has revoked, or may have one.
+fn certificates(
+    situation: &Situation<'_>,
+    node: &str,
+    own: Option<&NodeFacts>,
+    revoked: &RevocationList,
+) -> Option<Left> {
+    let held = match own {
+        Some(own) if has_certificate(own, revoked) => {
+            format!("a certificate of {node} stays valid")
+        }
+        Some(_) => return None,
+        None => format!("a certificate of {node}, if it has one, stays valid"),
+    };
+    let believers = situation.scope.nodes().iter().filter(|&&id| {
+        let facts = situation.facts[id.index()].as_ref();
+        situation.fleet.node(id).name.as_str() != node && facts.is_some_and(believes)
+    });
+    let names: Vec<&str> = believers
+        .map(|&id| situation.fleet.node(id).name.as_str())
+        .collect();
+    (!names.is_empty()).then(|| Left {
+        reason: Reason::KeyRevoked.code().to_owned(),
+        legs: Vec::new(),
+        why: format!("{held} on {}, which believe its authority", fold(names)),
+        remedy: format!("clearway keys revoke {node} --ca FILE"),
+    })
+}
+
+/// For its users or its hosts, on a key that is not revoked.
+fn has_certificate(own: &NodeFacts, revoked: &RevocationList) -> bool {
+    let users = own.clients.iter().flat_map(|it| &it.identities);
+    let users = users.filter_map(|it| Some((it.certificate.as_ref()?, it.public.as_deref())));
+    let hosts = own.server.host_keys.iter();
+    let hosts = hosts.filter_map(|it| Some((it.certificate.as_ref()?, Some(it.public.as_str()))));
+    let mut there = users
+        .chain(hosts)
+        .filter(|(file, _)| file.content().is_some());
+    there.any(|(_, public)| {
+        let key = public.and_then(|text| PublicKey::read(text.trim().as_bytes()).ok());
+        !key.is_some_and(|(key, _)| revoked.has_key(&key))
+    })
+}
+
+/// Whether a node lets users in, or believes hosts, by certificates.
+fn believes(facts: &NodeFacts) -> bool {
+    let accounts = facts.server.accounts.iter();
+    let mut admitting = accounts
+        .flat_map(|it| &it.authorized_keys)
+        .filter_map(|it| it.file.content());
+    let mut recording = facts
+        .clients
+        .iter()
+        .flat_map(|it| &it.known_hosts)
+        .filter_map(FileFact::content);
+    admitting.any(|content| {
+        let parsed = AuthorizedKeys::parse(content.bytes.to_vec());
+        let is_authority = |key: &AuthorizedKey| {
+            let options = key.options.as_ref();
+            options.is_ok_and(|it| it.cert_authority)
+        };
+        parsed.keys().any(|(_, key)| is_authority(key))
+    }) || recording.any(|content| {
+        let parsed = KnownHosts::parse(content.bytes.to_vec());
+        parsed
+            .entries()
+            .any(|(_, entry)| entry.marker == Marker::CertAuthority)
+    }) || trusts_authorities(facts)
+}
+
+fn trusts_authorities(facts: &NodeFacts) -> bool {
+    let Answer::Output(content) = &facts.server.base_config else {
+        return false;
+    };
+    let settings = ServerSettings::parse(&content.bytes).ok();
+    settings.is_some_and(|it| it.trusted_user_ca_keys.is_some())
 }
 
 fn host_keys(facts: &NodeFacts) -> impl Iterator<Item = PublicKey> {

@@ -187,7 +187,7 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
                     repair::plan_next(situation, policy, rotation, &proven)
                 }
                 (None, Some(KeyChange::Revoke(revocation))) => {
-                    repair::plan_revocation(situation, revocation)
+                    repair::plan_revocation(situation, revocation, &policy.revoked)
                 }
             };
             let complaints = review(&plan, situation, rules.as_ref());

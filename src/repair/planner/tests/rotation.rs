@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::world::*;
 use crate::domain::{Lane, LegId, NodeId};
 use crate::openssh::key::PublicKey;
+use crate::repair::certificates::RevocationList;
 use crate::repair::lint::{Complaint, ControlAccount, Rule, lint};
 use crate::repair::plan::Plan;
 use crate::repair::planner::{
@@ -181,7 +182,11 @@ fn a_key_with_a_command_of_its_own_is_left_alone() {
 fn a_revoked_node_is_in_no_file_of_the_others_and_they_go_on_working() {
     let world = world(3);
     let (plan, complaints) = planned(&world, |situation| {
-        plan_revocation(situation, &Revocation::new("cmp00002"))
+        plan_revocation(
+            situation,
+            &Revocation::new("cmp00002"),
+            &RevocationList::default(),
+        )
     });
     assert_eq!(complaints, [], "{plan:#?}");
     let names: Vec<&str> = plan.nodes.iter().map(|it| &*it.node).collect();
@@ -215,7 +220,11 @@ fn what_others_have_too_is_not_taken_away() {
         .expect("there");
     own.public.clone_from(&public);
     let (plan, complaints) = planned(&world, |situation| {
-        plan_revocation(situation, &Revocation::new("cmp00002"))
+        plan_revocation(
+            situation,
+            &Revocation::new("cmp00002"),
+            &RevocationList::default(),
+        )
     });
     assert_eq!(complaints, []);
     let shared = public.expect("known");
