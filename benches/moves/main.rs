@@ -180,7 +180,9 @@ fn in_flight(ground: &Ground, moves: usize) {
             .expect("it starts"),
     );
     // Until all are on their way, and what was asked for them has been answered.
+    let started = Instant::now();
     let gates = running.gates(moves, Duration::from_secs(600));
+    let through = started.elapsed().as_secs_f64();
     std::thread::sleep(Duration::from_secs(5));
     let asked = |ground: &Ground| {
         let log = ground.cloud().access_log().expect("a log");
@@ -210,6 +212,11 @@ fn in_flight(ground: &Ground, moves: usize) {
     row(
         &format!("{moves} moves in flight: the gate, s, longest"),
         longest,
+        None,
+    );
+    row(
+        &format!("{moves} moves in flight: until all are through the gate, s"),
+        through,
         None,
     );
     row(

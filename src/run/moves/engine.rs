@@ -30,6 +30,9 @@ use super::request::{Looked, Proved};
 use super::resize::ProvedAll;
 use super::servers::needs_of;
 
+/// Moves that are proven and requested at the same time. More would wait for Nova's API together, each with a proof that
+/// grows old meanwhile; what has been requested does not count.
+const AT_THE_GATE: usize = 8;
 /// How old what is known of the cloud's hosts may be while moves are still to be started.
 const HOSTS_AGE: SignedDuration = SignedDuration::from_secs(15);
 /// For how long locks are taken; they are renewed at a third of it.
@@ -219,6 +222,9 @@ impl Engine<'_> {
     }
 
     async fn start(&mut self, index: usize, limits: &Limits) -> Result<(), MovesError> {
+        if self.at_the_gate() >= AT_THE_GATE {
+            return Ok(());
+        }
         let load = Load::of(self.entries.iter().map(|it| &it.tracked));
         let entry = &self.entries[index];
         let tracked = &entry.tracked;
@@ -248,6 +254,18 @@ impl Engine<'_> {
             return Ok(());
         };
         self.prove(index, &server, candidate).await
+    }
+
+    /// Moves that are being proven, or asked of Nova right now.
+    fn at_the_gate(&self) -> usize {
+        let is_there = |it: &&Entry| {
+            it.busy
+                && matches!(
+                    it.tracked.stage,
+                    Stage::Proving | Stage::Passed | Stage::Requested
+                )
+        };
+        self.entries.iter().filter(is_there).count()
     }
 
     /// Memory of servers on their way, which Nova may not have counted at their destination yet.
