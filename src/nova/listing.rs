@@ -4,8 +4,8 @@ use super::error::NovaError;
 use super::session::Session;
 use crate::domain::ServerId;
 use crate::openstack::compute::{
-    self, ComputeService, Hypervisor, InstanceAction, LiveProgress, Migration, Page, ReadError,
-    Server, ServerFilter, WantedFlavor,
+    self, ComputeService, Hypervisor, Image, InstanceAction, LiveProgress, Migration, Page,
+    ReadError, Server, ServerFilter, WantedFlavor,
 };
 use crate::openstack::{Answer, Call};
 
@@ -176,6 +176,21 @@ impl Session {
             .position(|it| it.id == name)
             .or_else(|| all.iter().position(|it| it.flavor.name == name));
         Ok(place.map(|place| all.swap_remove(place)))
+    }
+
+    /// An image, as Nova finds it in Glance; `None` when there is none, or none that this user may see.
+    ///
+    /// # Errors
+    /// As [`Session::read`].
+    pub async fn image(&self, id: &str) -> Result<Option<Image>, NovaError> {
+        let Some(call) = compute::image(id) else {
+            return Ok(None);
+        };
+        match self.one(call, compute::read_image).await {
+            Ok(image) => Ok(Some(image)),
+            Err(error) if error.status() == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// All hypervisors.

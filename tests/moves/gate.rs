@@ -122,6 +122,31 @@ pub(crate) fn silent(ground: &Ground) {
     assert!((1..=10).contains(&packets), "{counted}");
 }
 
+/// The destination fetches an image from the source only when Glance does not have it any more.
+pub(crate) fn image(ground: &Ground) {
+    let cloud = ground.cloud();
+    let id = cloud.boot_server("image", "node1.lab").unwrap();
+    // The other direction, by the name: node2 does not know node1.
+    let _broken = Forgotten::new(ground, "node2", "node1.lab");
+    let words = ["migrate", &id, "--to", "node2.lab"];
+    cloud.lose_image(true).unwrap();
+    let refused = ground.moves(&words);
+    cloud.lose_image(false).unwrap();
+    assert_eq!(refused.code, 4, "{}", refused.all());
+    assert!(
+        refused
+            .only()
+            .why
+            .contains("cold-pull is broken(host-key-unknown)"),
+        "{}",
+        refused.all()
+    );
+    assert!(ground.asked_for(&id).is_empty());
+    let moved = ground.moves(&words);
+    assert_eq!(moved.code, 0, "{}", moved.all());
+    assert_eq!(ground.server(&id).1, "node2.lab");
+}
+
 pub(crate) fn refused(ground: &Ground) {
     let id = ground.cloud().boot_server("refused", "node1.lab").unwrap();
     let _broken = Forgotten::new(ground, "node1", "10.77.0.3");

@@ -75,6 +75,10 @@ const TESTS: &[(&str, Test)] = &[
     ("a_pair_without_an_answer_is_waited_for_once", gate::silent),
     ("a_broken_pair_alone_is_refused", gate::refused),
     (
+        "an_image_that_is_still_there_needs_no_way_back_to_the_source",
+        gate::image,
+    ),
+    (
         "an_address_that_nova_reports_otherwise_closes_the_gate",
         gate::address,
     ),

@@ -5,6 +5,7 @@ mod action;
 mod error;
 mod flavor;
 mod hypervisor;
+mod image;
 mod migration;
 mod page;
 mod server;
@@ -16,6 +17,7 @@ pub use action::{ActionEvent, InstanceAction, action, actions, read_action, read
 pub use error::ReadError;
 pub use flavor::{WantedFlavor, flavors, read_flavors};
 pub use hypervisor::{Hypervisor, hypervisors, read_hypervisors};
+pub use image::{Image, image, read_image};
 pub use migration::{
     LiveProgress, Migration, MigrationStatus, live_migrations, migrations, read_live_migrations,
     read_migrations,

@@ -23,6 +23,7 @@ use super::super::request::Surroundings;
 use super::candidates::ask;
 use super::copying::brief;
 use super::error::MovesError;
+use super::images::Images;
 use super::journal::Entry;
 use super::options::MoveOptions;
 use super::prover::{Prover, to_climb};
@@ -64,6 +65,7 @@ pub(super) struct Engine<'a> {
     pub(super) facts: &'a [Option<NodeFacts>],
     pub(super) prover: Prover,
     pub(super) cloud: Cloud,
+    pub(super) images: Images,
     pub(super) cloud_at: Timestamp,
     /// The newest `dest_host` of each destination.
     pub(super) dialled: HashMap<HostName, (u64, String)>,
@@ -164,9 +166,25 @@ impl Engine<'_> {
             if let Ok(cloud) = ask(&self.session, self.fleet, nodes, draining).await {
                 self.cloud = cloud;
             }
+            self.ask_about_images().await;
             self.cloud_at = system::now();
         }
         Ok(())
+    }
+
+    /// Asks Glance, through Nova, about the images of the servers that are at the gate or come to it next.
+    pub(super) async fn ask_about_images(&mut self) {
+        let before_the_request = |it: &&Entry| {
+            matches!(
+                it.tracked.stage,
+                Stage::Planned | Stage::Proving | Stage::Passed
+            )
+        };
+        let open = self.entries.iter().filter(before_the_request);
+        let servers = open.filter_map(|it| it.server.as_ref());
+        self.images
+            .ask(&self.session, servers, 2 * AT_THE_GATE)
+            .await;
     }
 
     fn is_over(&self) -> bool {
@@ -282,6 +300,11 @@ impl Engine<'_> {
         coming
     }
 
+    /// The lanes that a move of a server needs, as far as is known of its image.
+    pub(super) fn needs_of(&self, server: &Server, kind: MoveKind) -> Vec<Lane> {
+        needs_of(server, kind, self.images.of(server), self.session.newest())
+    }
+
     /// The legs of a pair that have to be climbed for a move, and what is known of the others.
     pub(super) fn to_prove(
         &self,
@@ -289,7 +312,7 @@ impl Engine<'_> {
         wanted: &Wanted,
     ) -> (Vec<(Lane, Leg)>, Vec<LegProof>) {
         let (mut climbs, mut settled) = (Vec::new(), Vec::new());
-        for lane in needs_of(server, wanted.kind, self.session.newest()) {
+        for lane in self.needs_of(server, wanted.kind) {
             if let Some(proof) = self.still_fresh(wanted, lane) {
                 settled.push(proof);
                 continue;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::access::{CloudAccess, open};
 use super::error::MovesError;
+use super::images::Images;
 use super::investigate::{Case, Found, investigate};
 use super::servers::needs_of;
 use super::work::known_nodes;
@@ -193,10 +194,12 @@ async fn case(
         destination: node(&newest.destination)?,
     };
     let ago = session.cloud_time().duration_since(newest.created);
+    let mut images = Images::default();
+    images.ask(session, [server], 1).await;
     Ok(Case {
         server: server.id.clone(),
         pair,
-        lanes: needs_of(server, newest.kind, session.newest())
+        lanes: needs_of(server, newest.kind, images.of(server), session.newest())
             .into_iter()
             .collect(),
         request_id,

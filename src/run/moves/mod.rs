@@ -10,6 +10,7 @@ mod error;
 mod explain;
 mod finish;
 mod hook;
+mod images;
 mod investigate;
 mod journal;
 mod observe;

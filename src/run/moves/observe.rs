@@ -19,7 +19,6 @@ use super::explain;
 use super::investigate::Case;
 use super::journal::Entry;
 use super::options::{Finish, MoveOptions};
-use super::servers::needs_of;
 use crate::run::request::{Request, Surroundings};
 
 /// How often a server that is not as it was is looked at again: its state may still be changing.
@@ -319,7 +318,7 @@ impl Engine<'_> {
             destination: node(destination)?,
         };
         let lanes = match &entry.server {
-            Some(server) => needs_of(server, tracked.kind, self.session.newest()),
+            Some(server) => self.needs_of(server, tracked.kind),
             None => Vec::new(),
         };
         let sent = entry.sent.unwrap_or(tracked.since);

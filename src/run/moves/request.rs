@@ -64,7 +64,12 @@ impl Engine<'_> {
         else {
             return Ok(());
         };
-        let needs = requirements(&server, wanted.kind, self.session.newest());
+        let needs = requirements(
+            &server,
+            wanted.kind,
+            self.images.of(&server),
+            self.session.newest(),
+        );
         let reported = self.reported(&wanted);
         let overriding = self.options.overriding.as_deref();
         let overriding = overriding.and_then(|reason| Override::new(reason).ok());

@@ -120,7 +120,12 @@ impl Engine<'_> {
         else {
             return Ok(());
         };
-        let needs = requirements(&server, MoveKind::Resize, self.session.newest());
+        let needs = requirements(
+            &server,
+            MoveKind::Resize,
+            self.images.of(&server),
+            self.session.newest(),
+        );
         let now = system::now();
         let mut passes: Vec<Pass> = Vec::new();
         for (wanted, climbed, mut settled) in pairs {

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::access::{CloudAccess, open, right};
 use super::candidates::{ask, match_nodes};
 use super::error::MovesError;
+use super::images::Images;
 use crate::domain::{Depth, Fleet, HostName, Lane, MoveKind, Pair};
 use crate::ledger::{Ledger, ProvenLeg};
 use crate::moves::gate::{Cloud, candidates};
@@ -16,6 +17,9 @@ use crate::openstack::Microversion;
 use crate::openstack::compute::{Server, ServerFilter};
 use crate::report::{MOVES_SCHEMA_VERSION, ServerRow, ServersReport, WayRow};
 use crate::system;
+
+/// One question each: the images of more servers than a terminal holds count as not known.
+const MOST_IMAGES: usize = 200;
 
 /// Which servers are asked for.
 #[derive(Debug, Clone)]
@@ -81,13 +85,15 @@ pub async fn servers(
     let cloud = ask(&session, &request.fleet, nodes, BTreeSet::new()).await?;
     let fresh = Fresh::new(&request, proven, system::now());
     let newest = session.newest();
+    let mut images = Images::default();
+    images.ask(&session, &shown, MOST_IMAGES).await;
     Ok(ServersReport {
         schema: MOVES_SCHEMA_VERSION,
         cloud: session.endpoint().to_owned(),
         max_age: u64::try_from(request.max_age.as_secs()).unwrap_or_default(),
         servers: shown
             .iter()
-            .map(|server| row(server, &cloud, &fresh, newest))
+            .map(|server| row(server, images.of(server), &cloud, &fresh, newest))
             .collect(),
     })
 }
@@ -96,8 +102,14 @@ fn runs_somewhere(servers: &[Server]) -> bool {
     servers.iter().any(|it| it.status.vm_state == "active")
 }
 
-fn row(server: &Server, cloud: &Cloud, fresh: &Fresh<'_>, newest: Microversion) -> ServerRow {
-    let way = |kind| way(server, kind, cloud, fresh, newest);
+fn row(
+    server: &Server,
+    image: ImageState,
+    cloud: &Cloud,
+    fresh: &Fresh<'_>,
+    newest: Microversion,
+) -> ServerRow {
+    let way = |kind| way(server, kind, image, cloud, fresh, newest);
     ServerRow {
         server: server.id.to_string(),
         name: server.name.clone(),
@@ -113,6 +125,7 @@ fn row(server: &Server, cloud: &Cloud, fresh: &Fresh<'_>, newest: Microversion) 
 fn way(
     server: &Server,
     kind: MoveKind,
+    image: ImageState,
     cloud: &Cloud,
     fresh: &Fresh<'_>,
     newest: Microversion,
@@ -123,7 +136,7 @@ fn way(
             ..WayRow::default()
         };
     }
-    let lanes: Vec<Lane> = needs_of(server, kind, newest);
+    let lanes: Vec<Lane> = needs_of(server, kind, image, newest);
     let source = server.host.as_ref().and_then(|host| cloud.nodes.get(host));
     let (found, _) = candidates(cloud, server, &BTreeSet::new(), &[], &HashMap::new());
     let (mut open, mut unproven) = (Vec::new(), Vec::new());
@@ -149,18 +162,24 @@ fn way(
 }
 
 /// The lanes that a move of a server needs.
-pub(super) fn needs_of(server: &Server, kind: MoveKind, newest: Microversion) -> Vec<Lane> {
-    requirements(server, kind, newest)
+pub(super) fn needs_of(
+    server: &Server,
+    kind: MoveKind,
+    image: ImageState,
+    newest: Microversion,
+) -> Vec<Lane> {
+    requirements(server, kind, image, newest)
         .legs
         .iter()
         .map(|leg| leg.lane)
         .collect()
 }
 
-/// What a move of a server needs. Glance is not asked whether it still has the image: that counts as not known.
+/// What a move of a server needs.
 pub(super) fn requirements(
     server: &Server,
     kind: MoveKind,
+    image: ImageState,
     newest: Microversion,
 ) -> crate::moves::Needs {
     let storage = if server.image.is_none() {
@@ -168,13 +187,7 @@ pub(super) fn requirements(
     } else {
         Storage::Host
     };
-    needs(
-        kind,
-        storage,
-        ImageState::Unknown,
-        server.config_drive,
-        newest,
-    )
+    needs(kind, storage, image, server.config_drive, newest)
 }
 
 /// The legs that were proven within the time.

@@ -11,6 +11,7 @@ use super::candidates::{ask, dialled_addresses, match_nodes};
 use super::engine::Engine;
 use super::error::MovesError;
 use super::finish::{disable, restore};
+use super::images::Images;
 use super::journal::Entry;
 use super::options::MoveOptions;
 use super::prover::Prover;
@@ -109,6 +110,7 @@ pub(super) async fn go(
         facts: &surveyed.facts,
         prover: Prover::new(check.clone(), connector, connections),
         cloud,
+        images: Images::default(),
         cloud_at: system::now(),
         dialled: dialled_addresses(&rows),
         proofs: HashMap::new(),
@@ -124,6 +126,7 @@ pub(super) async fn go(
         .any(|it| it.tracked.stage != Stage::Ended);
     if unfinished && !around.cancel.is_cancelled() {
         disable(&session, ledger, &journal, &check.run, &draining).await?;
+        engine.ask_about_images().await;
     }
     engine.work().await?;
     // Also when it was interrupted: a host should not stay out of scheduling because somebody went home.

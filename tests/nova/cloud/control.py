@@ -115,7 +115,7 @@ def _inside(plan: Plan) -> Any:
     placement.wsgi.setup_logging = lambda _config: None
     outside = urlmap.URLMap()
     outside["/placement"] = placement.wsgi.init_application()
-    outside["/image"] = stubs.glance()
+    outside["/image"] = stubs.glance(plan.directory / "image-gone")
     outside["/network"] = stubs.neutron()
     return outside
 

@@ -8,6 +8,7 @@ import re
 import threading
 import uuid
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from webob import Request, Response
@@ -39,8 +40,8 @@ def _answer(status: int, body: Any = None) -> Response:
     return Response(status=status, content_type="application/json", charset="UTF-8", text=json.dumps(body))
 
 
-def glance() -> Application:
-    """Image API v2 with one image, called `blank`."""
+def glance(gone: Path) -> Application:
+    """Image API v2 with one image, called `blank`, until a file says that it is gone."""
     image = {
         "id": IMAGE_ID,
         "name": "blank",
@@ -82,6 +83,8 @@ def glance() -> Application:
             wanted = request.GET.get("name")
             found = [image] if wanted in (None, "blank", "in:blank") else []
             return _answer(200, {"images": found, "schema": "/v2/schemas/images", "first": "/v2/images"})
+        if path.startswith(f"/v2/images/{IMAGE_ID}") and gone.exists():
+            return _answer(404, {"message": "no such image", "code": "404 Not Found"})
         if path == f"/v2/images/{IMAGE_ID}":
             return _answer(200, image)
         if path == f"/v2/images/{IMAGE_ID}/file":

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cloud::Cloud;
-use crate::error::{CloudError, Result};
+use crate::error::{CloudError, During as _, Result};
 use crate::fault::{ApiFault, FaultsFile};
 use crate::home::{read, replace};
 use crate::steer::{Steer, SteeringFile};
@@ -62,6 +62,20 @@ impl Cloud {
             let demand = file.computes.entry(host.into()).or_default();
             demand.migration_address = Some(address.into());
         })
+    }
+
+    /// Lets Glance lose the image of all servers, or have it again.
+    ///
+    /// # Errors
+    /// If the file could not be written.
+    pub fn lose_image(&self, is_gone: bool) -> Result<()> {
+        let path = self.dir().join("image-gone");
+        let done = if is_gone {
+            std::fs::write(&path, "")
+        } else {
+            std::fs::remove_file(&path)
+        };
+        done.during(|| format!("changing {}", path.display()))
     }
 
     /// Lets something happen to requests, and returns the id by which the [log](Self::access_log) names it.
