@@ -354,13 +354,26 @@ fn an_empty_ledger_is_no_error_and_is_not_made_by_looking() {
 }
 
 #[test]
-fn a_run_that_is_not_there_is_said_so() {
+fn where_there_are_no_runs_the_last_is_said_not_to_be() {
     let place = Place::new();
     assert_snapshot!(place.run(&["show", "last"]).all(&place), @r#"
     exit 2
     --- stderr
-    error: no run in the ledger `SCRATCH/.local/state/clearway/ledger.sqlite` is called `last`
-    hint: `clearway runs` lists them
+    error: the ledger `SCRATCH/.local/state/clearway/ledger.sqlite` has no runs yet
+    hint: name the ledger of the runs that are meant with `--ledger PATH`
+    "#);
+}
+
+#[test]
+fn an_error_text_in_place_of_its_file_is_said_so() {
+    let place = Place::new();
+    let pasted = ["diagnose", "--error", "Host key verification failed."];
+    assert_snapshot!(place.run(&pasted).all(&place), @r#"
+    exit 2
+    --- stderr
+    error: cannot read Host key verification failed.
+    caused by: No such file or directory (os error 2)
+    hint: `--error -` reads the text itself from standard input
     "#);
 }
 

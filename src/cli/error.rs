@@ -283,6 +283,9 @@ fn ledger_hints(error: &LedgerError) -> &'static [&'static str] {
         LedgerError::Newer { .. } => &["use the clearway that wrote it", ELSEWHERE],
         LedgerError::Locked { .. } => &["another clearway is writing: try again", ELSEWHERE],
         LedgerError::Payload { .. } => &["use the clearway that recorded that run"],
+        LedgerError::NoRuns { .. } => {
+            &["name the ledger of the runs that are meant with `--ledger PATH`"]
+        }
         LedgerError::UnknownRun { .. } => &["`clearway runs` lists them"],
         LedgerError::AmbiguousRun { .. } => &["say more of its name"],
     }

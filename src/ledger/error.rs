@@ -66,6 +66,12 @@ pub enum LedgerError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// There is no run at all, where the latest is asked for.
+    #[error("the ledger `{}` has no runs yet", path.display())]
+    NoRuns {
+        /// The file.
+        path: PathBuf,
+    },
     /// There is no such run.
     #[error("no run in the ledger `{}` is called `{name}`", path.display())]
     UnknownRun {

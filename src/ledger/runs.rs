@@ -190,7 +190,9 @@ impl Ledger {
             name: name.to_owned(),
         };
         if name == "last" {
-            return self.runs(1).await?.pop().ok_or_else(unknown);
+            let path = self.path().to_path_buf();
+            let latest = self.runs(1).await?.pop();
+            return latest.ok_or(LedgerError::NoRuns { path });
         }
         let rows = sqlx::query(
             "SELECT * FROM runs WHERE substr(id, 1, length(?1)) = ?1 OR substr(id, -length(?1)) = ?1 \

@@ -134,7 +134,8 @@ fn surroundings(session: &Session, cancel: Cancel) -> Surroundings {
 
 fn text(path: &Path) -> Result<String, CliError> {
     if path != Path::new("-") {
-        return Ok(read_text(path, LARGEST)?);
+        let read = read_text(path, LARGEST).map_err(CliError::from);
+        return read.map_err(|it| it.hint("`--error -` reads the text itself from standard input"));
     }
     let mut bytes = Vec::new();
     std::io::stdin()

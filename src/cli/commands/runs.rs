@@ -108,8 +108,7 @@ pub(in crate::cli) fn show(session: &Session, arguments: &Show) -> Result<u8, Cl
     let path = session.ledger_path()?;
     runtime()?.block_on(async {
         let Some(ledger) = Ledger::open_existing(&path).await? else {
-            let name = arguments.run.clone();
-            return Err(LedgerError::UnknownRun { path, name }.into());
+            return Err(LedgerError::NoRuns { path }.into());
         };
         let record = ledger.find(&arguments.run).await?;
         let run = &record.start.id;

@@ -18,8 +18,7 @@ pub(in crate::cli) fn watch(session: &Session, arguments: &Watch) -> Result<u8, 
     let path = session.ledger_path()?;
     runtime()?.block_on(async {
         let Some(ledger) = Ledger::open_existing(&path).await? else {
-            let name = arguments.run.clone();
-            return Err(LedgerError::UnknownRun { path, name }.into());
+            return Err(LedgerError::NoRuns { path }.into());
         };
         let run = ledger.find(&arguments.run).await?.start.id;
         let mut seen = 0;
