@@ -253,7 +253,10 @@ impl From<MovesError> for CliError {
                 vec!["`openstack flavor list --all` lists them".to_owned()]
             }
             MovesError::Ambiguous { ids, .. } => vec![format!("say which: {}", ids.join(", "))],
-            MovesError::NoHost(_) => {
+            MovesError::NoHost { near, .. } if !near.is_empty() => {
+                vec![format!("did you mean {}?", near.join(", "))]
+            }
+            MovesError::NoHost { .. } => {
                 vec![
                     "`openstack compute service list` has the names: they are those of `host`"
                         .to_owned(),

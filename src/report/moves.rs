@@ -153,6 +153,11 @@ pub struct WayRow {
     pub unproven: Vec<String>,
 }
 
+impl WayRow {
+    /// Why a server cannot move whose host is none that is known.
+    pub const HOST_UNKNOWN: &'static str = "its host is no known node of the inventory";
+}
+
 /// What an error text means.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiagnosisReport {

@@ -147,6 +147,34 @@ pub(crate) fn image(ground: &Ground) {
     assert_eq!(ground.server(&id).1, "node2.lab");
 }
 
+pub(crate) fn no_such_host(ground: &Ground) {
+    let id = ground.cloud().boot_server("stays", "node1.lab").unwrap();
+    for (words, hint) in [
+        (
+            &["migrate", &id, "--to", "node9.lab", "--yes"][..],
+            "did you mean node1.lab, node2.lab, node3.lab?",
+        ),
+        (
+            &["drain", "node1", "--yes"],
+            "hint: did you mean node1.lab?",
+        ),
+        (
+            &["servers", "--host", "elsewhere"],
+            "`openstack compute service list` has the names",
+        ),
+    ] {
+        let ended = ground.run("operator", words);
+        assert_eq!(ended.code, 2, "{}", ended.all());
+        assert!(ended.stderr.contains(hint), "{}", ended.all());
+        assert!(ended.stderr.contains("Nova has no compute host"));
+    }
+    let ended = ground.moves(&["migrate", &id, "--to", "node1.lab"]);
+    assert_eq!(ended.code, 1, "{}", ended.all());
+    let stay = &ended.report().stay[0];
+    assert_eq!(stay.why, "it is on node1.lab already");
+    assert!(ground.asked_for(&id).is_empty());
+}
+
 pub(crate) fn refused(ground: &Ground) {
     let id = ground.cloud().boot_server("refused", "node1.lab").unwrap();
     let _broken = Forgotten::new(ground, "node1", "10.77.0.3");

@@ -75,6 +75,10 @@ const TESTS: &[(&str, Test)] = &[
     ("a_pair_without_an_answer_is_waited_for_once", gate::silent),
     ("a_broken_pair_alone_is_refused", gate::refused),
     (
+        "a_host_that_nova_does_not_have_is_an_error_before_anything",
+        gate::no_such_host,
+    ),
+    (
         "an_image_that_is_still_there_needs_no_way_back_to_the_source",
         gate::image,
     ),

@@ -1,5 +1,7 @@
 //! What goes well.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::ground::Ground;
@@ -102,6 +104,9 @@ pub(crate) fn drain(ground: &Ground) {
         assert_eq!(it.kind, if it.server == ids[0] { "cold" } else { "live" });
         assert_eq!(ground.asked_for(&it.server).len(), 1);
     }
+    // Those that have arrived count where they are, also while Nova's own count of their host is an old one.
+    let hosts: BTreeSet<_> = report.moves.iter().map(|it| &it.destination).collect();
+    assert_eq!(hosts.len(), 2, "{}", ended.all());
     for host in ["node1.lab", "node2.lab"] {
         assert_eq!(ground.service(host), ("enabled".to_owned(), None));
     }

@@ -35,6 +35,16 @@ pub(in crate::cli) fn write_servers(
         ]
     });
     write_list(out, 0, std::iter::once(title).chain(rows), view)?;
+    let no = |why: &str| {
+        let mut ways = report.servers.iter().flat_map(|it| [&it.cold, &it.live]);
+        ways.any(|way| way.no.as_deref() == Some(why))
+    };
+    if no(WayRow::HOST_UNKNOWN) {
+        writeln!(
+            out,
+            "\nwhich node is which of Nova's hosts is known from a check (`clearway check`), or from `service_host` in the inventory"
+        )?;
+    }
     let waiting = report.servers.iter().any(|it| {
         [&it.cold, &it.live]
             .iter()

@@ -10,6 +10,11 @@ use crate::openstack::compute::Migration;
 use super::access::right;
 use super::error::MovesError;
 
+/// So many letters of a host's name may be wrong for it to be guessed.
+const SLIPS: usize = 1;
+/// So many guesses are made.
+const MOST_NEAR: usize = 3;
+
 /// The nodes by service host name: as the inventory states it, else as `surveyed` says, else the node's own name.
 pub(super) fn match_nodes(
     fleet: &Fleet,
@@ -27,6 +32,43 @@ pub(super) fn match_nodes(
             Some((name.parse().ok()?, id))
         })
         .collect()
+}
+
+/// Refuses names that are none of Nova's hosts.
+pub(super) async fn all_known(
+    session: &Session,
+    wanted: impl IntoIterator<Item = &HostName>,
+) -> Result<(), MovesError> {
+    let mut wanted = wanted.into_iter().peekable();
+    if wanted.peek().is_none() {
+        return Ok(());
+    }
+    let services = session
+        .services()
+        .await
+        .map_err(|error| right("compute services cannot be listed", error))?;
+    match wanted.find(|it| services.iter().all(|service| service.host != **it)) {
+        None => Ok(()),
+        Some(name) => Err(MovesError::NoHost {
+            name: name.to_string(),
+            near: near(name, services.iter().map(|it| it.host.as_str())),
+        }),
+    }
+}
+
+/// Hosts that a wrong name may mean: the short form of theirs, or a slip of the finger.
+fn near<'a>(name: &HostName, hosts: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let short = |it: &'a str| it.split('.').next().unwrap_or(it);
+    let mut found: Vec<String> = hosts
+        .filter(|host| {
+            short(host) == name.as_str()
+                || strsim::damerau_levenshtein(host, name.as_str()) <= SLIPS
+        })
+        .map(str::to_owned)
+        .collect();
+    found.sort();
+    found.truncate(MOST_NEAR);
+    found
 }
 
 /// Asks Nova for its hosts.

@@ -9,7 +9,7 @@ use tokio::time::MissedTickBehavior;
 use crate::domain::{Event, HostName, Lane, Leg, LegId, MoveKind, Pair, Phase};
 use crate::ledger::Ledger;
 use crate::moves::gate::{Candidate, Cloud, Excluded, LegProof, Wanted, candidates};
-use crate::moves::machine::{Record, Stage, Verdict};
+use crate::moves::machine::{Record, Stage, Tracked, Verdict};
 use crate::moves::plan::{Limits, Load, stop};
 use crate::nova::{NovaError, Session, Written};
 use crate::openstack::compute::Server;
@@ -286,18 +286,29 @@ impl Engine<'_> {
         self.entries.iter().filter(is_there).count()
     }
 
-    /// Memory of servers on their way, which Nova may not have counted at their destination yet.
+    /// Memory of servers that are on their way, or have arrived since Nova was asked for its hosts.
     fn coming(&self) -> HashMap<HostName, i64> {
         let mut coming = HashMap::new();
         for entry in &self.entries {
             if let (Some(destination), Some(server)) = (&entry.tracked.destination, &entry.server)
-                && !matches!(entry.tracked.stage, Stage::Ended | Stage::Arrived)
+                && self.is_coming(&entry.tracked)
             {
                 let ram = i64::try_from(server.flavor.ram_mib).unwrap_or(i64::MAX / 1_000);
                 *coming.entry(destination.clone()).or_default() += ram;
             }
         }
         coming
+    }
+
+    fn is_coming(&self, tracked: &Tracked) -> bool {
+        let stayed = matches!(
+            tracked.end.as_ref().map(|it| it.verdict),
+            None | Some(Verdict::Done | Verdict::Unconfirmed)
+        );
+        match tracked.stage {
+            Stage::Arrived | Stage::Ended => stayed && tracked.since >= self.cloud_at,
+            _ => true,
+        }
     }
 
     /// The lanes that a move of a server needs, as far as is known of its image.
@@ -413,7 +424,10 @@ fn settled_leg(
 fn no_destination(entry: &Entry, excluded: &[(HostName, Excluded)]) -> (Verdict, String) {
     let mut others: BTreeSet<String> = BTreeSet::new();
     for why in excluded.iter().map(|(_, why)| why) {
-        if *why == Excluded::Source || *why == Excluded::Tried {
+        if matches!(
+            why,
+            Excluded::Source | Excluded::Tried | Excluded::NotAskedFor
+        ) {
             continue;
         }
         let hosts = excluded.iter().filter(|(_, other)| other == why);

@@ -41,8 +41,13 @@ pub enum MovesError {
         ids: Vec<String>,
     },
     /// There is no such compute host.
-    #[error("Nova has no compute host `{0}`")]
-    NoHost(String),
+    #[error("Nova has no compute host `{name}`")]
+    NoHost {
+        /// What was asked for.
+        name: String,
+        /// Hosts that may be meant.
+        near: Vec<String>,
+    },
     /// Somebody else works on it.
     #[error("another run works on the same: {}", held.iter().map(|lock| format!("{} (run {})", lock.name, lock.run)).collect::<Vec<_>>().join(", "))]
     Locked {

@@ -11,6 +11,7 @@ use crate::openstack::compute::{Server, ServerFilter};
 use crate::report::StayRow;
 
 use super::access::right;
+use super::candidates::all_known;
 use super::error::MovesError;
 use super::options::{How, MoveOptions, What};
 use super::servers::on_host;
@@ -37,6 +38,7 @@ pub(super) struct Chosen {
 
 /// Finds the servers that are meant.
 pub(super) async fn choose(session: &Session, options: &MoveOptions) -> Result<Chosen, MovesError> {
+    all_known(session, &options.to).await?;
     let mut servers = Vec::new();
     let mut draining = BTreeSet::new();
     match &options.what {
@@ -49,14 +51,8 @@ pub(super) async fn choose(session: &Session, options: &MoveOptions) -> Result<C
             }
         }
         What::Hosts(hosts) => {
-            let known = session
-                .services()
-                .await
-                .map_err(|error| right("compute services cannot be listed", error))?;
+            all_known(session, hosts).await?;
             for host in hosts {
-                if !known.iter().any(|it| it.host == *host) {
-                    return Err(MovesError::NoHost(host.to_string()));
-                }
                 draining.insert(host.clone());
                 servers.extend(on_host(session, host).await?);
             }
@@ -69,7 +65,7 @@ pub(super) async fn choose(session: &Session, options: &MoveOptions) -> Result<C
         draining,
     };
     for server in servers {
-        match way(&server, options.how) {
+        match way(&server, options) {
             Ok((kind, source)) => chosen.moves.push(Planned {
                 before: Portrait::of(&server),
                 server,
@@ -89,8 +85,14 @@ pub(super) async fn choose(session: &Session, options: &MoveOptions) -> Result<C
 }
 
 /// How a server moves, or why it cannot.
-fn way(server: &Server, how: How) -> Result<(MoveKind, HostName), String> {
-    let kinds: &[MoveKind] = match how {
+fn way(server: &Server, options: &MoveOptions) -> Result<(MoveKind, HostName), String> {
+    if let Some(host) = &server.host
+        && !options.to.is_empty()
+        && options.to.iter().all(|it| it == host)
+    {
+        return Err(format!("it is on {host} already"));
+    }
+    let kinds: &[MoveKind] = match options.how {
         How::Cold => &[MoveKind::Cold],
         How::Live => &[MoveKind::Live],
         How::Auto => &[MoveKind::Live, MoveKind::Cold],

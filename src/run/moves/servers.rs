@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::access::{CloudAccess, open, right};
-use super::candidates::{ask, match_nodes};
+use super::candidates::{all_known, ask, match_nodes};
 use super::error::MovesError;
 use super::images::Images;
 use crate::domain::{Depth, Fleet, HostName, Lane, MoveKind, Pair};
@@ -47,6 +47,7 @@ pub async fn servers(
     ledger: Option<Ledger>,
 ) -> Result<ServersReport, MovesError> {
     let session = open(access).await?;
+    all_known(&session, &request.filter.host).await?;
     let listed = session
         .servers(&request.filter)
         .await
@@ -151,10 +152,7 @@ fn way(
         if proven { &mut open } else { &mut unproven }.push(candidate.host.to_string());
     }
     WayRow {
-        no: source.is_none().then(|| {
-            "no node of the inventory is known to be its host (`service_host`, or a check)"
-                .to_owned()
-        }),
+        no: source.is_none().then(|| WayRow::HOST_UNKNOWN.to_owned()),
         lanes: lanes.iter().map(ToString::to_string).collect(),
         open,
         unproven,
