@@ -236,43 +236,60 @@ fn nova_hint(error: &NovaError) -> Option<&'static str> {
 
 impl From<MovesError> for CliError {
     fn from(error: MovesError) -> Self {
-        let hints: Vec<String> = match &error {
-            MovesError::Nova(inner) => nova_hint(inner).into_iter().map(str::to_owned).collect(),
-            MovesError::Ledger(inner) => ledger_hints(inner)
-                .iter()
-                .map(|it| (*it).to_owned())
-                .collect(),
-            MovesError::Right { .. } | MovesError::HostsHidden => {
-                vec![
-                    "log in as an administrator, or let policy.yaml of nova-api allow it"
-                        .to_owned(),
-                ]
-            }
-            MovesError::NoServer(_) => vec!["`clearway servers` lists them".to_owned()],
-            MovesError::NoFlavor(_) => {
-                vec!["`openstack flavor list --all` lists them".to_owned()]
-            }
-            MovesError::Ambiguous { ids, .. } => vec![format!("say which: {}", ids.join(", "))],
-            MovesError::NoHost { near, .. } if !near.is_empty() => {
-                vec![format!("did you mean {}?", near.join(", "))]
-            }
-            MovesError::NoHost { .. } => {
-                vec![
-                    "`openstack compute service list` has the names: they are those of `host`"
-                        .to_owned(),
-                ]
-            }
-            MovesError::Locked { held } => held
-                .first()
-                .map(|lock| format!("`clearway watch {}` follows it", lock.run))
-                .into_iter()
-                .collect(),
-            MovesError::Running(run) => vec![format!("`clearway watch {run}` follows it")],
-            MovesError::NoMoves(_) => vec!["`clearway runs` lists them".to_owned()],
-            MovesError::OtherCloud { .. } => vec!["name its cloud with `--os-cloud`".to_owned()],
-            MovesError::NotResumable { .. } | MovesError::Journal { .. } => Vec::new(),
-        };
-        hints.into_iter().fold(Self::new(error), Self::hint)
+        let hints = moves_hints(&error);
+        let is_left = matches!(error, MovesError::Left { .. });
+        let mut told = hints.into_iter().fold(Self::new(error), Self::hint);
+        if is_left {
+            told.code = exit::BROKEN;
+        }
+        told
+    }
+}
+
+fn moves_hints(error: &MovesError) -> Vec<String> {
+    match error {
+        MovesError::Left { run, source } => {
+            let mut hints = match &**source {
+                // In another ledger the run would not be found.
+                MovesError::Ledger(_) => Vec::new(),
+                source => moves_hints(source),
+            };
+            hints.push(format!(
+                    "`clearway resume {run}` goes on with it, and puts services back: what Nova has begun goes on meanwhile"
+                ));
+            hints
+        }
+        MovesError::Nova(inner) => nova_hint(inner).into_iter().map(str::to_owned).collect(),
+        MovesError::Ledger(inner) => ledger_hints(inner)
+            .iter()
+            .map(|it| (*it).to_owned())
+            .collect(),
+        MovesError::Right { .. } | MovesError::HostsHidden => {
+            vec!["log in as an administrator, or let policy.yaml of nova-api allow it".to_owned()]
+        }
+        MovesError::NoServer(_) => vec!["`clearway servers` lists them".to_owned()],
+        MovesError::NoFlavor(_) => {
+            vec!["`openstack flavor list --all` lists them".to_owned()]
+        }
+        MovesError::Ambiguous { ids, .. } => vec![format!("say which: {}", ids.join(", "))],
+        MovesError::NoHost { near, .. } if !near.is_empty() => {
+            vec![format!("did you mean {}?", near.join(", "))]
+        }
+        MovesError::NoHost { .. } => {
+            vec![
+                "`openstack compute service list` has the names: they are those of `host`"
+                    .to_owned(),
+            ]
+        }
+        MovesError::Locked { held } => held
+            .first()
+            .map(|lock| format!("`clearway watch {}` follows it", lock.run))
+            .into_iter()
+            .collect(),
+        MovesError::Running(run) => vec![format!("`clearway watch {run}` follows it")],
+        MovesError::NoMoves(_) => vec!["`clearway runs` lists them".to_owned()],
+        MovesError::OtherCloud { .. } => vec!["name its cloud with `--os-cloud`".to_owned()],
+        MovesError::NotResumable { .. } | MovesError::Journal { .. } => Vec::new(),
     }
 }
 

@@ -150,6 +150,9 @@ fn words(event: &Event, verbose: bool) -> Option<String> {
             };
             format!("{name}: {kind} {source} → {to}: {stage}{detail}")
         }
+        Event::CloudUnheard { why } => {
+            format!("how the moves go cannot be seen, they are asked for again: {why}")
+        }
         Event::ServiceChanged { host, what } => format!("nova-compute on {host}: {what}"),
         Event::HookEnded { name, failure, .. } => match failure {
             Some(why) => format!("{name}: the command after the move failed: {why}"),
@@ -191,6 +194,7 @@ fn is_trouble(event: &Event) -> bool {
         | Event::ProofFailed { .. }
         | Event::MoveChanged { .. }
         | Event::ServiceChanged { .. }
+        | Event::CloudUnheard { .. }
         | Event::MovesStopped { .. } => true,
         Event::NodeRepaired { outcome, .. } => outcome != "done",
         Event::HookEnded { failure, .. } => failure.is_some(),

@@ -159,6 +159,11 @@ pub enum Event {
         /// `disabled`, `enabled`, or why it was left alone.
         what: String,
     },
+    /// Nova cannot be asked how the moves go; they go on.
+    CloudUnheard {
+        /// Why.
+        why: String,
+    },
     /// The operator's command for a move that is over has ended.
     HookEnded {
         /// The server's id.

@@ -290,11 +290,12 @@ impl Ledger {
 }
 
 impl Ledger {
-    /// Whether a run moves servers and can be resumed.
+    /// Whether a run moves servers and has something left to do: moves, or services that it disabled.
     async fn has_open_moves(&self, run: &str) -> Result<bool, LedgerError> {
         let row = sqlx::query(
             "SELECT count(*) FROM runs JOIN moves_runs ON run = id \
-             WHERE id = ? AND (state IS NULL OR state = 'interrupted')",
+             WHERE id = ?1 AND (state IS NULL OR state = 'interrupted' \
+             OR EXISTS (SELECT 1 FROM moves_services WHERE run = ?1 AND restored = 0))",
         )
         .bind(run)
         .fetch_one(&self.pool)

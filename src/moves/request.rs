@@ -15,6 +15,7 @@ use crate::openstack::{Call, Method};
 pub struct MoveRequest {
     server: ServerId,
     destination: Option<HostName>,
+    until: Timestamp,
     call: Call,
 }
 
@@ -57,6 +58,7 @@ impl MoveRequest {
             call: act(&wanted.server, body),
             server: wanted.server.clone(),
             destination: Some(wanted.destination.clone()),
+            until: pass.until(),
         })
     }
 
@@ -72,12 +74,14 @@ impl MoveRequest {
         now: Timestamp,
     ) -> Result<Self, RequestError> {
         let mut proven = BTreeSet::new();
+        let mut until = Timestamp::MAX;
         for pass in &passes {
             check(pass, now)?;
             let wanted = pass.wanted();
             if wanted.kind != MoveKind::Resize || wanted.server != *server {
                 return Err(RequestError::Kind(wanted.kind));
             }
+            until = until.min(pass.until());
             proven.insert(wanted.destination.clone());
         }
         let unproven: Vec<HostName> = eligible.difference(&proven).cloned().collect();
@@ -88,6 +92,7 @@ impl MoveRequest {
             call: act(server, json!({"resize": {"flavorRef": flavor}})),
             server: server.clone(),
             destination: None,
+            until,
         })
     }
 
@@ -101,6 +106,12 @@ impl MoveRequest {
     #[must_use]
     pub fn destination(&self) -> Option<&HostName> {
         self.destination.as_ref()
+    }
+
+    /// Until when it may be sent.
+    #[must_use]
+    pub fn until(&self) -> Timestamp {
+        self.until
     }
 
     /// What is sent; the request is used up.

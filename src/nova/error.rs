@@ -76,6 +76,24 @@ impl NovaError {
         }
     }
 
+    /// Whether Nova itself says that there is no such thing.
+    #[must_use]
+    pub fn is_item_not_found(&self) -> bool {
+        matches!(self, Self::Refused { fault, .. } if fault.is_item_not_found)
+    }
+
+    /// Whether asking again later may help: nobody answered, or what answered was in trouble itself.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused { fault, .. } | Self::Login(fault) => {
+                fault.status >= 500 || fault.status == 429
+            }
+            _ => false,
+        }
+    }
+
     /// The HTTP status of a refusal.
     #[must_use]
     pub fn status(&self) -> Option<u16> {

@@ -76,7 +76,7 @@ impl Session {
             .await;
         match found {
             Ok(server) => Ok(Some(server)),
-            Err(error) if error.status() == Some(404) => Ok(None),
+            Err(error) if error.is_item_not_found() => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -66,7 +66,13 @@ pub enum Written {
     /// It was not sent: there was no connection.
     NotSent(String),
     /// Nobody knows whether it was carried out: it has to be read back.
-    Unknown(String),
+    Unknown {
+        /// What came instead of an answer of Nova's.
+        why: String,
+        /// Whether the request is over all the same. If not, it may be waiting in a proxy or in nova-api, and be carried out
+        /// later.
+        over: bool,
+    },
 }
 
 impl Session {
@@ -153,7 +159,13 @@ impl Session {
     /// Sends a write, once. Only what has certainly not been carried out is sent again: without a connection, and with a
     /// token that was not good any more.
     pub async fn write(&self, call: &Call) -> Written {
-        self.inner.write(call).await
+        self.inner.write(call, self.inner.patience.read).await
+    }
+
+    /// As [`Session::write`], but sends nothing any more when so much time has passed, whatever it was that took it.
+    pub async fn write_within(&self, call: &Call, bound: Duration) -> Written {
+        let bound = bound.min(self.inner.patience.read);
+        self.inner.write(call, bound).await
     }
 }
 
@@ -203,7 +215,7 @@ impl Inner {
         }
     }
 
-    async fn write(&self, call: &Call) -> Written {
+    async fn write(&self, call: &Call, bound: Duration) -> Written {
         let since = system::Stopwatch::start();
         let mut pause = FIRST_PAUSE;
         let mut renewed = false;
@@ -212,6 +224,11 @@ impl Inner {
                 Ok(token) => token,
                 Err(error) => return Written::NotSent(error.to_string()),
             };
+            // Logging in anew may have taken long, and this is asked before the first time, too.
+            if since.elapsed() > bound {
+                let seconds = bound.as_secs();
+                return Written::NotSent(format!("it could not be sent within {seconds} s"));
+            }
             match self.exchange(call, &token).await {
                 // keystonemiddleware answers before Nova sees the request.
                 Ok(response) if response.status == 401 && !renewed => {
@@ -227,24 +244,32 @@ impl Inner {
                     let fault = Fault::read(response.status, &response.body);
                     // A 5xx may come from a proxy that lost patience while Nova went on.
                     return if response.status >= 500 {
-                        Written::Unknown(format!("{call}: {fault}"))
+                        Written::Unknown {
+                            why: format!("{call}: {fault}"),
+                            // 504 is the proxy that does not wait any longer.
+                            over: response.status != 504,
+                        }
                     } else {
                         Written::Refused(fault)
                     };
                 }
                 Err(Failed::TooLarge) => {
-                    return Written::Unknown(self.too_large(call).to_string());
+                    let why = self.too_large(call).to_string();
+                    return Written::Unknown { why, over: true };
                 }
                 Err(Failed::Unsent(Unsent::NoConnection(why))) => {
                     let wait = pause + jitter();
-                    if since.elapsed() + wait > self.patience.read {
+                    if since.elapsed() + wait > bound {
                         return Written::NotSent(why);
                     }
                     tokio::time::sleep(wait).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
                 Err(Failed::Unsent(Unsent::NoAnswer(why))) => {
-                    return Written::Unknown(format!("{call}: {why}"));
+                    return Written::Unknown {
+                        why: format!("{call}: {why}"),
+                        over: false,
+                    };
                 }
             }
         }
@@ -371,4 +396,75 @@ fn origin(url: &str) -> String {
     // A password in an address is nobody's business.
     let host = host.rsplit('@').next().unwrap_or_default();
     format!("{scheme}://{host}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::openstack::cloud::{Credentials, Interface, Named, Scope};
+    use crate::openstack::{Method, Secret};
+
+    /// A Keystone and a Nova that answer twice, a login and the question for versions, and then are gone.
+    async fn opened() -> Session {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let token = format!(
+            r#"{{"token": {{"expires_at": "2126-11-25T19:00:00Z", "user": {{"name": "o"}}, "roles": [], "catalog": [
+                {{"type": "compute", "endpoints": [{{"interface": "public", "region": "r", "url": "http://{address}/v2.1"}}]}}]}}}}"#
+        );
+        let versions =
+            r#"{"version": {"id": "v2.1", "min_version": "2.1", "version": "2.96"}}"#.to_owned();
+        std::thread::spawn(move || {
+            for body in [token, versions] {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut asked = [0; 8_192];
+                let _ = stream.read(&mut asked).unwrap();
+                write!(
+                    stream,
+                    "HTTP/1.1 200 OK\r\nx-subject-token: t\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                )
+                .unwrap();
+            }
+        });
+        let cloud = Cloud {
+            auth_url: format!("http://{address}/v3"),
+            credentials: Credentials::Password {
+                user: Named::Id("o".to_owned()),
+                password: Secret::new("p"),
+            },
+            scope: Scope::Own,
+            region: None,
+            interface: Interface::Public,
+            compute_endpoint: None,
+            ca_file: None,
+        };
+        let patience = Patience::default();
+        let http = Http::new(None, &patience).unwrap();
+        Session::open(cloud, http, patience).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sent_after_its_time_also_when_nova_comes_back_later() {
+        let session = opened().await;
+        let call = Call::write(
+            Method::Post,
+            "/servers/x/action".to_owned(),
+            Microversion(90),
+            serde_json::json!({"migrate": null}),
+        );
+        let since = system::Stopwatch::start();
+        let bound = Duration::from_millis(300);
+        let written = session.write_within(&call, bound).await;
+        assert!(matches!(written, Written::NotSent(_)), "{written:?}");
+        assert!(
+            since.elapsed() < Duration::from_secs(30),
+            "not for as long as a read"
+        );
+        let written = session.write_within(&call, Duration::ZERO).await;
+        assert!(matches!(written, Written::NotSent(_)), "{written:?}");
+    }
 }

@@ -15,18 +15,22 @@ pub struct Fault {
     pub status: u16,
     /// The message, bounded; empty when there is none.
     pub message: String,
+    /// Whether it is Nova's own word that there is no such thing (`itemNotFound`), and not a proxy's that has no such path.
+    pub is_item_not_found: bool,
 }
 
 impl Fault {
     /// Reads the body of a refusal. A body that is not JSON is not shown: it is a proxy's page.
     #[must_use]
     pub fn read(status: u16, body: &[u8]) -> Self {
-        let message = serde_json::from_slice::<Value>(body)
-            .ok()
-            .and_then(|value| find_message(&value))
-            .map(|text| bounded(&text))
-            .unwrap_or_default();
-        Self { status, message }
+        let value = serde_json::from_slice::<Value>(body).ok();
+        let message = value.as_ref().and_then(find_message);
+        Self {
+            status,
+            message: message.map(|text| bounded(&text)).unwrap_or_default(),
+            is_item_not_found: status == 404
+                && value.is_some_and(|it| it.get("itemNotFound").is_some()),
+        }
     }
 
     /// The policy rule that a 403 names.
@@ -135,6 +139,11 @@ mod tests {
         ] {
             assert_eq!(Fault::read(409, body.as_bytes()).message, message);
         }
+        let gone = r#"{"itemNotFound":{"code":404,"message":"Instance U could not be found."}}"#;
+        assert!(Fault::read(404, gone.as_bytes()).is_item_not_found);
+        for other in ["<html>404 Not Found</html>", r#"{"message":"404"}"#, ""] {
+            assert!(!Fault::read(404, other.as_bytes()).is_item_not_found);
+        }
         let long = format!(r#"{{"x":{{"message":"{}"}}}}"#, "ü".repeat(5_000));
         assert!(Fault::read(500, long.as_bytes()).message.len() <= LONGEST);
     }
@@ -145,6 +154,7 @@ mod tests {
             Fault {
                 status,
                 message: text.to_owned(),
+                is_item_not_found: false,
             }
             .policy()
             .map(|policy| policy.today().to_owned())

@@ -104,6 +104,8 @@ pub struct ServiceRow {
     pub host: String,
     /// What became of its service.
     pub what: String,
+    /// Whether nothing is left to do: it is as it was, or not this run's to change any more.
+    pub settled: bool,
 }
 
 /// Which servers could move, and where to.
@@ -219,6 +221,7 @@ mod tests {
             services: vec![ServiceRow {
                 host: text("cmp001"),
                 what: text("enabled again"),
+                settled: true,
             }],
         }
     }

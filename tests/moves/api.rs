@@ -205,3 +205,115 @@ pub(crate) fn somebody_else(ground: &Ground) {
     assert_eq!(ended.code, 0, "{}", ended.all());
     assert_eq!(ended.only().verdict, "done");
 }
+
+/// nova-api takes the request only after clearway has stopped waiting for its answer: it waits in a queue meanwhile.
+pub(crate) fn queued(ground: &Ground) {
+    let cloud = ground.cloud();
+    let id = cloud.boot_server("queued", "node1.lab").unwrap();
+    let running = ground.start_moves(&["migrate", &id, "--to", "node2.lab"]);
+    // The first `migrate` is the question for rights.
+    ground.until("the question for rights", 60, || {
+        let log = cloud.access_log().unwrap();
+        log.iter()
+            .any(|it| it.status == 400 && it.path.contains(&id))
+    });
+    let held = Effect::Delay(Duration::from_secs(75));
+    let fault = ApiFault::new(held).path(&id).action("migrate").times(1);
+    cloud.set_api_fault(fault).unwrap();
+    let ended = ended(&running.wait_with_output().unwrap());
+    assert_eq!(ended.code, 0, "{}", ended.all());
+    assert_eq!(ended.only().verdict, "done");
+    assert_eq!(ground.server(&id).1, "node2.lab");
+    assert_eq!(ground.requests_of("migrate", &id).len(), 1, "sent once");
+}
+
+/// The right to list migrations is taken away while a server moves.
+pub(crate) fn deaf(ground: &Ground) {
+    let cloud = ground.cloud();
+    let id = cloud.boot_server("deaf", "node1.lab").unwrap();
+    let slow = Steer::well().cold_seconds(ColdPhase::Copy, 8.0);
+    cloud.steer("*", "*", slow).unwrap();
+    let running = ground.start_moves(&["migrate", &id, "--to", "node2.lab"]);
+    ground.until("the request", 60, || {
+        !ground.requests_of("migrate", &id).is_empty()
+    });
+    let refused = ApiFault::new(Effect::Answer(403))
+        .method("GET")
+        .path("os-migrations")
+        .message("Policy doesn't allow os_compute_api:os-migrations:index to be performed.");
+    cloud.set_api_fault(refused).unwrap();
+    let left = ended(&running.wait_with_output().unwrap());
+    assert_eq!(left.code, 1, "{}", left.all());
+    for said in [
+        "could not go on",
+        "os_compute_api:os-migrations:index",
+        "hint: `clearway resume ",
+    ] {
+        assert!(left.stderr.contains(said), "{said}: {}", left.stderr);
+    }
+    cloud.clear_api_faults().unwrap();
+    let resumed = ground.run("operator", &["resume", "last", "--format", "json"]);
+    assert_eq!(resumed.code, 0, "{}", resumed.all());
+    assert_eq!(resumed.only().verdict, "done");
+    assert_eq!(ground.requests_of("migrate", &id).len(), 1);
+}
+
+pub(crate) fn still_disabled(ground: &Ground) {
+    let cloud = ground.cloud();
+    cloud.boot_server("drained", "node1.lab").unwrap();
+    let running = ground.start_moves(&["drain", "node1.lab", "--live"]);
+    ground.until("the service to be disabled", 60, || {
+        ground.service("node1.lab").0 == "disabled"
+    });
+    let away = ApiFault::new(Effect::Answer(500))
+        .method("PUT")
+        .path("os-services");
+    cloud.set_api_fault(away).unwrap();
+    let drained = ended(&running.wait_with_output().unwrap());
+    assert_eq!(drained.code, 1, "{}", drained.all());
+    assert_eq!(drained.only().verdict, "done");
+    let report = drained.report();
+    let service = &report.services[0];
+    assert!(!service.settled);
+    let way = format!("`clearway resume {}` puts it back", report.run);
+    assert!(service.what.contains(&way), "{service:?}");
+    // What has to be put back is known from the ledger alone.
+    ground.run("operator", &["runs", "--prune", "0"]);
+    cloud.clear_api_faults().unwrap();
+    let resumed = ground.run("operator", &["resume", &report.run, "--format", "json"]);
+    assert_eq!(resumed.code, 0, "{}", resumed.all());
+    assert_eq!(ground.service("node1.lab"), ("enabled".to_owned(), None));
+}
+
+pub(crate) fn latecomer(ground: &Ground) {
+    let cloud = ground.cloud();
+    let first = cloud.boot_server("first", "node1.lab").unwrap();
+    let slow = Steer::well().cold_seconds(ColdPhase::Copy, 12.0);
+    cloud.steer("*", "*", slow).unwrap();
+    let running = ground.start_moves(&["drain", "node1.lab", "--cold"]);
+    ground.until("the request", 60, || {
+        !ground.requests_of("migrate", &first).is_empty()
+    });
+    let enable = [
+        "compute",
+        "service",
+        "set",
+        "--enable",
+        "node1.lab",
+        "nova-compute",
+    ];
+    assert!(
+        cloud
+            .openstack("operator", &enable)
+            .unwrap()
+            .status
+            .success()
+    );
+    let late = cloud.boot_server("late", "node1.lab").unwrap();
+    let drained = ended(&running.wait_with_output().unwrap());
+    assert_eq!(drained.code, 1, "{}", drained.all());
+    let stay = &drained.report().stay;
+    assert_eq!(stay.len(), 1, "{}", drained.all());
+    assert_eq!(stay[0].server, late);
+    assert!(stay[0].why.contains("`clearway drain node1.lab` again"));
+}

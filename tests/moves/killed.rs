@@ -31,6 +31,29 @@ pub(crate) fn locked(ground: &Ground) {
     assert_eq!(ground.requests_of("migrate", &id).len(), 1);
 }
 
+/// Killed before it could ask for the way back, and confirmed by somebody else before it goes on.
+pub(crate) fn not_reverted(ground: &Ground) {
+    let cloud = ground.cloud();
+    let id = cloud.boot_server("kept", "node1.lab").unwrap();
+    let slow = Steer::well().cold_seconds(ColdPhase::Copy, 4.0);
+    cloud.steer("*", "*", slow).unwrap();
+    let mut running = ground.start_moves(&["migrate", &id, "--to", "node2.lab", "--revert"]);
+    ground.until("the request", 60, || {
+        !ground.requests_of("migrate", &id).is_empty()
+    });
+    running.kill().unwrap();
+    running.wait().unwrap();
+    ground.until("arrival", 60, || ground.server(&id).0 == "VERIFY_RESIZE");
+    let confirm = r#"{"confirmResize": null}"#;
+    cloud.act("operator", &id, confirm).unwrap();
+    let resumed = ground.run("operator", &["resume", "last", "--format", "json"]);
+    assert_eq!(resumed.code, 1, "{}", resumed.all());
+    let it = resumed.only();
+    assert_eq!(it.verdict, "failed");
+    let why = "somebody confirmed it, and it was to be reverted";
+    assert!(it.why.contains(why), "{}", it.why);
+}
+
 pub(crate) fn interrupted(ground: &Ground) {
     let cloud = ground.cloud();
     let ids = cloud.boot_servers("interrupted", 3, "node1.lab").unwrap();

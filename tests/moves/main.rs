@@ -115,6 +115,22 @@ const TESTS: &[(&str, Test)] = &[
     ),
     ("reads_are_repeated_while_the_api_is_away", api::away),
     (
+        "a_request_that_waits_in_a_queue_is_not_sent_again",
+        api::queued,
+    ),
+    (
+        "a_run_that_may_not_ask_any_more_ends_with_the_way_to_go_on",
+        api::deaf,
+    ),
+    (
+        "a_service_that_could_not_be_put_back_is_told_and_resumed",
+        api::still_disabled,
+    ),
+    (
+        "a_server_that_comes_to_a_drained_host_is_named",
+        api::latecomer,
+    ),
+    (
         "a_request_whose_answer_is_lost_is_not_sent_again",
         api::lost,
     ),
@@ -148,6 +164,10 @@ const TESTS: &[(&str, Test)] = &[
         hook::killed,
     ),
     ("two_runs_do_not_move_the_same_server", killed::locked),
+    (
+        "a_move_that_was_to_be_reverted_and_was_confirmed_has_failed",
+        killed::not_reverted,
+    ),
     (
         "an_interrupted_run_finishes_what_runs_and_can_be_resumed",
         killed::interrupted,

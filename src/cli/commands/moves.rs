@@ -34,9 +34,8 @@ pub(in crate::cli) fn migrate(session: &Session, arguments: &Migrate) -> Result<
         (_, Some(_)) => How::Resize,
         _ => How::Cold,
     };
-    if arguments.live && arguments.moving.revert {
-        let text = "a live move is not reverted: it is over when it has arrived";
-        return Err(CliError::usage(text).hint("move it back with another `clearway migrate`"));
+    if arguments.live {
+        nothing_to_confirm(&arguments.moving)?;
     }
     if let Some(reason) = &arguments.override_gate {
         if arguments.servers.len() != 1 || arguments.moving.to.len() != 1 {
@@ -58,6 +57,13 @@ pub(in crate::cli) fn migrate(session: &Session, arguments: &Migrate) -> Result<
 }
 
 pub(in crate::cli) fn drain(session: &Session, arguments: &Drain) -> Result<u8, CliError> {
+    if arguments.moving.revert {
+        let text = "a drain is not reverted: its host would be as full as before";
+        return Err(CliError::usage(text).hint("`clearway migrate --revert` tries one server"));
+    }
+    if arguments.live {
+        nothing_to_confirm(&arguments.moving)?;
+    }
     let mut options = options(&arguments.moving, What::Hosts(arguments.hosts.clone()))?;
     options.how = match (arguments.live, arguments.cold) {
         (true, _) => How::Live,
@@ -76,6 +82,18 @@ pub(in crate::cli) fn resume(session: &Session, arguments: &Resume) -> Result<u8
         moves::resume(&run, check, access, around).await
     })?;
     write(session, &report, arguments.format)
+}
+
+/// Live moves are over when they have arrived.
+fn nothing_to_confirm(moving: &Moving) -> Result<(), CliError> {
+    let text = if moving.revert {
+        "a live move is not reverted: it is over when it has arrived"
+    } else if moving.leave_unconfirmed {
+        "a live move is not left unconfirmed: it is over when it has arrived"
+    } else {
+        return Ok(());
+    };
+    Err(CliError::usage(text).hint("move it back with another `clearway migrate`"))
 }
 
 fn options(moving: &Moving, what: What) -> Result<MoveOptions, CliError> {

@@ -15,7 +15,7 @@ pub use record::{Record, Seen, SeenMigration, SeenServer};
 pub use rows::own_row;
 pub use state::{End, Hook, Stage, Tracked, Verdict};
 pub use transition::{Illegal, overdue};
-pub use uncertain::{GRACE, Lookup, Sent, was_sent};
+pub use uncertain::{Doubt, Lookup, Sent, was_sent};
 
 #[cfg(test)]
 mod ends_tests;

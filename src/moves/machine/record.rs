@@ -61,6 +61,9 @@ pub enum Record {
     Uncertain {
         /// Why.
         why: String,
+        /// Whether the request is over. If not, it may be carried out later.
+        #[serde(default)]
+        over: bool,
     },
     /// It is certain that the request was not carried out.
     NotSent {

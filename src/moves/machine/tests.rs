@@ -610,23 +610,32 @@ fn an_uncertain_request_is_sent_again_only_when_it_was_certainly_not_carried_out
     let new = [action("migrate", "req-new"), action("migrate", "req-old")];
     let ours = [row(11, MoveKind::Cold, "b")];
     let foreign = [row(11, MoveKind::Live, "c")];
-    let ask = |server, rows: &[Migration], actions: &[InstanceAction], after: i64| {
-        was_sent(
-            &it,
-            &Lookup {
-                server,
-                rows,
-                actions,
-            },
-            at(0),
-            at(after),
-        )
+    let ask_after = |over, server, rows: &[Migration], actions: &[InstanceAction], after: i64| {
+        let lookup = Lookup {
+            server,
+            rows,
+            actions,
+        };
+        let since = at(0);
+        was_sent(&it, &lookup, Doubt { since, over }, at(after))
+    };
+    assert_eq!(
+        ask_after(false, Some(&idle), &[], &old, 299),
+        Sent::NotYetKnown,
+        "nobody has answered: a queue may still hold it"
+    );
+    assert!(matches!(
+        ask_after(false, Some(&idle), &[], &old, 300),
+        Sent::No(_)
+    ));
+    let ask = |server, rows: &[Migration], actions: &[InstanceAction], after| {
+        ask_after(true, server, rows, actions, after)
     };
     assert_eq!(ask(Some(&idle), &ours, &old, 1), Sent::Yes);
     assert_eq!(
         ask(Some(&idle), &[], &old, 29),
         Sent::NotYetKnown,
-        "it may still be on its way"
+        "what Nova has done of it may not show yet"
     );
     assert!(matches!(ask(Some(&idle), &[], &old, 31), Sent::No(_)));
     assert_eq!(
@@ -686,6 +695,50 @@ fn a_phase_that_takes_too_long_says_what_to_look_at() {
             .unwrap()
             .contains("nothing was cancelled")
     );
+    it.settling = Some((Verdict::Failed, "it is in ERROR".to_owned(), at(7_200)));
+    assert_eq!(
+        overdue(&it, longest, at(7_201)),
+        None,
+        "its end is in sight"
+    );
+    it.settling = None;
     it.stage = Stage::Waiting;
     assert_eq!(overdue(&it, longest, at(1_000_000)), None);
+}
+
+#[test]
+fn a_request_in_doubt_is_in_time_from_the_moment_of_the_doubt() {
+    let mut it = accepted(MoveKind::Cold);
+    it.stage = Stage::Requested;
+    let lost = Record::Uncertain {
+        why: "deadline passed".to_owned(),
+        over: false,
+    };
+    let it = it.after(&lost, at(200)).unwrap();
+    let longest = SignedDuration::from_mins(120);
+    assert_eq!(overdue(&it, longest, at(499)), None);
+    assert!(overdue(&it, longest, at(501)).is_some());
+}
+
+#[test]
+fn a_resize_is_followed_to_the_host_that_its_row_names_last() {
+    let mut it = accepted(MoveKind::Resize);
+    it.destination = None;
+    let row = |status: &str, destination: &str, server: &str| {
+        let Record::Seen(mut seen) = seen(server, status) else {
+            unreachable!("it is one")
+        };
+        if let Some(row) = &mut seen.migration {
+            row.destination = Some(host(destination));
+        }
+        Record::Seen(seen)
+    };
+    let it = it
+        .after(&row("migrating", "b", "RESIZE/resize_prep@a"), at(1))
+        .unwrap();
+    let it = it
+        .after(&row("finished", "c", "VERIFY_RESIZE/-@c"), at(9))
+        .unwrap();
+    assert_eq!(it.stage, Stage::Waiting);
+    assert_eq!(it.destination, Some(host("c")));
 }

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::observe::{Reading, read};
 use super::record::Record;
 use super::state::{End, Hook, Stage, Tracked, Verdict};
+use crate::domain::MoveKind;
 
 /// A record that cannot follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,8 +109,9 @@ impl Tracked {
             ) => {
                 next.finish(Verdict::Failed, why.clone(), at);
             }
-            (Stage::Requested, Record::Uncertain { why }) => {
+            (Stage::Requested, Record::Uncertain { why, .. }) => {
                 next.phase.clone_from(why);
+                next.since = at;
             }
             (
                 Stage::Requested
@@ -129,11 +131,14 @@ impl Tracked {
                 }
                 if let Some(row) = &seen.migration {
                     next.migration = Some(row.id);
-                    if next.destination.is_none() {
+                    // The scheduler has alternates for a resize: when a host does not take it, the row names the next one.
+                    if row.destination.is_some()
+                        && (next.destination.is_none() || self.kind == MoveKind::Resize)
+                    {
                         next.destination.clone_from(&row.destination);
                     }
                 }
-                next.take(read(self, seen, at), at);
+                next.take(read(&next, seen, at), at);
             }
             (Stage::Waiting, Record::ConfirmRequesting) => next.enter(Stage::Confirming, at),
             (Stage::Confirming, Record::ConfirmAccepted { .. }) => {
@@ -279,10 +284,13 @@ const BEGIN: SignedDuration = SignedDuration::from_mins(5);
 /// How long a confirmation may take.
 const CONFIRM: SignedDuration = SignedDuration::from_mins(10);
 
-/// What to say and do of a move whose phase takes longer than it should; `None` while it is in time. `longest` is for
-/// the move itself.
+/// What to say and do of a move whose phase takes longer than it should; `None` while it is in time, or when its end is in
+/// sight. `longest` is for the move itself.
 #[must_use]
 pub fn overdue(tracked: &Tracked, longest: SignedDuration, now: Timestamp) -> Option<String> {
+    if tracked.settling.is_some() {
+        return None;
+    }
     let (bound, what) = match tracked.stage {
         Stage::Requested => (
             BEGIN,

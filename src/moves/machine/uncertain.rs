@@ -6,8 +6,20 @@ use super::rows::own_row;
 use super::state::Tracked;
 use crate::openstack::compute::{InstanceAction, Migration, Server};
 
-/// How long a request may still be on its way after it was sent.
-pub const GRACE: SignedDuration = SignedDuration::from_secs(30);
+/// How long Nova is given to show the first trace of a request that is over.
+const SHOWN: SignedDuration = SignedDuration::from_secs(30);
+/// How long one without an answer may wait in a proxy's queue, in nova-api's, or there for the database, before it is
+/// carried out.
+const ON_ITS_WAY: SignedDuration = SignedDuration::from_mins(5);
+
+/// Since when nobody waits for the answer to a request any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Doubt {
+    /// Since when.
+    pub since: Timestamp,
+    /// Whether the request itself is over.
+    pub over: bool,
+}
 
 /// What Nova says of the server now.
 #[derive(Debug, Clone)]
@@ -33,10 +45,12 @@ pub enum Sent {
     Other(String),
 }
 
-/// Decides from what Nova has whether a request of `tracked` that was sent at `sent` was carried out. A request is never
-/// sent again as long as it may have been.
+/// Decides from what Nova has whether a request of `tracked` was carried out. A request is never sent again as long as it
+/// may have been, or may still be.
 #[must_use]
-pub fn was_sent(tracked: &Tracked, lookup: &Lookup<'_>, sent: Timestamp, now: Timestamp) -> Sent {
+pub fn was_sent(tracked: &Tracked, lookup: &Lookup<'_>, doubt: Doubt, now: Timestamp) -> Sent {
+    let quiet = now.duration_since(doubt.since);
+    let enough = if doubt.over { SHOWN } else { ON_ITS_WAY };
     let Some(server) = lookup.server else {
         return Sent::Yes;
     };
@@ -62,7 +76,7 @@ pub fn was_sent(tracked: &Tracked, lookup: &Lookup<'_>, sent: Timestamp, now: Ti
         action.action == tracked.kind.action()
             && !tracked.known_actions.contains(&action.request_id)
     });
-    if acted || server.status.task.is_some() || now.duration_since(sent) < GRACE {
+    if acted || server.status.task.is_some() || quiet < enough {
         return Sent::NotYetKnown;
     }
     if server.host.as_ref() != Some(&tracked.source) {
@@ -73,7 +87,7 @@ pub fn was_sent(tracked: &Tracked, lookup: &Lookup<'_>, sent: Timestamp, now: Ti
     }
     Sent::No(format!(
         "{} seconds later Nova has neither an action nor a migration of it, and the server is at rest on {}",
-        now.duration_since(sent).as_secs(),
+        quiet.as_secs(),
         tracked.source
     ))
 }

@@ -1,6 +1,7 @@
 //! The loop: start what may be started, take what comes back, look at Nova once per interval.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
@@ -36,6 +37,8 @@ use super::servers::needs_of;
 const AT_THE_GATE: usize = 8;
 /// How old what is known of the cloud's hosts may be while moves are still to be started.
 const HOSTS_AGE: SignedDuration = SignedDuration::from_secs(15);
+/// How long the first moves wait for what Glance says.
+const GLANCE: Duration = Duration::from_secs(5);
 /// For how long locks are taken; they are renewed at a third of it.
 pub(super) const LOCK: SignedDuration = SignedDuration::from_secs(600);
 
@@ -66,6 +69,10 @@ pub(super) struct Engine<'a> {
     pub(super) prover: Prover,
     pub(super) cloud: Cloud,
     pub(super) images: Images,
+    /// Asks Glance, through Nova. Beside all else: Glance may be slow.
+    pub(super) glance: JoinSet<Images>,
+    /// Since when Nova cannot be asked how the moves go, and why.
+    pub(super) unheard: Option<(Timestamp, String)>,
     pub(super) cloud_at: Timestamp,
     /// The newest `dest_host` of each destination.
     pub(super) dialled: HashMap<HostName, (u64, String)>,
@@ -104,6 +111,7 @@ impl Engine<'_> {
                     Ok((index, done)) => self.take(index, done).await?,
                     Err(error) => std::panic::resume_unwind(error.into_panic()),
                 },
+                Some(Ok(images)) = self.glance.join_next() => self.images.update(images),
                 _ = ticker.tick() => self.tick().await?,
                 () = cancel.cancelled(), if !told => {}
             }
@@ -166,14 +174,14 @@ impl Engine<'_> {
             if let Ok(cloud) = ask(&self.session, self.fleet, nodes, draining).await {
                 self.cloud = cloud;
             }
-            self.ask_about_images().await;
+            self.ask_about_images();
             self.cloud_at = system::now();
         }
         Ok(())
     }
 
-    /// Asks Glance, through Nova, about the images of the servers that are at the gate or come to it next.
-    pub(super) async fn ask_about_images(&mut self) {
+    /// Asks about the images of the servers that are at the gate or come to it next.
+    fn ask_about_images(&mut self) {
         let before_the_request = |it: &&Entry| {
             matches!(
                 it.tracked.stage,
@@ -182,9 +190,22 @@ impl Engine<'_> {
         };
         let open = self.entries.iter().filter(before_the_request);
         let servers = open.filter_map(|it| it.server.as_ref());
-        self.images
-            .ask(&self.session, servers, 2 * AT_THE_GATE)
-            .await;
+        let ids = Images::distinct(servers, 2 * AT_THE_GATE);
+        let session = self.session.clone();
+        // One question at a time is on its way, however slow.
+        if self.glance.is_empty() {
+            self.glance
+                .spawn(async move { Images::ask(&session, ids).await });
+        }
+    }
+
+    /// Asks before the first moves, and waits a moment for it: what is not known has to be proven.
+    pub(super) async fn first_look_at_images(&mut self) {
+        self.ask_about_images();
+        let answered = self.glance.join_next();
+        if let Ok(Some(Ok(images))) = tokio::time::timeout(GLANCE, answered).await {
+            self.images.update(images);
+        }
     }
 
     fn is_over(&self) -> bool {

@@ -76,6 +76,15 @@ pub enum MovesError {
         /// The cloud of this session.
         cloud: String,
     },
+    /// A run that has begun could not go on.
+    #[error("run {run} could not go on")]
+    Left {
+        /// The run.
+        run: String,
+        /// Why.
+        #[source]
+        source: Box<Self>,
+    },
     /// What was recorded cannot be read back.
     #[error("the journal of run {run} is damaged at {server}: {why}")]
     Journal {

@@ -194,8 +194,7 @@ async fn case(
         destination: node(&newest.destination)?,
     };
     let ago = session.cloud_time().duration_since(newest.created);
-    let mut images = Images::default();
-    images.ask(session, [server], 1).await;
+    let images = Images::ask(session, Images::distinct([server], 1)).await;
     Ok(Case {
         server: server.id.clone(),
         pair,

@@ -15,6 +15,7 @@ use super::engine::Engine;
 use super::error::MovesError;
 use super::journal::Entry;
 use super::options::MoveOptions;
+use super::servers::on_host;
 
 /// Takes the services of drained hosts out of scheduling. Each is in the ledger as it was before anything is changed; one
 /// that was disabled already is left alone, and not put back.
@@ -63,7 +64,7 @@ pub(super) async fn disable(
                 }
                 tell(format!("not disabled: {fault}"));
             }
-            Written::NotSent(why) | Written::Unknown(why) => {
+            Written::NotSent(why) | Written::Unknown { why, .. } => {
                 tell(format!("perhaps not disabled: {why}"));
             }
         }
@@ -71,7 +72,8 @@ pub(super) async fn disable(
     Ok(())
 }
 
-/// Puts services back as they were: those that this run took out of scheduling, and only where they still say so.
+/// Puts services back as they were: those that this run took out of scheduling, and only where they still say so. Nova's
+/// being away does not end the run: it is told, and a later run puts them back.
 pub(super) async fn restore(
     session: &Session,
     ledger: &Ledger,
@@ -83,16 +85,19 @@ pub(super) async fn restore(
     if stored.is_empty() {
         return Ok(rows);
     }
-    let services = list(session).await?;
+    let services = list(session).await;
     for was in stored {
-        let what = if was.restored {
-            "as it was".to_owned()
-        } else {
-            match services.iter().find(|it| it.host.as_str() == was.host) {
-                None => "Nova does not have it any more".to_owned(),
-                Some(now) => put_back(session, ledger, run, now, &was).await?,
-            }
+        let (what, settled) = match &services {
+            _ if was.restored => ("as it was".to_owned(), true),
+            Err(error) => (later(&format!("Nova cannot be asked: {error}"), run), false),
+            Ok(services) => match services.iter().find(|it| it.host.as_str() == was.host) {
+                None => ("Nova does not have it any more".to_owned(), true),
+                Some(now) => put_back(session, run, now, &was).await,
+            },
         };
+        if settled && !was.restored {
+            ledger.restored_service(run, &was.host).await?;
+        }
         journal.event(&Event::ServiceChanged {
             host: was.host.clone(),
             what: what.clone(),
@@ -100,45 +105,44 @@ pub(super) async fn restore(
         rows.push(ServiceRow {
             host: was.host,
             what,
+            settled,
         });
     }
     Ok(rows)
 }
 
+/// What is said of a service that this run could not put back.
+fn later(why: &str, run: &str) -> String {
+    format!("still disabled: {why}; `clearway resume {run}` puts it back")
+}
+
+/// What became of it, and whether nothing is left to do.
 async fn put_back(
     session: &Session,
-    ledger: &Ledger,
     run: &str,
     now: &ComputeService,
     was: &StoredService,
-) -> Result<String, MovesError> {
+) -> (String, bool) {
     if now.enabled {
-        ledger.restored_service(run, &was.host).await?;
-        return Ok("enabled, as it was".to_owned());
+        return ("enabled, as it was".to_owned(), true);
     }
     if now.disabled_reason.as_deref() != Some(was.reason.as_str()) {
         let reason = now.disabled_reason.as_deref().unwrap_or("without a reason");
-        return Ok(format!(
-            "left disabled: somebody else disabled it meanwhile ({reason})"
-        ));
+        let what = format!("left disabled: somebody else disabled it meanwhile ({reason})");
+        return (what, true);
     }
     let before = ComputeService {
         enabled: was.was_enabled,
         disabled_reason: was.was_reason.clone(),
         ..now.clone()
     };
-    Ok(
-        match session.write(&compute::restore_service(now, &before)).await {
-            Written::Accepted(_) => {
-                ledger.restored_service(run, &was.host).await?;
-                "enabled again, as it was".to_owned()
-            }
-            Written::Refused(fault) => format!("still disabled: {fault}"),
-            Written::NotSent(why) | Written::Unknown(why) => {
-                format!("perhaps still disabled: {why}; `clearway resume {run}` puts it back")
-            }
-        },
-    )
+    match session.write(&compute::restore_service(now, &before)).await {
+        Written::Accepted(_) => ("enabled again, as it was".to_owned(), true),
+        Written::Refused(fault) => (later(&fault.to_string(), run), false),
+        Written::NotSent(why) | Written::Unknown { why, .. } => {
+            (format!("perhaps {}", later(&why, run)), false)
+        }
+    }
 }
 
 async fn list(session: &Session) -> Result<Vec<ComputeService>, MovesError> {
@@ -149,7 +153,12 @@ async fn list(session: &Session) -> Result<Vec<ComputeService>, MovesError> {
 }
 
 /// The exit code that the moves mean. A failure says most; what nobody knows says more than what was never begun.
-pub(super) fn exit_code(entries: &[Entry], stay: &[StayRow], interrupted: bool) -> u8 {
+pub(super) fn exit_code(
+    entries: &[Entry],
+    stay: &[StayRow],
+    services: &[ServiceRow],
+    interrupted: bool,
+) -> u8 {
     let any = |verdict| {
         entries.iter().any(|it| {
             it.tracked
@@ -159,9 +168,10 @@ pub(super) fn exit_code(entries: &[Entry], stay: &[StayRow], interrupted: bool) 
         })
     };
     let hook_failed = entries.iter().any(|it| it.tracked.hook_failure().is_some());
+    let disabled = services.iter().any(|it| !it.settled);
     if interrupted {
         exit::INTERRUPTED
-    } else if any(Verdict::Failed) || hook_failed || !stay.is_empty() {
+    } else if any(Verdict::Failed) || hook_failed || !stay.is_empty() || disabled {
         exit::BROKEN
     } else if any(Verdict::Unknown) {
         exit::UNPROVEN
@@ -226,6 +236,39 @@ fn explained(entry: &Entry) -> Vec<String> {
 }
 
 impl Engine<'_> {
+    /// Servers on drained hosts that came while these were emptied: nobody has planned anything for them.
+    pub(super) async fn latecomers(&mut self, known: &[StayRow]) -> Vec<StayRow> {
+        let mut found = Vec::new();
+        for host in self.cloud.draining.clone() {
+            let servers = match on_host(&self.session, &host).await {
+                Ok(servers) => servers,
+                Err(error) => {
+                    self.stop(format!("whether {host} is empty cannot be seen: {error}"));
+                    continue;
+                }
+            };
+            for server in servers {
+                let id = server.id.as_str();
+                let is_known = self
+                    .entries
+                    .iter()
+                    .any(|it| it.tracked.server.as_str() == id)
+                    || known.iter().any(|it| it.server == id);
+                if !is_known {
+                    found.push(StayRow {
+                        server: id.to_owned(),
+                        name: server.name.clone(),
+                        host: Some(host.to_string()),
+                        why: format!(
+                            "it came while the host was emptied: `clearway drain {host}` again"
+                        ),
+                    });
+                }
+            }
+        }
+        found
+    }
+
     /// The report of what was done.
     pub(super) fn report(
         &self,
@@ -244,7 +287,7 @@ impl Engine<'_> {
             cloud: self.session.endpoint().to_owned(),
             dry_run: false,
             interrupted,
-            exit_code: exit_code(&self.entries, &stay, interrupted),
+            exit_code: exit_code(&self.entries, &stay, &services, interrupted),
             stopped: self.stopped.clone(),
             moves: self.entries.iter().map(row).collect(),
             stay,

@@ -1,10 +1,16 @@
 //! Which images Glance still has.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
 
 use crate::moves::ImageState;
 use crate::nova::Session;
 use crate::openstack::compute::{Image, Server};
+
+/// How long all answers together may take.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What Nova has found in Glance, image by image.
 #[derive(Debug, Default)]
@@ -13,27 +19,48 @@ pub(super) struct Images {
 }
 
 impl Images {
-    /// Asks about the images of servers, once for each and of at most so many. What cannot be learnt is not known, even if it
-    /// was before.
-    pub(super) async fn ask<'s>(
-        &mut self,
-        session: &Session,
+    /// The images of servers, each once, and at most so many.
+    pub(super) fn distinct<'s>(
         servers: impl IntoIterator<Item = &'s Server>,
         most: usize,
-    ) {
-        let mut asked = HashSet::new();
+    ) -> BTreeSet<String> {
+        let mut ids = BTreeSet::new();
         for id in servers.into_iter().filter_map(|it| it.image.as_ref()) {
-            if asked.len() == most {
-                return;
+            if ids.len() == most {
+                break;
             }
-            if asked.insert(id) {
-                let state = match session.image(id).await {
-                    Ok(found) => state(found),
-                    Err(_) => ImageState::Unknown,
-                };
-                self.known.insert(id.clone(), state);
-            }
+            ids.insert(id.clone());
         }
+        ids
+    }
+
+    /// Asks about images, for a bounded time. What cannot be learnt in it is not known.
+    pub(super) async fn ask(session: &Session, ids: BTreeSet<String>) -> Self {
+        let unknown = ids.iter().map(|id| (id.clone(), ImageState::Unknown));
+        let mut known: HashMap<String, ImageState> = unknown.collect();
+        let mut asking = JoinSet::new();
+        for id in ids {
+            let session = session.clone();
+            asking.spawn(async move {
+                let found = session.image(&id).await;
+                (id, found)
+            });
+        }
+        let answers = async {
+            while let Some(answered) = asking.join_next().await {
+                if let Ok((id, Ok(found))) = answered {
+                    known.insert(id, state(found));
+                }
+            }
+        };
+        // What is late is asked for again, or counts as not known.
+        let _ = tokio::time::timeout(PATIENCE, answers).await;
+        Self { known }
+    }
+
+    /// What was learnt later counts.
+    pub(super) fn update(&mut self, later: Self) {
+        self.known.extend(later.known);
     }
 
     /// Of a server's image.

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::Event;
 use crate::ledger::{Ledger, StoredRecord};
 use crate::moves::compare::Portrait;
-use crate::moves::machine::{Illegal, Record, Stage, Tracked, Verdict};
+use crate::moves::machine::{Doubt, Illegal, Record, Stage, Tracked, Verdict};
 use crate::moves::pace::Pace;
 use crate::openstack::compute::Server;
 use crate::system;
@@ -31,6 +31,8 @@ pub(super) struct Entry {
     pub(super) unsent: u32,
     /// Confirmations that Nova refused.
     pub(super) unconfirmed: u32,
+    /// Times that it could not be compared: Nova could not be asked.
+    pub(super) unread: u32,
     /// Comparisons that found something that may still change.
     pub(super) compared: u32,
     /// Why the last destination was given up.
@@ -43,6 +45,8 @@ pub(super) struct Entry {
     pub(super) ended: Option<Timestamp>,
     /// When its request was about to be sent.
     pub(super) sent: Option<Timestamp>,
+    /// Since when nobody waits for the answer to its request any more.
+    pub(super) doubt: Option<Doubt>,
     /// How fast it is copied, while it moves live.
     pub(super) pace: Option<Pace>,
     /// When its numbers were last asked for.
@@ -68,12 +72,14 @@ impl Entry {
             not_before: None,
             unsent: 0,
             unconfirmed: 0,
+            unread: 0,
             compared: 0,
             last_why: String::new(),
             rejected: false,
             began: None,
             ended: None,
             sent: None,
+            doubt: None,
             pace: None,
             counted: None,
             explained: Vec::new(),
@@ -96,13 +102,23 @@ impl Entry {
             Record::Proving { .. } => {
                 self.began.get_or_insert(at);
             }
-            Record::Requesting { .. } => self.sent = Some(at),
+            Record::Requesting { .. } => {
+                self.sent = Some(at);
+                self.doubt = None;
+            }
+            Record::Uncertain { over, .. } => {
+                let over = *over;
+                self.doubt = Some(Doubt { since: at, over });
+            }
             Record::Closed { why, .. } => self.last_why.clone_from(why),
             Record::Rejected { why, .. } => {
                 self.last_why.clone_from(why);
                 self.rejected = true;
             }
-            Record::NotSent { why } => self.last_why.clone_from(why),
+            Record::NotSent { why } => {
+                self.last_why.clone_from(why);
+                self.sent = None;
+            }
             _ => {}
         }
         if self.tracked.stage == Stage::Ended {
@@ -174,7 +190,7 @@ fn changed(entry: &Entry, record: &Record) -> Event {
         (None, Record::Closed { destination, why }) => format!("{destination} is closed: {why}"),
         (
             None,
-            Record::Rejected { why, .. } | Record::NotSent { why } | Record::Uncertain { why },
+            Record::Rejected { why, .. } | Record::NotSent { why } | Record::Uncertain { why, .. },
         ) => why.clone(),
         (None, Record::ConfirmRejected { why }) => format!("not confirmed: {why}"),
         (None, Record::RevertRejected { why }) => format!("not reverted: {why}"),

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
-use crate::domain::{HostName, MoveKind, Pair, ServerId};
+use jiff::SignedDuration;
+
+use crate::domain::{Event, HostName, MoveKind, Pair, ServerId};
 use crate::moves::compare::Portrait;
 use crate::moves::machine::{
-    Lookup, Record, Seen, SeenMigration, SeenServer, Sent, Stage, Verdict, overdue, own_row,
+    Doubt, Lookup, Record, Seen, SeenMigration, SeenServer, Sent, Stage, Verdict, overdue, own_row,
     was_sent,
 };
 use crate::nova::{NovaError, Written};
@@ -23,6 +25,10 @@ use crate::run::request::{Request, Surroundings};
 
 /// How often a server that is not as it was is looked at again: its state may still be changing.
 const COMPARISONS: u32 = 5;
+/// How often a server that cannot be read is asked for.
+const UNREAD: u32 = 30;
+/// For how long Nova may refuse to say how moves go.
+const UNHEARD: SignedDuration = SignedDuration::from_secs(30);
 /// Confirmations that Nova may refuse.
 const CONFIRMATIONS: u32 = 5;
 
@@ -44,10 +50,22 @@ impl Engine<'_> {
         };
         // Rows first: a server that is looked at later is never older than its row.
         let rows = self.session.migrations(None, Some(self.since)).await;
-        let (Ok(rows), Ok(servers)) = (rows, self.session.servers(&filter).await) else {
-            // Nova is away for longer than a read waits. Nothing is lost: it is looked at again.
-            return Ok(());
+        let servers = match &rows {
+            Ok(_) => self.session.servers(&filter).await,
+            Err(_) => Ok(Vec::new()),
         };
+        let (rows, servers) = match (rows, servers) {
+            (Ok(rows), Ok(servers)) => (rows, servers),
+            (Err(error), _) | (_, Err(error)) => {
+                self.not_heard(error)?;
+                // Time goes on for what is not seen, too.
+                for index in flying {
+                    self.end_if_overdue(index).await?;
+                }
+                return Ok(());
+            }
+        };
+        self.unheard = None;
         self.dialled.extend(dialled_addresses(&rows));
         let mut changed: HashMap<ServerId, Server> =
             servers.into_iter().map(|it| (it.id.clone(), it)).collect();
@@ -120,8 +138,37 @@ impl Engine<'_> {
                 index,
                 async move { Done::Confirmed(session.write(&call).await) },
             );
-        } else if let Some(why) = overdue(tracked, self.options.longest(), system::now()) {
-            self.give_up(index, Verdict::Unknown, &why).await?;
+        } else {
+            self.end_if_overdue(index).await?;
+        }
+        Ok(())
+    }
+
+    async fn end_if_overdue(&mut self, index: usize) -> Result<(), MovesError> {
+        let entry = &self.entries[index];
+        match overdue(&entry.tracked, self.options.longest(), system::now()) {
+            Some(why) if !entry.busy => self.give_up(index, Verdict::Unknown, &why).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Nova could not be asked how the moves go. Where it is away, it is asked again for as long as the moves have time; what
+    /// will not pass by itself ends the run, which can be resumed.
+    fn not_heard(&mut self, error: NovaError) -> Result<(), MovesError> {
+        let now = system::now();
+        let why = error.to_string();
+        let since = match &self.unheard {
+            Some((since, told)) if *told == why => *since,
+            before => {
+                let since = before.as_ref().map_or(now, |(since, _)| *since);
+                self.journal
+                    .event(&Event::CloudUnheard { why: why.clone() });
+                since
+            }
+        };
+        self.unheard = Some((since, why));
+        if !error.may_pass() && now.duration_since(since) > UNHEARD {
+            return Err(error.into());
         }
         Ok(())
     }
@@ -135,16 +182,23 @@ impl Engine<'_> {
             self.session.migrations(Some(&id), None),
             self.session.actions(&id)
         );
-        let (Ok(server), Ok(rows), Ok(actions)) = asked else {
-            return Ok(());
+        let (server, rows, actions) = match asked {
+            (Ok(server), Ok(rows), Ok(actions)) => (server, rows, actions),
+            (Err(error), _, _) | (_, Err(error), _) | (_, _, Err(error)) => {
+                self.not_heard(error)?;
+                return self.end_if_overdue(index).await;
+            }
         };
         let lookup = Lookup {
             server: server.as_ref(),
             rows: &rows,
             actions: &actions,
         };
-        let sent = entry.sent.unwrap_or(entry.tracked.since);
-        let decided = was_sent(&entry.tracked, &lookup, sent, system::now());
+        let doubt = entry.doubt.unwrap_or(Doubt {
+            since: entry.tracked.since,
+            over: false,
+        });
+        let decided = was_sent(&entry.tracked, &lookup, doubt, system::now());
         match decided {
             Sent::Yes => {
                 let row = own_row(&self.entries[index].tracked, &rows);
@@ -178,7 +232,7 @@ impl Engine<'_> {
             Written::Refused(fault) => Record::ConfirmRejected {
                 why: fault.to_string(),
             },
-            Written::NotSent(why) | Written::Unknown(why) => Record::ConfirmRejected { why },
+            Written::NotSent(why) | Written::Unknown { why, .. } => Record::ConfirmRejected { why },
         };
         self.answered(
             index,
@@ -201,7 +255,7 @@ impl Engine<'_> {
             Written::Refused(fault) => Record::RevertRejected {
                 why: fault.to_string(),
             },
-            Written::NotSent(why) | Written::Unknown(why) => Record::RevertRejected { why },
+            Written::NotSent(why) | Written::Unknown { why, .. } => Record::RevertRejected { why },
         };
         self.answered(
             index,
@@ -248,12 +302,23 @@ impl Engine<'_> {
         index: usize,
         server: Result<Option<Box<Server>>, NovaError>,
     ) -> Result<(), MovesError> {
-        let Ok(server) = server else {
+        let server = match server {
+            Ok(server) => server,
             // Looked at again at the next interval.
-            return Ok(());
+            Err(error) => {
+                let entry = &mut self.entries[index];
+                entry.unread += 1;
+                if entry.unread < UNREAD {
+                    return Ok(());
+                }
+                let why = format!("it has arrived, and could not be compared: {error}");
+                return self.give_up(index, Verdict::Unknown, &why).await;
+            }
         };
+        let finish = self.options.finish;
         let entry = &mut self.entries[index];
-        let differences: Vec<String> = match &server {
+        let cold = entry.tracked.kind != MoveKind::Live;
+        let mut differences: Vec<String> = match &server {
             None => vec!["it was deleted".to_owned()],
             Some(server) => Portrait::of(server)
                 .differences(&expected(entry, self.options))
@@ -261,6 +326,9 @@ impl Engine<'_> {
                 .map(ToString::to_string)
                 .collect(),
         };
+        if finish == Finish::Revert && cold && !entry.tracked.reverting {
+            differences.push("somebody confirmed it, and it was to be reverted".to_owned());
+        }
         entry.server = server.map(|it| *it);
         entry.compared += 1;
         let may_change = |it: &String| it.starts_with("status ") || it.starts_with("power state ");

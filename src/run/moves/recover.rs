@@ -100,8 +100,15 @@ async fn one(session: &Session, server: &Server, step: Step) -> (&'static str, S
         Written::Accepted(_) => {}
         Written::Refused(fault) => return ("refused", fault.to_string()),
         Written::NotSent(why) => return ("failed", why),
+        // Nova's power state after a failure is that of before the move: a server that was never rebooted looks the same.
+        Written::Unknown { why, .. } if step == Step::HardReboot => {
+            let id = &server.id;
+            let detail =
+                format!("{why}; `openstack server event list {id}` says whether Nova took it");
+            return ("unknown", detail);
+        }
         // Whether it was carried out is seen from the server.
-        Written::Unknown(_) => {}
+        Written::Unknown { .. } => {}
     }
     let since = system::Stopwatch::start();
     let mut last = String::new();

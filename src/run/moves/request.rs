@@ -1,5 +1,7 @@
 //! From what a proof brought to a request, and what Nova answers to it.
 
+use std::time::Duration;
+
 use crate::domain::{Depth, HostName, Lane, MoveKind, Verdict, Why};
 use crate::moves::gate::{LegProof, Override, Reported, Wanted, pass};
 use crate::moves::machine::{Record, Verdict as End};
@@ -162,8 +164,13 @@ impl Engine<'_> {
                 .collect(),
         };
         self.record(index, intent).await?;
+        // From here on this machine's clock may jump: what is left is counted.
+        let left = request.until().duration_since(system::now());
+        let left = Duration::try_from(left).unwrap_or_default();
         let (session, call) = (self.session.clone(), request.into_call());
-        self.spawn(index, async move { Done::Sent(session.write(&call).await) });
+        self.spawn(index, async move {
+            Done::Sent(session.write_within(&call, left).await)
+        });
         Ok(())
     }
 
@@ -278,7 +285,7 @@ impl Engine<'_> {
                 }
             }
             Written::NotSent(why) => return self.not_sent(index, why).await,
-            Written::Unknown(why) => Record::Uncertain { why },
+            Written::Unknown { why, over } => Record::Uncertain { why, over },
         };
         self.record(index, record).await
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::SignedDuration;
+
 use super::access::{CloudAccess, open};
 use super::error::MovesError;
 use super::hook::CUT_OFF;
@@ -16,6 +18,9 @@ use crate::report::MovesReport;
 use crate::run::journal::Journal;
 use crate::run::request::{Request, Surroundings};
 use crate::system;
+
+/// After so long, no request is on its way any more.
+const CERTAINLY_OVER: SignedDuration = SignedDuration::from_hours(1);
 
 /// Goes on with a run that was interrupted or killed. What it was doing is looked up in Nova first, and decided then:
 /// nothing that may have been requested is requested again.
@@ -98,9 +103,12 @@ pub async fn resume(
         since,
     };
     unprepare(&ledger, &run, &mut begun.entries).await?;
-    let done = go(&check, &options, session, &ledger, &around, begun).await;
-    ledger.unlock(&run).await?;
-    done
+    let now = system::now();
+    for entry in &mut begun.entries {
+        // Nobody has looked meanwhile: what it is now counts, not for how long it may have been so.
+        entry.tracked.since = entry.tracked.since.max(now);
+    }
+    go(&check, &options, session, &ledger, &around, begun).await
 }
 
 /// Every move as its records say.
@@ -153,6 +161,13 @@ async fn replay(
 async fn unprepare(ledger: &Ledger, run: &str, entries: &mut [Entry]) -> Result<(), MovesError> {
     for entry in entries {
         let record = match entry.tracked.stage {
+            Stage::Requested if entry.doubt.is_none() => {
+                let sent = entry.sent.unwrap_or(entry.tracked.since);
+                Record::Uncertain {
+                    why: "clearway was stopped before the answer".to_owned(),
+                    over: system::now().duration_since(sent) > CERTAINLY_OVER,
+                }
+            }
             Stage::Proving | Stage::Passed => Record::NotSent {
                 why: "clearway was stopped before the request".to_owned(),
             },

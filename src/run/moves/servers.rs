@@ -19,7 +19,7 @@ use crate::report::{MOVES_SCHEMA_VERSION, ServerRow, ServersReport, WayRow};
 use crate::system;
 
 /// One question each: the images of more servers than a terminal holds count as not known.
-const MOST_IMAGES: usize = 200;
+const MOST_IMAGES: usize = 32;
 
 /// Which servers are asked for.
 #[derive(Debug, Clone)]
@@ -86,8 +86,7 @@ pub async fn servers(
     let cloud = ask(&session, &request.fleet, nodes, BTreeSet::new()).await?;
     let fresh = Fresh::new(&request, proven, system::now());
     let newest = session.newest();
-    let mut images = Images::default();
-    images.ask(&session, &shown, MOST_IMAGES).await;
+    let images = Images::ask(&session, Images::distinct(&shown, MOST_IMAGES)).await;
     Ok(ServersReport {
         schema: MOVES_SCHEMA_VERSION,
         cloud: session.endpoint().to_owned(),

@@ -87,8 +87,7 @@ pub(super) async fn run(
         return Err(no_ledger(&moves.check.run));
     };
     lock(&ledger, &session, &moves.check.run, &chosen).await?;
-    let begun = begin(moves, &session, &ledger, around, chosen).await;
-    let done = match begun {
+    match begin(moves, &session, &ledger, around, chosen).await {
         Ok(begun) => {
             go(
                 &moves.check,
@@ -100,10 +99,11 @@ pub(super) async fn run(
             )
             .await
         }
-        Err(error) => Err(error),
-    };
-    ledger.unlock(&moves.check.run).await?;
-    done
+        Err(error) => {
+            ledger.unlock(&moves.check.run).await?;
+            Err(error)
+        }
+    }
 }
 
 pub(super) fn no_ledger(run: &str) -> MovesError {

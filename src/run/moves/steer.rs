@@ -168,7 +168,7 @@ async fn ask(
     match session.write(&call).await {
         // Whether it was carried out when nobody answered is seen from what becomes of the move.
         Written::Accepted(_) => ASKED.clone_into(&mut row.outcome),
-        Written::Unknown(why) => {
+        Written::Unknown { why, .. } => {
             ASKED.clone_into(&mut row.outcome);
             row.why = why;
         }

@@ -63,7 +63,27 @@ pub(super) async fn known_nodes(
 }
 
 /// Surveys, moves, puts services back, and reports.
+///
+/// # Errors
+/// [`MovesError::Left`]: the run has begun, and can be resumed.
 pub(super) async fn go(
+    check: &Request,
+    options: &MoveOptions,
+    session: Session,
+    ledger: &Ledger,
+    around: &Surroundings,
+    begun: Begun,
+) -> Result<MovesReport, MovesError> {
+    let done = carry_out(check, options, session, ledger, around, begun).await;
+    // Locks that could not be given back lapse by themselves.
+    let _ = ledger.unlock(&check.run).await;
+    done.map_err(|error| MovesError::Left {
+        run: check.run.clone(),
+        source: Box::new(error),
+    })
+}
+
+async fn carry_out(
     check: &Request,
     options: &MoveOptions,
     session: Session,
@@ -74,13 +94,16 @@ pub(super) async fn go(
     let Begun {
         journal,
         entries,
-        stay,
+        mut stay,
         draining,
         since,
     } = begun;
     let fleet = check.fleet.clone();
     let connector = Arc::new(Connector::new(around.environment.clone(), check.deadlines));
-    let may_request = entries.iter().any(|it| it.tracked.stage == Stage::Planned);
+    // A request whose outcome is not known may turn out not to have been sent.
+    let may_request = entries
+        .iter()
+        .any(|it| matches!(it.tracked.stage, Stage::Planned | Stage::Requested));
     let mut surveyed = if may_request {
         survey(check, around, &connector, &journal).await
     } else {
@@ -111,6 +134,8 @@ pub(super) async fn go(
         prover: Prover::new(check.clone(), connector, connections),
         cloud,
         images: Images::default(),
+        glance: JoinSet::new(),
+        unheard: None,
         cloud_at: system::now(),
         dialled: dialled_addresses(&rows),
         proofs: HashMap::new(),
@@ -124,13 +149,20 @@ pub(super) async fn go(
         .entries
         .iter()
         .any(|it| it.tracked.stage != Stage::Ended);
-    if unfinished && !around.cancel.is_cancelled() {
-        disable(&session, ledger, &journal, &check.run, &draining).await?;
-        engine.ask_about_images().await;
+    let worked = async {
+        if unfinished && !around.cancel.is_cancelled() {
+            disable(&session, ledger, &journal, &check.run, &draining).await?;
+            engine.first_look_at_images().await;
+        }
+        engine.work().await
+    };
+    let worked = worked.await;
+    if worked.is_ok() && !around.cancel.is_cancelled() {
+        stay.extend(engine.latecomers(&stay).await);
     }
-    engine.work().await?;
-    // Also when it was interrupted: a host should not stay out of scheduling because somebody went home.
+    // Also when it was interrupted, or went wrong: a host should not stay out of scheduling because somebody went home.
     let services = restore(&session, ledger, &journal, &check.run).await?;
+    worked?;
     let report = engine.report(check.command, stay, services, options);
     drop(engine);
     journal.close().await?;
