@@ -15,5 +15,6 @@ mod revoke;
 mod rotate;
 mod support;
 mod undo;
+mod way_back;
 mod whole;
 mod wrapped;
