@@ -8,6 +8,7 @@ mod apply;
 mod binary;
 mod broken_off;
 mod clocks;
+mod contained;
 mod forget;
 mod kills;
 mod reinstalled;
