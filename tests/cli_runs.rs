@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
+use clearway::ledger::{Ledger, RunStart};
+use clearway::report::Settings;
 use insta::assert_snapshot;
 use serde_json::Value;
 
@@ -300,5 +302,57 @@ fn a_run_that_was_killed_is_unfinished_and_its_events_are_there() {
     assert_snapshot!(String::from_utf8(shown.stderr).unwrap(), @r#"
     error: run RUN has no report, it is unfinished
     hint: `clearway show RUN --format jsonl` has what happened until then
+    "#);
+}
+
+#[test]
+fn an_undo_without_an_end_is_listed_with_what_it_is_about_and_how_to_go_on() {
+    let place = Place::new();
+    let path = place.0.path().join(".local/state/clearway/ledger.sqlite");
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let ledger = Ledger::open(&path).await.unwrap();
+        let repair = RunStart {
+            id: "20261126-070905-7f3a9c".to_owned(),
+            command: "repair".to_owned(),
+            operator: Some("alice".to_owned()),
+            about: None,
+            clearway: "0".to_owned(),
+            inventory: "clearway.yaml".to_owned(),
+            inventory_path: "/clearway.yaml".to_owned(),
+            settings: Settings::without_proof(),
+            started: "2026-11-26T07:09:05Z".parse().unwrap(),
+            process: None,
+        };
+        let undo = RunStart {
+            id: "20261126-080910-c0ffee".to_owned(),
+            command: "repair undo".to_owned(),
+            operator: Some("bob".to_owned()),
+            about: Some(repair.id.clone()),
+            started: "2026-11-26T08:09:10Z".parse().unwrap(),
+            ..repair.clone()
+        };
+        let ended = "2026-11-26T07:09:07Z".parse().unwrap();
+        ledger.begin(&repair).await.unwrap();
+        ledger.fail(&repair.id, ended, 2, "no space").await.unwrap();
+        ledger.begin(&undo).await.unwrap();
+        ledger.close().await;
+    });
+    assert_snapshot!(place.text(&["runs"]), @r#"
+    run                     command      by     started               took   state       outcome
+    20261126-080910-c0ffee  repair undo  bob    2026-11-26 08:09:10Z         unfinished  of 7f3a9c
+    20261126-070905-7f3a9c  repair       alice  2026-11-26 07:09:05Z  2.0 s  failed      no space
+    "#);
+    let shown = place.run(&["show", "last"]);
+    assert_eq!(shown.status.code(), Some(2));
+    assert_snapshot!(String::from_utf8(shown.stderr).unwrap(), @r#"
+    error: run 20261126-080910-c0ffee has no report, it is unfinished
+    hint: `clearway repair undo 20261126-070905-7f3a9c` goes on with it
+    hint: `clearway show 20261126-080910-c0ffee --format jsonl` has what happened until then
+    "#);
+    let resumed = place.run(&["repair", "resume", "last"]);
+    assert_eq!(resumed.status.code(), Some(2));
+    assert_snapshot!(String::from_utf8(resumed.stderr).unwrap(), @r#"
+    error: run 20261126-080910-c0ffee is no repair, but a `clearway repair undo` of run 20261126-070905-7f3a9c
+    hint: `clearway repair undo 20261126-070905-7f3a9c` goes on with it
     "#);
 }

@@ -36,7 +36,38 @@ pub(crate) fn clearway(lab: &Lab, program: &Path, nodes: usize, more: &[&str]) -
         .arg(lab.inventory())
         .args(["--limit", &format!("node[1-{nodes}]")])
         .args(more);
-    run(&mut command)
+    run(&mut command).map(drop)
+}
+
+/// A repair of the first nodes of a lab that are as they should be. One that writes has not done its work.
+pub(crate) fn repair(lab: &Lab, program: &Path, nodes: usize, more: &[&str]) -> Outcome {
+    let mut command = lab.command("setsid");
+    command
+        .arg(program)
+        .args(["repair", "--yes", "--inventory"])
+        .arg(lab.inventory())
+        .arg("--ledger")
+        .arg(lab.dir().join("bench.sqlite"))
+        .args(["--limit", &format!("node[1-{nodes}]")])
+        .args(more);
+    let told = run(&mut command)?;
+    if told.contains("nothing to repair: 0 files written") {
+        return Ok(());
+    }
+    Err(format!(
+        "a repair with nothing to do does something: {told}"
+    ))
+}
+
+/// Every file that a repair could write, with its inode and the time of its last change of any kind.
+pub(crate) fn files(lab: &Lab) -> Result<Vec<String>, String> {
+    const FIND: &str =
+        "find /var/lib/nova/.ssh /root/.ssh /home /etc/ssh -printf '%p %i %C@\\n' | sort";
+    let of_node = |node: &Node| {
+        let found = node.sh(FIND).map_err(|error| error.to_string())?;
+        Ok(String::from_utf8_lossy(&found.stdout).into_owned())
+    };
+    lab.nodes().iter().map(of_node).collect()
 }
 
 /// `pdsh -R ssh … true` with the same key, known hosts and number of nodes at once.
@@ -59,7 +90,7 @@ pub(crate) fn pdsh(lab: &Lab, user: &str, kex: Kex) -> Outcome {
         .args(["pdsh", "-S", "-R", "ssh", "-f", "32", "-l", user, "-w"])
         .args([names.trim_end_matches(','), "true"])
         .env("PDSH_SSH_ARGS_APPEND", options);
-    run(&mut command)
+    run(&mut command).map(drop)
 }
 
 /// Bare ssh between the first `count` nodes, all nodes at once.
@@ -74,7 +105,7 @@ pub(crate) fn copies(lab: &Lab, count: usize) -> Outcome {
 
 /// `clearway --help`.
 pub(crate) fn help(program: &Path) -> Outcome {
-    run(Command::new(program).arg("--help"))
+    run(Command::new(program).arg("--help")).map(drop)
 }
 
 /// Where a program of this machine is.
@@ -115,7 +146,8 @@ fn on_nodes(lab: &Lab, count: usize, script: &str) -> Outcome {
     outcome
 }
 
-fn run(command: &mut Command) -> Outcome {
+/// What it says on stderr.
+fn run(command: &mut Command) -> Result<String, String> {
     let words = || {
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         let words: Vec<_> = words.map(OsStr::to_string_lossy).collect();
@@ -127,7 +159,7 @@ fn run(command: &mut Command) -> Outcome {
         .output()
         .map_err(|error| format!("{line}: {error}"))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stderr).into_owned());
     }
     Err(format!(
         "{line}: {}\n{}{}",

@@ -1,7 +1,7 @@
 //! What clearway costs on a fleet of real sshd nodes, beside what it is compared with, in one run.
 //!
 //! `FLEET_NODES` (40) are surveyed, `FLEET_PROOF` (8) of them prove each other, `FLEET_MESH` (8) log in to each other
-//! by bare ssh, each contender `FLEET_REPEATS` (3) times; `FLEET_CLEARWAY` measures another binary than the one built
+//! by bare ssh, each contender `FLEET_REPEATS` (3) times; a repair of the proven nodes finds nothing to do; `FLEET_CLEARWAY` measures another binary than the one built
 //! along. Prints a Markdown table: medians, and the bar beside each figure that has one.
 #![expect(
     clippy::disallowed_methods,
@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use clearway_lab::{Kex, Lab, LabSupport};
 
-use crate::contenders::{clearway, copies, find, help, mesh, pdsh};
+use crate::contenders::{clearway, copies, files, find, help, mesh, pdsh, repair};
 use crate::cpu::{Cost, Meter};
 use crate::table::{Bar, Table};
 
@@ -63,6 +63,7 @@ struct Costs {
     few: Vec<Cost>,
     proof: Vec<Cost>,
     copies: Vec<Cost>,
+    repair: Vec<Cost>,
 }
 
 fn main() -> ExitCode {
@@ -179,6 +180,13 @@ fn column(plan: &Plan, conditions: &Conditions, kex: Kex, name: &str) -> Result<
         costs
             .copies
             .push(cost("bare ssh and scp", &|| copies(&lab, plan.proof))?);
+        let before = files(&lab)?;
+        costs.repair.push(cost("repair with nothing to do", &|| {
+            repair(&lab, &plan.program, plan.proof, &lanes)
+        })?);
+        if files(&lab)? != before {
+            return Err("a repair with nothing to do has changed files".to_owned());
+        }
     }
     drop(lab);
     drop(meter);
@@ -187,7 +195,7 @@ fn column(plan: &Plan, conditions: &Conditions, kex: Kex, name: &str) -> Result<
 
 fn tabulate(plan: &Plan, start: f64, columns: &[(String, Costs)]) -> Table {
     let ordered = |count: usize| (count * (count - 1)) as f64;
-    let (nodes, pairs) = (plan.nodes as f64, ordered(plan.proof));
+    let (nodes, proven, pairs) = (plan.nodes as f64, plan.proof as f64, ordered(plan.proof));
     let of = |costs: &[Cost], part: fn(&Cost) -> f64| median(costs.iter().map(part).collect());
     let all: fn(&Cost) -> f64 = |it| it.started + it.lab;
     let names = columns.iter().map(|(name, _)| name.clone());
@@ -259,6 +267,31 @@ fn tabulate(plan: &Plan, start: f64, columns: &[(String, Costs)]) -> Table {
         "proof: controller CPU, ms/pair, survey subtracted",
         Bar::AtMost(0.1),
         &|it| (of(&it.proof, |it| it.started) - of(&it.few, |it| it.started)) / pairs,
+    );
+    row(
+        "repair with nothing to do: node CPU, ms/node",
+        Bar::None,
+        &|it| of(&it.repair, |it| it.lab) / proven,
+    );
+    row(
+        "survey and prediction of the same nodes: node CPU, ms/node",
+        Bar::None,
+        &|it| of(&it.few, |it| it.lab) / proven,
+    );
+    row(
+        "node CPU: repair with nothing to do / survey",
+        Bar::AtMost(1.1),
+        &|it| of(&it.repair, |it| it.lab) / of(&it.few, |it| it.lab),
+    );
+    row(
+        "node CPU: repair with nothing to do / check",
+        Bar::None,
+        &|it| of(&it.repair, |it| it.lab) / of(&it.proof, |it| it.lab),
+    );
+    row(
+        "controller CPU: repair with nothing to do / check",
+        Bar::None,
+        &|it| of(&it.repair, |it| it.started) / of(&it.proof, |it| it.started),
     );
     row("`clearway --help`: CPU, ms", Bar::AtMost(5.0), &|_| start);
     table

@@ -297,7 +297,7 @@ pub(super) struct RepairUndo {
     /// Nodes that are worked on at the same time
     #[arg(short, long, value_name = "N", default_value = "32")]
     pub(super) concurrency: NonZeroU32,
-    /// Output: table, json
+    /// Output: table, json (one document), jsonl (events as they happen, then the report)
     #[arg(
         short,
         long,
@@ -305,7 +305,7 @@ pub(super) struct RepairUndo {
         default_value = "table",
         hide_possible_values = true
     )]
-    pub(super) format: ListFormat,
+    pub(super) format: RepairFormat,
 }
 
 /// `clearway repair resume`.

@@ -117,11 +117,18 @@ fn words(event: &Event, verbose: bool) -> Option<String> {
                 .map_or_else(String::new, |detail| format!(": {detail}"));
             let what = match stage.as_str() {
                 "undo" => "putting back".to_owned(),
+                "forget" => "forgetting".to_owned(),
                 "edits" => format!("{written} of its files edited"),
                 other => other.to_owned(),
             };
             format!("{node}: {what}: {outcome}{detail}")
         }
+        Event::WayBackStarted {
+            run,
+            command,
+            about,
+            nodes,
+        } => format!("{command} {run}: {} of run {about}", count(*nodes, "node")),
         Event::MovesPlanned {
             run,
             command,

@@ -96,7 +96,7 @@ pub enum Event {
     NodeRepaired {
         /// Inventory name.
         node: String,
-        /// `keys`, `bring`, `edits` or `undo`.
+        /// `keys`, `bring`, `edits`, `sshd`, `undo` or `forget`.
         stage: String,
         /// `done`, `refused` or `lost`.
         outcome: String,
@@ -104,6 +104,17 @@ pub enum Event {
         written: u64,
         /// Why not, or why it was put back.
         detail: Option<String>,
+    },
+    /// What an earlier run did is about to be put back, or its way back to be given up.
+    WayBackStarted {
+        /// The run's id.
+        run: String,
+        /// `repair undo` or `repair forget`.
+        command: String,
+        /// The earlier run.
+        about: String,
+        /// Nodes concerned.
+        nodes: u64,
     },
     /// Servers are about to be moved.
     MovesPlanned {
@@ -243,6 +254,8 @@ pub enum Phase {
     Repair,
     /// Files are put back.
     Undo,
+    /// Old files are removed.
+    Forget,
     /// Servers are moved.
     Move,
 }
@@ -258,6 +271,7 @@ impl Phase {
             Self::Inquire => "asking why",
             Self::Repair => "repairing",
             Self::Undo => "putting back",
+            Self::Forget => "forgetting",
             Self::Move => "moving",
         }
     }

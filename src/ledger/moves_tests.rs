@@ -17,6 +17,8 @@ async fn ledger(directory: &tempfile::TempDir) -> Ledger {
         let start = RunStart {
             id: run.to_owned(),
             command: "drain".to_owned(),
+            operator: Some("ops".to_owned()),
+            about: None,
             clearway: "0".to_owned(),
             inventory: "i".to_owned(),
             inventory_path: "/i".to_owned(),

@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/1.sql"),
     include_str!("schema/2-repairs.sql"),
     include_str!("schema/3-moves.sql"),
+    include_str!("schema/4-operators.sql"),
 ];
 
 /// How long another process may hold the file before that is an error.

@@ -20,8 +20,12 @@ use crate::system::ProcessId;
 pub struct RunStart {
     /// Its id.
     pub id: String,
-    /// `check`, `trace` or `repair`.
+    /// `check`, `trace`, `repair`, …
     pub command: String,
+    /// Who began it: a login name, where there is one.
+    pub operator: Option<String>,
+    /// The earlier run that it puts back, or whose way back it gives up.
+    pub about: Option<String>,
     /// Version of clearway.
     pub clearway: String,
     /// The inventory as given.
@@ -91,7 +95,7 @@ impl Ledger {
         let process = run.process.as_ref();
         sqlx::query(
             "INSERT INTO runs (id, command, clearway, inventory, inventory_path, settings, started, \
-             boot, pid, pid_started) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             boot, pid, pid_started, operator, about) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(&run.id)
         .bind(&run.command)
@@ -103,6 +107,8 @@ impl Ledger {
         .bind(process.map(|process| &process.boot))
         .bind(process.map(|process| i64::from(process.pid)))
         .bind(process.and_then(|process| i64::try_from(process.started).ok()))
+        .bind(&run.operator)
+        .bind(&run.about)
         .execute(&self.pool)
         .await
         .map_err(|source| LedgerError::database(self.path(), "write", source))?;
@@ -216,6 +222,19 @@ impl Ledger {
             }
             _ => Ok(records.swap_remove(0)),
         }
+    }
+
+    /// The runs that put an earlier one back, or give up its way back; newest first.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn about(&self, run: &str) -> Result<Vec<RunRecord>, LedgerError> {
+        let rows = sqlx::query("SELECT * FROM runs WHERE about = ? ORDER BY started DESC, id DESC")
+            .bind(run)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|source| LedgerError::database(self.path(), "read", source))?;
+        rows.iter().map(|row| record(self.path(), row)).collect()
     }
 
     /// The runs that one run began and its later steps, in the order in which they began: those whose ids go on behind its
@@ -341,6 +360,8 @@ fn record(path: &Path, row: &SqliteRow) -> Result<RunRecord, LedgerError> {
         failure: row.get("failure"),
         start: RunStart {
             command: row.get("command"),
+            operator: row.get("operator"),
+            about: row.get("about"),
             clearway: row.get("clearway"),
             inventory: row.get("inventory"),
             inventory_path: row.get("inventory_path"),

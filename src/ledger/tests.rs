@@ -19,6 +19,8 @@ fn start(id: &str, started: Timestamp) -> RunStart {
     RunStart {
         id: id.to_owned(),
         command: "check".to_owned(),
+        operator: Some("ops".to_owned()),
+        about: None,
         clearway: report.clearway,
         inventory: report.inventory,
         inventory_path: "/etc/clearway.yaml".to_owned(),
@@ -386,7 +388,7 @@ async fn a_ledger_of_a_later_version_is_refused() {
             error,
             LedgerError::Newer {
                 found: 99,
-                known: 3,
+                known: 4,
                 ..
             }
         ),

@@ -16,7 +16,7 @@ pub struct Report {
     pub clearway: String,
     /// The run's id.
     pub run: String,
-    /// `check`, `trace` or `repair`.
+    /// `check`, `trace`, `repair`, `repair undo`, `repair forget`, `keys`, `keys rotate` or `keys revoke`.
     pub command: String,
     /// When it began, RFC 3339, UTC.
     pub started: String,
@@ -44,12 +44,24 @@ pub struct Report {
     pub repair: Option<RepairReport>,
 }
 
+impl Report {
+    /// The earlier run that this one puts back, or whose way back it gives up.
+    #[must_use]
+    pub fn about(&self) -> Option<&str> {
+        self.repair.as_ref()?.about.as_deref()
+    }
+}
+
 /// What a repair did, or would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RepairReport {
     /// Whether it was carried out; if not, it was only planned.
     pub applied: bool,
-    /// Whether every node has its end. If not, `clearway repair resume` goes on.
+    /// The earlier run that this one puts back, or whose way back it gives up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+    /// Whether every node has its end. If not, `clearway repair resume` goes on, and the same command again where the run
+    /// is about an earlier one.
     pub complete: bool,
     /// The nodes that it concerns, in inventory order.
     pub nodes: Vec<RepairedNode>,
@@ -68,8 +80,8 @@ pub struct RepairReport {
 pub struct RepairedNode {
     /// Inventory name.
     pub name: String,
-    /// `planned`, `kept`, `undone`, `refused` (its files are as they were), `stuck` (it could not be put back), or
-    /// `unknown` (it did not answer: resume).
+    /// `planned`, `kept`, `undone`, `forgotten` (it cannot be put back any more), `refused` (its files are as they were),
+    /// `stuck` (it could not be put back), or `unknown` (it did not answer: resume).
     pub outcome: String,
     /// Files and directories that it is about: written, or planned to be.
     pub edits: u64,
@@ -106,6 +118,20 @@ pub struct Settings {
     /// `--lanes`; empty for all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lanes: Vec<Lane>,
+}
+
+impl Settings {
+    /// Those of a run that proves nothing.
+    #[must_use]
+    pub fn without_proof() -> Self {
+        Self {
+            limit: None,
+            depth: Depth::Copy,
+            pairs: "none".to_owned(),
+            no_write: true,
+            lanes: Vec::new(),
+        }
+    }
 }
 
 /// Numbers of verdicts of one kind of thing.

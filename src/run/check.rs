@@ -67,13 +67,7 @@ pub async fn check(request: Request, around: Surroundings) -> Result<Report, Run
             tokio::spawn(connection.close());
         }
     }
-    match journal.finish(&report, system::now()).await {
-        Ok(()) => Ok(report),
-        Err(source) => Err(RunError::Unrecorded {
-            report: Box::new(report),
-            source,
-        }),
-    }
+    journal.end(report).await
 }
 
 impl Request {

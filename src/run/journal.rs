@@ -21,29 +21,35 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Opens the run in the ledger, if there is one, before anything happens.
+    /// Opens the run of a request.
     pub(super) async fn begin(
         request: &Request,
         settings: &Settings,
         around: &Surroundings,
         started: jiff::Timestamp,
     ) -> Result<Self, LedgerError> {
+        let start = RunStart {
+            id: request.run.clone(),
+            command: request.command.to_owned(),
+            operator: system::user(),
+            about: None,
+            clearway: env!("CARGO_PKG_VERSION").to_owned(),
+            inventory: request.inventory.clone(),
+            inventory_path: request.inventory_path.clone(),
+            settings: settings.clone(),
+            started,
+            process: system::ProcessId::current(),
+        };
+        Self::open(start, around).await
+    }
+
+    /// Opens a run in the ledger, if there is one, before anything happens.
+    pub(super) async fn open(start: RunStart, around: &Surroundings) -> Result<Self, LedgerError> {
         let mut record: Option<Record> = None;
         let mut recorder = None;
         if let Some(ledger) = &around.ledger {
-            ledger
-                .begin(&RunStart {
-                    id: request.run.clone(),
-                    command: request.command.to_owned(),
-                    clearway: env!("CARGO_PKG_VERSION").to_owned(),
-                    inventory: request.inventory.clone(),
-                    inventory_path: request.inventory_path.clone(),
-                    settings: settings.clone(),
-                    started,
-                    process: system::ProcessId::current(),
-                })
-                .await?;
-            let writer = Recorder::start(ledger.clone(), request.run.clone());
+            ledger.begin(&start).await?;
+            let writer = Recorder::start(ledger.clone(), start.id.clone());
             record = Some(Box::new(writer.handle()));
             recorder = Some((ledger.clone(), writer));
         }
@@ -52,7 +58,7 @@ impl Journal {
             record,
             recorder,
             sequence: AtomicU64::new(0),
-            run: request.run.clone(),
+            run: start.id,
         })
     }
 
@@ -132,6 +138,20 @@ impl Journal {
             ledger.finish(report, finished).await?;
         }
         Ok(())
+    }
+
+    /// Closes the run in the ledger with its report, now.
+    ///
+    /// # Errors
+    /// The ledger cannot be written; the report comes with the error.
+    pub(super) async fn end(self, report: Report) -> Result<Report, RunError> {
+        match self.finish(&report, system::now()).await {
+            Ok(()) => Ok(report),
+            Err(source) => Err(RunError::Unrecorded {
+                report: Box::new(report),
+                source,
+            }),
+        }
     }
 
     /// Closes the run in the ledger as one that could not do its work. What keeps that from being recorded is not worth

@@ -46,12 +46,11 @@ impl Environment {
             .map(PathBuf::from)
             .filter(|path| path.is_absolute())
             .or_else(|| Some(home.as_ref()?.join(".local/state")));
-        let user = variable("LOGNAME").or_else(|| variable("USER"));
         Self {
             agent_socket: variable("SSH_AUTH_SOCK").map(PathBuf::from),
             scratch: variable("TMPDIR").map_or_else(|| "/tmp".into(), PathBuf::from),
             terminal: Terminal::read(),
-            user: user.and_then(|user| user.into_string().ok()),
+            user: user(),
             home,
             state_home,
         }
@@ -84,6 +83,13 @@ pub fn variables(prefix: &str) -> BTreeMap<String, String> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| name.starts_with(prefix))
         .collect()
+}
+
+/// The login name: `LOGNAME` (POSIX), `USER` otherwise.
+#[must_use]
+pub fn user() -> Option<String> {
+    let user = variable("LOGNAME").or_else(|| variable("USER"))?;
+    user.into_string().ok()
 }
 
 /// The words of the command line, the program's name first.

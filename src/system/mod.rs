@@ -7,7 +7,7 @@ mod program;
 mod random;
 
 pub use clock::{Stopwatch, now, now_unix};
-pub use environment::{Environment, Terminal, command_line, variables};
+pub use environment::{Environment, Terminal, command_line, user, variables};
 pub use process::{ProcessId, leave_now};
 pub use program::{find_program, run_program};
 pub use random::{host_name_salt, random_bytes, random_name, random_seed, run_id};

@@ -158,7 +158,10 @@ fn two_changes_do_not_meet_and_one_that_lost_its_guard_is_taken_back_first() {
     let changed = start(node, &first, &nonce(), Duration::from_secs(60));
     assert!(matches!(changed, Changed::Busy(_)), "{changed:?}");
 
-    sh(node, "kill -9 \"$(cat /run/clearway-sshd/pid)\"");
+    sh(
+        node,
+        "pid=$(cat /run/clearway-sshd/pid); kill -9 $pid; while kill -0 $pid 2>/dev/null; do sleep 0.01; done",
+    );
     let second = drop_in("node1", "MaxSessions 12\n");
     let token = nonce();
     let changed = start(node, &second, &token, Duration::from_secs(60));

@@ -17,8 +17,15 @@ fn what_is_forgotten_leaves_nothing_beside_files_and_cannot_be_undone() {
     assert!(lab.nodes().iter().all(|node| left(node) > 0));
     let asked = clearway(&lab, &["repair", "forget", &run]);
     assert_eq!(asked.code(), 1, "{asked:?}");
-    let forgotten = clearway(&lab, &["repair", "forget", &run, "--yes"]);
+    let words = ["repair", "forget", &run, "--yes", "--format", "json"];
+    let forgotten = clearway(&lab, &words);
     assert_eq!(forgotten.code(), 0, "{forgotten:?}");
+    let report = forgotten.report();
+    assert_eq!(report.about(), Some(run.as_str()));
+    let nodes = &report.repair.as_ref().unwrap().nodes;
+    assert!(nodes.iter().all(|it| it.outcome == "forgotten"));
+    let shown = clearway(&lab, &["show", &report.run, "--format", "json"]);
+    assert_eq!(shown.report(), report);
     assert!(lab.nodes().iter().all(|node| left(node) == 0));
     for words in [
         ["repair", "undo", &run, "--yes"],

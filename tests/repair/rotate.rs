@@ -251,6 +251,22 @@ fn killed_within_a_step_everything_works_and_it_goes_on() {
 }
 
 #[test]
+fn where_disks_are_copied_with_rsync_new_keys_are_proven_with_it() {
+    let Some(lab) = working(2) else { return };
+    for node in lab.nodes() {
+        let rsync = "sed -i '/^\\[libvirt\\]/a remote_filesystem_transport = rsync' /etc/nova/nova.conf; grep -c rsync /etc/nova/nova.conf";
+        assert_eq!(sh(node, rsync), "1");
+        // Whatever is copied is not copied with scp.
+        sh(node, "rm $(command -v scp)");
+    }
+    verified(&lab, "with rsync");
+    let old = publics(&lab);
+    let rotated = clearway(&lab, ROTATE);
+    assert_eq!(rotated.code(), 0, "{}\n{}", rotated.err, rotated.out);
+    is_rotated(&lab, &old, "with rsync");
+}
+
+#[test]
 fn a_node_that_does_not_answer_loses_nobody_and_keeps_its_key() {
     let Some(lab) = working(3) else { return };
     let old = publics(&lab);

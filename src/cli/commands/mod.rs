@@ -18,6 +18,7 @@ mod servers;
 mod session;
 mod under_way;
 mod watch;
+mod way_back;
 
 pub(super) use check::{check, trace};
 pub(super) use diagnose::diagnose;

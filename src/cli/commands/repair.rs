@@ -1,4 +1,4 @@
-//! `clearway repair`, and what else there is to do about repairs: `undo`, `resume`, `forget`.
+//! `clearway repair`, and `clearway repair resume`.
 
 use std::io::{self, BufRead, Write};
 use std::path::Path;
@@ -9,13 +9,12 @@ use super::check::tellers;
 use super::keys::{certificates, list_file, read_list};
 use super::runs::write_report;
 use super::session::{Session, runtime};
-use crate::cli::args::{ListFormat, Repair, RepairFormat, RepairOther, RepairResume, RepairUndo};
+use super::way_back;
+use crate::cli::args::{Repair, RepairFormat, RepairOther, RepairResume};
 use crate::cli::error::CliError;
 use crate::cli::observe::Tellers;
 use crate::cli::paint::Label;
-use crate::cli::render::{
-    write_json, write_plan, write_repair_notes, write_undo, write_undo_paths,
-};
+use crate::cli::render::{write_json, write_plan, write_repair_notes};
 use crate::cli::signals;
 use crate::cli::text::count;
 use crate::domain::{Depth, Fleet, Lane, NodeId, TrustBy};
@@ -27,7 +26,7 @@ use crate::repair::{Plan, Policy};
 use crate::report::{Report, exit};
 use crate::run::{
     self, Canceller, CertificatesRequest, CertificatesTask, PairsMode, Prepared, RepairRequest,
-    Request, Surroundings, Undone,
+    Request, Surroundings,
 };
 use crate::system;
 
@@ -44,9 +43,9 @@ const LEFT_RUNNING: Duration = Duration::from_secs(2);
 
 pub(in crate::cli) fn repair(session: &Session, arguments: &Repair) -> Result<u8, CliError> {
     match &arguments.other {
-        Some(RepairOther::Undo(undo)) => self::undo(session, undo),
+        Some(RepairOther::Undo(undo)) => way_back::undo(session, undo),
         Some(RepairOther::Resume(resume)) => self::resume(session, resume),
-        Some(RepairOther::Forget(forget)) => self::forget(session, forget),
+        Some(RepairOther::Forget(forget)) => way_back::forget(session, forget),
         None => plan_and_apply(session, arguments),
     }
 }
@@ -238,116 +237,6 @@ fn put_plan(session: &Session, path: &Path, plan: &Plan) -> Result<(), CliError>
     Ok(())
 }
 
-fn undo(session: &Session, arguments: &RepairUndo) -> Result<u8, CliError> {
-    let fleet = Arc::new(session.inventory()?.fleet);
-    let concurrency = usize::try_from(arguments.concurrency.get()).unwrap_or(usize::MAX);
-    let operator = operator(session);
-    let undone = with_ledger(session, RepairFormat::Table, async |around, tellers| {
-        let (record, stored) = stored(&around, &arguments.run).await?;
-        let ledger = ledger_of(&around)?;
-        let mut steps = Vec::new();
-        for (record, stored) in run::steps_back(&ledger, record, stored).await? {
-            let around = around.clone();
-            steps.push(run::prepare_undo(fleet.clone(), &record, stored, around)?);
-        }
-        tellers.finish();
-        if !arguments.yes {
-            let mut err = session.console.err.clone();
-            for undoing in &steps {
-                write_undo_paths(&mut err, &undoing.paths(), session.console.view())?;
-            }
-            let runs: Vec<&str> = steps.iter().map(run::Undoing::run).collect();
-            if !ask(
-                session,
-                &format!("Put back what run {} did?", runs.join(", ")),
-            )? {
-                return Ok(None);
-            }
-        }
-        let mut undone: Option<Undone> = None;
-        for undoing in steps {
-            tellers.replace(self::tellers(session, crate::cli::args::Format::Table));
-            let deadlines = Deadlines::default();
-            let step = undoing.carry_out(deadlines, concurrency, &operator).await?;
-            let whole = step.nodes.iter().all(|it| it.outcome == "undone");
-            undone = Some(match undone {
-                None => step,
-                Some(before) => before.and(step),
-            });
-            // What comes before rests on this.
-            if !whole {
-                break;
-            }
-        }
-        Ok(undone)
-    })?;
-    let Some(undone) = undone else {
-        return Ok(exit::BROKEN);
-    };
-    let mut out = session.console.out.clone();
-    match arguments.format {
-        ListFormat::Table => write_undo(&mut out, &undone, session.console.view())?,
-        ListFormat::Json => write_json(&mut out, &undone)?,
-    }
-    let any = |outcome: &str| undone.nodes.iter().any(|it| it.outcome == outcome);
-    Ok(if any("stuck") {
-        exit::BROKEN
-    } else if undone.nodes.iter().any(|it| it.outcome != "undone") {
-        exit::UNPROVEN
-    } else {
-        exit::WELL
-    })
-}
-
-fn forget(session: &Session, arguments: &RepairUndo) -> Result<u8, CliError> {
-    let fleet = Arc::new(session.inventory()?.fleet);
-    let concurrency = usize::try_from(arguments.concurrency.get()).unwrap_or(usize::MAX);
-    let operator = operator(session);
-    let forgotten = with_ledger(session, RepairFormat::Table, async |around, tellers| {
-        let (record, stored) = stored(&around, &arguments.run).await?;
-        let ledger = ledger_of(&around)?;
-        let mut steps = Vec::new();
-        for (record, stored) in run::steps_to_forget(&ledger, record, stored).await? {
-            let around = around.clone();
-            steps.push(run::prepare_forget(fleet.clone(), &record, stored, around)?);
-        }
-        tellers.finish();
-        let runs: Vec<&str> = steps.iter().map(run::Forgetting::run).collect();
-        let mut nodes: Vec<&str> = steps.iter().flat_map(run::Forgetting::nodes).collect();
-        nodes.sort_unstable();
-        nodes.dedup();
-        let question = format!(
-            "Remove what run {} would be put back from, on {}? It cannot be undone after that.",
-            runs.join(", "),
-            crate::domain::fold(nodes)
-        );
-        if !arguments.yes && !ask(session, &question)? {
-            return Ok(None);
-        }
-        let mut forgotten: Option<Undone> = None;
-        for step in steps {
-            tellers.replace(self::tellers(session, crate::cli::args::Format::Table));
-            let deadlines = Deadlines::default();
-            let step = step.carry_out(deadlines, concurrency, &operator).await?;
-            forgotten = Some(match forgotten {
-                None => step,
-                Some(before) => before.and(step),
-            });
-        }
-        Ok(forgotten)
-    })?;
-    let Some(forgotten) = forgotten else {
-        return Ok(exit::BROKEN);
-    };
-    let mut out = session.console.out.clone();
-    match arguments.format {
-        ListFormat::Table => write_undo(&mut out, &forgotten, session.console.view())?,
-        ListFormat::Json => write_json(&mut out, &forgotten)?,
-    }
-    let all = forgotten.nodes.iter().all(|it| it.outcome == "forgotten");
-    Ok(if all { exit::WELL } else { exit::UNPROVEN })
-}
-
 /// The ledger, without which nothing is repaired.
 pub(super) fn ledger_of(around: &Surroundings) -> Result<Ledger, CliError> {
     let ledger = around.ledger.clone();
@@ -355,6 +244,7 @@ pub(super) fn ledger_of(around: &Surroundings) -> Result<Ledger, CliError> {
 }
 
 fn resume(session: &Session, arguments: &RepairResume) -> Result<u8, CliError> {
+    way_back::not_resumed(session, &arguments.run)?;
     if let Some(code) = super::rotate::resume(session, arguments)? {
         return Ok(code);
     }
@@ -393,13 +283,16 @@ fn resume(session: &Session, arguments: &RepairResume) -> Result<u8, CliError> {
     })
 }
 
-/// The repair that a name means.
+/// The repair that a name means: that of a run that has put one back, or has begun to, is the one that it is about.
 pub(super) async fn stored(
     around: &Surroundings,
     name: &str,
 ) -> Result<(RunRecord, StoredRepair), CliError> {
     let ledger = ledger_of(around)?;
     let mut record = ledger.find(name).await?;
+    if let Some(about) = &record.start.about {
+        record = ledger.find(about).await?;
+    }
     let mut found = ledger.repair(&record.start.id).await?;
     // A step of a rotation may have had nothing to do: the run that began it stands for all.
     if let (None, "keys rotate") = (&found, record.start.command.as_str())

@@ -9,7 +9,9 @@ use crate::cli::args::{Format, ListFormat, Runs, Show};
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::cli::jsonl;
-use crate::cli::render::{Kept, write_json, write_junit, write_list, write_table, write_trace};
+use crate::cli::render::{
+    Kept, write_json, write_junit, write_list, write_table, write_trace, write_way_back,
+};
 use crate::cli::text::{count, duration_of, moment, verdicts};
 use crate::ledger::{Ledger, LedgerError, RunRecord, RunState};
 use crate::report::{Report, Settings, Summary, escape, exit};
@@ -41,7 +43,10 @@ pub(in crate::cli) fn runs(session: &Session, arguments: &Runs) -> Result<u8, Cl
             writeln!(out, "no runs in `{}` yet", escape::line(&path))?;
         }
         ListFormat::Table => {
-            let title = ["run", "command", "started", "took", "state", "pairs"].map(str::to_owned);
+            let title = [
+                "run", "command", "by", "started", "took", "state", "outcome",
+            ];
+            let title = title.map(str::to_owned);
             let rows = std::iter::once(title).chain(records.iter().map(row));
             write_list(&mut out, 0, rows, session.console.view())?;
         }
@@ -54,6 +59,8 @@ pub(in crate::cli) fn runs(session: &Session, arguments: &Runs) -> Result<u8, Cl
 struct Row<'r> {
     run: &'r str,
     command: &'r str,
+    operator: Option<&'r str>,
+    about: Option<&'r str>,
     state: &'static str,
     started: String,
     finished: Option<String>,
@@ -71,6 +78,8 @@ impl<'r> From<&'r RunRecord> for Row<'r> {
         Self {
             run: &start.id,
             command: &start.command,
+            operator: start.operator.as_deref(),
+            about: start.about.as_deref(),
             state: record.state.as_str(),
             started: format!("{:.0}", start.started),
             finished: record.finished.map(|finished| format!("{finished:.0}")),
@@ -84,23 +93,37 @@ impl<'r> From<&'r RunRecord> for Row<'r> {
     }
 }
 
-fn row(record: &RunRecord) -> [String; 6] {
+fn row(record: &RunRecord) -> [String; 7] {
     let took = record.finished.map_or_else(String::new, |finished| {
         let millis = finished.duration_since(record.start.started).as_millis();
         duration_of(u64::try_from(millis).unwrap_or_default())
     });
-    let pairs = match (&record.summary, &record.failure) {
-        (Some(summary), _) => format!("{}: {}", summary.pairs.total, verdicts(&summary.pairs)),
+    let mut outcome = match (&record.summary, &record.failure) {
+        (Some(summary), _) if record.start.about.is_some() => match summary.exit_code {
+            exit::WELL => format!("all of {}", count(summary.nodes, "node")),
+            _ => format!("not all of {}", count(summary.nodes, "node")),
+        },
+        (Some(summary), _) => {
+            let pairs = count(summary.pairs.total, "pair");
+            format!("{pairs}: {}", verdicts(&summary.pairs))
+        }
         (None, Some(failure)) => escape::line(failure).into_owned(),
         (None, None) => String::new(),
     };
+    if let Some(about) = &record.start.about {
+        // The end of an id is a name for it, and leaves room.
+        let end = about.rsplit('-').next().unwrap_or_default();
+        let colon = if outcome.is_empty() { "" } else { ": " };
+        outcome = format!("of {}{colon}{outcome}", escape::line(end));
+    }
     [
         escape::line(&record.start.id).into_owned(),
         escape::line(&record.start.command).into_owned(),
+        escape::line(record.start.operator.as_deref().unwrap_or_default()).into_owned(),
         moment(record.start.started),
         took,
         record.state.as_str().to_owned(),
-        pairs,
+        outcome,
     ]
 }
 
@@ -122,21 +145,41 @@ pub(in crate::cli) fn show(session: &Session, arguments: &Show) -> Result<u8, Cl
                 write_report(&session.console, &report, arguments.format, session.kept())?
             }
             None if arguments.format == Format::Jsonl => {}
-            None => return Err(without_report(&record)),
+            None => {
+                let later = match &record.start.about {
+                    Some(about) => ledger.about(about).await?,
+                    None => Vec::new(),
+                };
+                return Err(without_report(&record, &later));
+            }
         }
         ledger.close().await;
         Ok(exit::WELL)
     })
 }
 
-fn without_report(record: &RunRecord) -> CliError {
+/// Says that a run has no report, and what there is. `about` are the runs that are about the same earlier one, newest first.
+fn without_report(record: &RunRecord, about: &[RunRecord]) -> CliError {
     let run = &record.start.id;
     let state = record.state.as_str();
     let text = match &record.failure {
         Some(failure) => format!("run {run} has no report, it {state}: {failure}"),
         None => format!("run {run} has no report, it is {state}"),
     };
-    let error = CliError::usage(text);
+    let mut error = CliError::usage(text);
+    if record.state != RunState::Running
+        && let Some(earlier) = &record.start.about
+    {
+        let command = &record.start.command;
+        let newest = about.first().filter(|it| it.start.id != *run);
+        error = error.hint(match newest {
+            Some(it) => format!(
+                "run {}, `clearway {}`, went on",
+                it.start.id, it.start.command
+            ),
+            None => format!("`clearway {command} {earlier}` goes on with it"),
+        });
+    }
     match record.state {
         RunState::Running => error.hint("try again when it has ended"),
         _ => error.hint(format!(
@@ -155,6 +198,7 @@ pub(super) fn write_report(
     let mut out = console.out.clone();
     let view = console.view();
     match format {
+        Format::Table if report.about().is_some() => write_way_back(&mut out, report, view)?,
         Format::Table if report.command == "trace" => write_trace(&mut out, report, view)?,
         Format::Table => write_table(&mut out, report, kept, view)?,
         Format::Json => write_json(&mut out, report)?,

@@ -1,7 +1,8 @@
 //! JUnit XML, as CI systems read it.
 //!
 //! A suite for each lane, a case for each leg, named after the move: `cmp001 → cmp017`. Broken is a *failure*, unproven
-//! an *error* (nobody knows), not needed and only predicted are *skipped*.
+//! an *error* (nobody knows), not needed and only predicted are *skipped*. A run that puts an earlier one back has one suite, with
+//! a case for each node.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, 
 
 use super::{evidence, words};
 use crate::domain::Lane;
-use crate::report::{LegReport, Report, escape};
+use crate::report::{LegReport, RepairedNode, Report, escape};
 
 /// Lines of a program's output that are shown.
 const OUTPUT: usize = 40;
@@ -36,6 +37,16 @@ pub(in crate::cli) fn write(out: &mut dyn Write, report: &Report) -> io::Result<
         if !suite.test_cases.is_empty() {
             document.add_test_suite(suite);
         }
+    }
+    if let Some(repair) = report.repair.as_ref().filter(|it| it.about.is_some()) {
+        let mut suite = TestSuite::new(escape::xml(&report.command).into_owned());
+        suite.add_test_cases(
+            repair
+                .nodes
+                .iter()
+                .map(|node| on_node(node, &report.command)),
+        );
+        document.add_test_suite(suite);
     }
     let text = document.to_string().map_err(io::Error::other)?;
     out.write_all(text.as_bytes())
@@ -65,6 +76,24 @@ fn case(leg: &LegReport) -> TestCase {
     if let Some(millis) = leg.millis {
         case.set_time(Duration::from_millis(millis));
     }
+    case
+}
+
+/// What a run that puts an earlier one back, or gives up its way back, came to on one node.
+fn on_node(node: &RepairedNode, command: &str) -> TestCase {
+    let mut status = match node.outcome.as_str() {
+        "undone" | "forgotten" => TestCaseStatus::success(),
+        "stuck" => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        _ => TestCaseStatus::non_success(NonSuccessKind::Error),
+    };
+    if !matches!(node.outcome.as_str(), "undone" | "forgotten") {
+        status.set_message(escape::xml(&node.outcome).into_owned());
+        status
+            .set_description(escape::xml(node.detail.as_deref().unwrap_or_default()).into_owned());
+    }
+    let mut case = TestCase::new(escape::xml(&node.name).into_owned(), status);
+    let command = command.replace(' ', "-");
+    case.set_classname(format!("clearway.{}", escape::xml(&command)));
     case
 }
 

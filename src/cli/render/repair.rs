@@ -5,11 +5,10 @@ use std::io::{self, Write};
 
 use super::view::View;
 use crate::cli::paint::Label;
-use crate::cli::text::{count, shell_word};
+use crate::cli::text::{count, duration, shell_word};
 use crate::domain::fold;
 use crate::repair::{Attributes, Change, Folded, Plan, Progress, Tag, diff, key_fingerprint};
-use crate::report::{LeftReport, Report, escape};
-use crate::run::Undone;
+use crate::report::{LeftReport, RepairedNode, Report, escape};
 
 /// Writes what a plan would do: keys, commands, the difference of every file, and what is left to a person.
 pub(in crate::cli) fn write_plan(out: &mut dyn Write, plan: &Plan, view: View) -> io::Result<()> {
@@ -87,37 +86,46 @@ pub(super) fn write_nodes(out: &mut dyn Write, report: &Report, view: View) -> i
     let Some(repair) = report.repair.as_ref().filter(|it| it.applied) else {
         return Ok(());
     };
-    let mut outcomes: BTreeMap<(&str, Option<&str>), Vec<&str>> = BTreeMap::new();
-    for node in &repair.nodes {
-        let key = (node.outcome.as_str(), node.detail.as_deref());
-        outcomes.entry(key).or_default().push(&node.name);
-    }
-    for ((outcome, detail), nodes) in outcomes {
-        let label = match outcome {
-            "kept" => Label::Good,
-            "undone" | "refused" | "unknown" => Label::Doubtful,
-            _ => Label::Bad,
-        };
-        let nodes = fold(nodes.iter().copied());
-        let outcome = view.paint.text(label, words(outcome));
-        writeln!(out, "{outcome}: {}", escape::line(&nodes))?;
-        for line in detail.iter().flat_map(|it| escape::lines(it)) {
-            writeln!(out, "    {line}")?;
-        }
-    }
+    outcomes(out, &repair.nodes, view, |outcome| match outcome {
+        "kept" => (Label::Good, "repaired"),
+        "undone" => (Label::Doubtful, "put back"),
+        other => words(other),
+    })?;
     writeln!(out)?;
     write_left(out, &repair.left, view)
 }
 
-/// An outcome as a person would say it.
-fn words(outcome: &str) -> &str {
+/// Nodes by what became of them.
+fn outcomes(
+    out: &mut dyn Write,
+    nodes: &[RepairedNode],
+    view: View,
+    words: impl Fn(&str) -> (Label, &str),
+) -> io::Result<()> {
+    let mut outcomes: BTreeMap<(&str, Option<&str>), Vec<&str>> = BTreeMap::new();
+    for node in nodes {
+        let key = (node.outcome.as_str(), node.detail.as_deref());
+        outcomes.entry(key).or_default().push(&node.name);
+    }
+    for ((outcome, detail), nodes) in outcomes {
+        let (label, said) = words(outcome);
+        let nodes = fold(nodes.iter().copied());
+        let said = view.paint.text(label, escape::line(said));
+        writeln!(out, "{said}: {}", escape::line(&nodes))?;
+        for line in detail.iter().flat_map(|it| escape::lines(it)) {
+            writeln!(out, "    {line}")?;
+        }
+    }
+    Ok(())
+}
+
+/// An outcome that is the same whatever was to be done, as a person would say it.
+fn words(outcome: &str) -> (Label, &str) {
     match outcome {
-        "kept" => "repaired",
-        "undone" => "put back",
-        "refused" => "refused, nothing changed",
-        "stuck" => "could not be put back",
-        "unknown" => "did not answer to the end",
-        other => other,
+        "refused" => (Label::Doubtful, "refused, nothing changed"),
+        "stuck" => (Label::Bad, "could not be put back"),
+        "unknown" => (Label::Doubtful, "did not answer to the end"),
+        other => (Label::Bad, other),
     }
 }
 
@@ -168,31 +176,51 @@ pub(in crate::cli) fn write_undo_paths(
     folded(out, &alike)
 }
 
-/// What became of an undo.
-pub(in crate::cli) fn write_undo(
+/// What became of a run that puts an earlier one back, or gives up its way back.
+pub(in crate::cli) fn write_way_back(
     out: &mut dyn Write,
-    undone: &Undone,
+    report: &Report,
     view: View,
 ) -> io::Result<()> {
-    let mut outcomes: BTreeMap<(&str, Option<&str>), Vec<&str>> = BTreeMap::new();
-    for node in &undone.nodes {
-        let key = (node.outcome, node.detail.as_deref());
-        outcomes.entry(key).or_default().push(&node.name);
+    let Some(repair) = &report.repair else {
+        return Ok(());
+    };
+    let interrupted = if report.interrupted {
+        ", interrupted"
+    } else {
+        ""
+    };
+    writeln!(
+        out,
+        "{}{interrupted}: {} of run {}",
+        view.paint
+            .text(Label::Heading, escape::line(&report.command)),
+        count(report.summary.nodes, "node"),
+        escape::line(repair.about.as_deref().unwrap_or_default()),
+    )?;
+    let mut facts = vec![format!("run {}", escape::line(&report.run))];
+    facts.extend(duration(&report.started, &report.finished));
+    let facts = view.paint.text(Label::Faint, facts.join(", "));
+    writeln!(out, "  {facts}\n")?;
+    outcomes(out, &repair.nodes, view, |outcome| match outcome {
+        "undone" => (Label::Good, "put back"),
+        "forgotten" => (Label::Good, "forgotten"),
+        "kept" => (Label::Doubtful, "left as it is"),
+        other => words(other),
+    })
+}
+
+/// What to type next, after such a run.
+pub(in crate::cli) fn write_way_back_notes(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    match report.repair.as_ref().filter(|it| !it.complete) {
+        None => Ok(()),
+        Some(repair) => writeln!(
+            out,
+            "hint: not done on every node: `clearway {} {}` goes on",
+            escape::line(&report.command),
+            escape::line(repair.about.as_deref().unwrap_or_default()),
+        ),
     }
-    for ((outcome, detail), nodes) in outcomes {
-        let label = match outcome {
-            "undone" | "forgotten" => Label::Good,
-            "unknown" => Label::Doubtful,
-            _ => Label::Bad,
-        };
-        let nodes = fold(nodes.iter().copied());
-        let outcome = view.paint.text(label, words(outcome));
-        writeln!(out, "{outcome}: {}", escape::line(&nodes))?;
-        for line in detail.iter().flat_map(|it| escape::lines(it)) {
-            writeln!(out, "    {line}")?;
-        }
-    }
-    Ok(())
 }
 
 /// Lines of one change that are shown; `-v` shows all.

@@ -1,7 +1,7 @@
 //! Single requests of an operator to Nova, each a record of its own: the intent is on the disk before the request is sent,
 //! what came of it after. `clearway show RUN --format jsonl` has them.
 
-use crate::domain::{Depth, Event};
+use crate::domain::Event;
 use crate::ledger::{Ledger, LedgerError, RunStart, StoredEvent};
 use crate::openstack::compute::Server;
 use crate::report::Settings;
@@ -22,17 +22,13 @@ impl Deeds {
         let start = RunStart {
             id: run.clone(),
             command: command.to_owned(),
+            operator: system::user(),
+            about: None,
             clearway: env!("CARGO_PKG_VERSION").to_owned(),
             // No node is connected to.
             inventory: String::new(),
             inventory_path: String::new(),
-            settings: Settings {
-                limit: None,
-                depth: Depth::Copy,
-                pairs: "none".to_owned(),
-                no_write: true,
-                lanes: Vec::new(),
-            },
+            settings: Settings::without_proof(),
             started,
             process: system::ProcessId::current(),
         };

@@ -87,6 +87,7 @@ impl Carrier {
             };
             tasks.push((self.task(id, &made, operation)?, why.clone()));
         }
+        tasks.sort_by_key(|(task, _)| task.id);
         self.run(Stage::Undo, tasks).await
     }
 
@@ -239,6 +240,7 @@ impl Carrier {
         let total = tasks.len();
         let phase = match stage {
             Stage::Undo => Phase::Undo,
+            Stage::Forget => Phase::Forget,
             _ => Phase::Repair,
         };
         let permits = Arc::new(Semaphore::new(self.concurrency.max(1)));

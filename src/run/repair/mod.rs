@@ -11,9 +11,11 @@ mod prove;
 mod resume;
 mod rotate;
 mod undo;
+mod way_back;
 
-pub use forget::{Forgetting, prepare_forget};
+pub use forget::prepare_forget;
 pub use prepare::{KeyChange, Prepared, RepairRequest, prepare};
 pub use resume::resume;
-pub use rotate::{NextStep, conclude, next_of, open_rotation, steps_back, steps_to_forget};
-pub use undo::{Undoing, Undone, UndoneNode, prepare_undo};
+pub use rotate::{NextStep, conclude, next_of, open_rotation};
+pub use undo::prepare_undo;
+pub use way_back::{WayBack, WayBackRequest};

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::domain::Fleet;
+use crate::ledger::RunStart;
 use crate::repair::{End, NodeProgress, Plan, Progress};
 use crate::report::{
     LeftReport, RepairReport, RepairedNode, Report, SCHEMA_VERSION, Summary, exit,
 };
-use crate::run::examine::{Beginning, rfc3339};
-use crate::run::request::Request;
+use crate::run::examine::rfc3339;
 use crate::system;
 
 /// What would be done.
@@ -36,20 +36,27 @@ pub(super) fn ended(node: &NodeProgress) -> (&'static str, Option<String>) {
     }
 }
 
-/// A report that knows nothing yet: what is left of a run that is resumed and interrupted at once.
-pub(super) fn empty_report(request: &Request, beginning: &Beginning) -> Report {
+/// A word for what became of a node that is put back or forgets, and why.
+pub(super) fn way_back(node: &NodeProgress) -> (&'static str, Option<String>) {
+    match &node.end {
+        Some(End::Forgotten) => ("forgotten", None),
+        _ => ended(node),
+    }
+}
+
+/// A report that knows nothing: of a run that is resumed and interrupted at once, and of one that looks at no pair.
+pub(super) fn empty_report(start: &RunStart) -> Report {
     Report {
         schema: SCHEMA_VERSION,
         clearway: env!("CARGO_PKG_VERSION").to_owned(),
-        run: request.run.clone(),
-        command: request.command.to_owned(),
-        started: rfc3339(beginning.started),
+        run: start.id.clone(),
+        command: start.command.clone(),
+        started: rfc3339(start.started),
         finished: rfc3339(system::now()),
-        inventory: request.inventory.clone(),
-        settings: beginning.settings.clone(),
+        inventory: start.inventory.clone(),
+        settings: start.settings.clone(),
         interrupted: false,
         summary: Summary {
-            nodes: request.selected.len() as u64,
             exit_code: exit::UNPROVEN,
             ..Summary::default()
         },
@@ -71,27 +78,12 @@ fn report(
     let progress = Progress::new(plan);
     let touched: BTreeSet<&str> = progress.nodes().map(|(name, _)| name).collect();
     let in_order = fleet.nodes.iter().map(|node| node.name.as_str());
-    let nodes = in_order.filter(|name| touched.contains(name)).map(|name| {
-        let (outcome, detail) = outcome(name);
-        let edits = plan.nodes.iter().filter(|it| it.node == name);
-        let renewed = plan.turnover.renewed.iter();
-        let sshd = plan.sshd.iter().filter(|it| it.node == name);
-        let sshd: usize = sshd.map(|it| it.edits.len()).sum();
-        let keys = plan.keys.iter().filter(|it| it.node == name).count()
-            + renewed
-                .filter(|it| it.takes_place && it.node == name)
-                .count()
-            + plan.copies.iter().filter(|it| it.node == name).count();
-        RepairedNode {
-            name: name.to_owned(),
-            outcome: outcome.to_owned(),
-            edits: edits.map(|it| it.edits.len() as u64).sum::<u64>() + sshd as u64,
-            keys: keys as u64,
-            detail,
-        }
-    });
+    let nodes = in_order
+        .filter(|name| touched.contains(name))
+        .map(|name| repaired(plan, name, outcome(name)));
     RepairReport {
         applied,
+        about: None,
         complete,
         more: false,
         earlier: Vec::new(),
@@ -106,6 +98,30 @@ fn report(
                 remedy: left.remedy.clone(),
             })
             .collect(),
+    }
+}
+
+/// A node, what a plan has for it, and what became of that.
+pub(super) fn repaired(
+    plan: &Plan,
+    name: &str,
+    (outcome, detail): (&str, Option<String>),
+) -> RepairedNode {
+    let edits = plan.nodes.iter().filter(|it| it.node == name);
+    let renewed = plan.turnover.renewed.iter();
+    let sshd = plan.sshd.iter().filter(|it| it.node == name);
+    let sshd: usize = sshd.map(|it| it.edits.len()).sum();
+    let keys = plan.keys.iter().filter(|it| it.node == name).count()
+        + renewed
+            .filter(|it| it.takes_place && it.node == name)
+            .count()
+        + plan.copies.iter().filter(|it| it.node == name).count();
+    RepairedNode {
+        name: name.to_owned(),
+        outcome: outcome.to_owned(),
+        edits: edits.map(|it| it.edits.len() as u64).sum::<u64>() + sshd as u64,
+        keys: keys as u64,
+        detail,
     }
 }
 

@@ -505,15 +505,8 @@ impl Prepared {
         };
         let report = looked.carry(&carrier).await?;
         drop(carrier);
-        let finished = system::now();
         match Arc::into_inner(events) {
-            Some(events) => match events.finish(&report, finished).await {
-                Ok(()) => Ok(report),
-                Err(source) => Err(RunError::Unrecorded {
-                    report: Box::new(report),
-                    source,
-                }),
-            },
+            Some(events) => events.end(report).await,
             None => Ok(report),
         }
     }
@@ -521,13 +514,7 @@ impl Prepared {
     async fn finish(self) -> Result<Report, RunError> {
         let Self { events, report, .. } = self;
         events.event(&finished(&report));
-        match events.finish(&report, system::now()).await {
-            Ok(()) => Ok(report),
-            Err(source) => Err(RunError::Unrecorded {
-                report: Box::new(report),
-                source,
-            }),
-        }
+        events.end(report).await
     }
 }
 

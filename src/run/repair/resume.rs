@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::outcome::empty_report;
 use super::prepare::{Prepared, RepairRequest, pairs};
+use super::way_back::{nobody_at, stands_for};
 use crate::domain::Event;
 use crate::ledger::{RunRecord, RunState, StoredRepair};
 use crate::remote::Connector;
 use crate::repair::Progress;
-use crate::report::Report;
+use crate::report::{Report, Summary, exit};
 use crate::run::RunError;
 use crate::run::examine::Beginning;
 use crate::run::journal::Journal;
@@ -19,7 +20,7 @@ use crate::run::survey::survey;
 /// finds done what was done; then all is proven, and kept or put back, as it would have been.
 ///
 /// # Errors
-/// The run is no repair, goes on, or is complete; or the ledger cannot be used.
+/// The run is no repair, goes on, is complete, or is being put back; or the ledger cannot be used.
 pub async fn resume(
     asked: RepairRequest,
     record: &RunRecord,
@@ -39,6 +40,7 @@ pub async fn resume(
         let text = format!("run {} came to its end: nothing to resume", request.run);
         return Err(RunError::NoRepair(text));
     }
+    nobody_at(&ledger, &stands_for(record, &stored)).await?;
     let events = Journal::resume(&request.run, &ledger, &around).await?;
     events.event(&Event::RunStarted {
         run: request.run.clone(),
@@ -58,7 +60,15 @@ pub async fn resume(
     };
     let written = stored.records.len() as u64;
     let prepared = Prepared {
-        report: empty_report(&request, &beginning),
+        report: Report {
+            command: request.command.to_owned(),
+            summary: Summary {
+                nodes: request.selected.len() as u64,
+                exit_code: exit::UNPROVEN,
+                ..Summary::default()
+            },
+            ..empty_report(&record.start)
+        },
         request,
         around,
         ledger,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::journal::RepairJournal;
+use super::way_back::nobody_at;
 use crate::domain::{Fleet, NodeId};
 use crate::ledger::{Ledger, RunRecord, RunState, StoredRepair};
 use crate::repair::{End, Progress, Record, RenewedKey, Rotation, Stage};
@@ -48,13 +49,14 @@ pub async fn open_rotation(
 /// What comes next of the rotation that a run began. `given_up` are nodes that have failed a step just now.
 ///
 /// # Errors
-/// The run began none, a step of it goes on, or the ledger cannot be read.
+/// The run began none, a step of it goes on, it is being put back, or the ledger cannot be read.
 pub async fn next_of(
     ledger: &Ledger,
     first: &str,
     fleet: &Fleet,
     given_up: &HashSet<NodeId>,
 ) -> Result<NextStep, RunError> {
+    nobody_at(ledger, first).await?;
     let steps = ledger.steps(first).await?;
     let mut keys: Vec<RenewedKey> = Vec::new();
     let mut without = HashSet::new();
@@ -119,7 +121,7 @@ pub async fn conclude(ledger: &Ledger, first: &str) -> Result<(), RunError> {
 ///
 /// # Errors
 /// The ledger cannot be read, or the rotation is not at its end.
-pub async fn steps_to_forget(
+pub(super) async fn steps_to_forget(
     ledger: &Ledger,
     record: RunRecord,
     stored: StoredRepair,
@@ -156,7 +158,7 @@ pub async fn steps_to_forget(
 ///
 /// # Errors
 /// The ledger cannot be read, or a step cannot be put back any more.
-pub async fn steps_back(
+pub(super) async fn steps_back(
     ledger: &Ledger,
     record: RunRecord,
     stored: StoredRepair,
