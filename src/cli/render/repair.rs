@@ -7,7 +7,9 @@ use super::view::View;
 use crate::cli::paint::Label;
 use crate::cli::text::{count, shell_word};
 use crate::domain::fold;
-use crate::repair::{Attributes, Change, Folded, Plan, Progress, Tag, diff, key_fingerprint};
+use crate::repair::{
+    Attributes, Change, Folded, Plan, Progress, Tag, Target, diff, key_fingerprint,
+};
 use crate::report::{LeftReport, Report, escape};
 use crate::run::Undone;
 
@@ -203,16 +205,7 @@ fn difference(out: &mut dyn Write, folded: &Folded, view: View) -> io::Result<()
     let nodes = escape::line(&folded.nodes);
     let reasons: BTreeSet<&str> = folded.answers.iter().map(|it| it.reason.as_str()).collect();
     let reasons: Vec<&str> = reasons.into_iter().collect();
-    let context: Vec<_> = folded
-        .target
-        .context
-        .iter()
-        .map(|it| shell_word(it))
-        .collect();
-    let place = match context.as_slice() {
-        [] => folded.target.path.clone(),
-        words => format!("{} (in `{}`)", folded.target.path, words.join(" ")),
-    };
+    let place = place_of(&folded.target);
     let what = match &folded.change {
         Change::NewDirectory { attributes } => {
             format!("new directory {place}, {}", owned(attributes))
@@ -235,16 +228,18 @@ fn difference(out: &mut dyn Write, folded: &Folded, view: View) -> io::Result<()
         Change::Text { .. } => place,
         Change::Removed { before, .. } => format!("{place}, {}: goes", owned(before)),
         Change::NewKey { key_type, .. } => format!("new {key_type} key {place}, made there"),
-        Change::CopiedKey { from, .. } => format!("key {place}, brought from {from}"),
+        Change::CopiedKey { from, source, .. } => {
+            format!("key {place}, brought from {from}:{}", place_of(source))
+        }
         Change::RenewedKey { was, becomes } => {
             format!("key {place}: {was} becomes {becomes}")
         }
-        Change::Command { words } => {
-            let words = context
-                .iter()
-                .cloned()
-                .chain(words.iter().map(|it| shell_word(it)));
-            format!("command: {}", words.collect::<Vec<_>>().join(" "))
+        Change::Command { words, undo } => {
+            let whole = |words: &[String]| {
+                let all = folded.target.context.iter().chain(words);
+                all.map(|it| shell_word(it)).collect::<Vec<_>>().join(" ")
+            };
+            format!("command: {}, taken back by: {}", whole(words), whole(undo))
         }
     };
     let heading = format!("{nodes}: {}", escape::line(&what));
@@ -303,6 +298,15 @@ fn difference(out: &mut dyn Write, folded: &Folded, view: View) -> io::Result<()
         )?;
     }
     writeln!(out)
+}
+
+/// A path, and where it is meant.
+fn place_of(target: &Target) -> String {
+    let context: Vec<_> = target.context.iter().map(|it| shell_word(it)).collect();
+    match context.as_slice() {
+        [] => target.path.clone(),
+        words => format!("{} (in `{}`)", target.path, words.join(" ")),
+    }
 }
 
 /// `0600 of 42436:42436`.
