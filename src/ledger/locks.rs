@@ -1,5 +1,7 @@
 //! Locks with an owner and an expiry: two runs never work on the same server, nor empty the same host.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
@@ -22,7 +24,8 @@ pub struct HeldLock {
 
 impl Ledger {
     /// Takes locks for a run, all of them or none. A lock can be taken over when its time is up, and at once when its
-    /// owner was a process of this machine that is gone.
+    /// owner was a process that could be seen from here and is gone. An owner on another machine, or in another container,
+    /// has it until then, also from a process that goes on with the same run.
     ///
     /// # Errors
     /// The ledger cannot be written. Locks that others hold are the inner error.
@@ -69,7 +72,7 @@ impl Ledger {
             )
             .bind(name)
             .bind(run)
-            .bind(process.map(|process| &process.boot))
+            .bind(process.map(|process| &process.space))
             .bind(process.map(|process| i64::from(process.pid)))
             .bind(process.and_then(|process| i64::try_from(process.started).ok()))
             .bind(stored_time(expires))
@@ -81,18 +84,22 @@ impl Ledger {
         Ok(Ok(()))
     }
 
-    /// Holds a run's locks for longer. Returns how many it still has.
+    /// Holds a run's locks for longer. Returns those that it still has.
     ///
     /// # Errors
     /// The ledger cannot be written.
-    pub async fn renew_locks(&self, run: &str, expires: Timestamp) -> Result<u64, LedgerError> {
-        let done = sqlx::query("UPDATE moves_locks SET expires = ? WHERE run = ?")
+    pub async fn renew_locks(
+        &self,
+        run: &str,
+        expires: Timestamp,
+    ) -> Result<BTreeSet<String>, LedgerError> {
+        let rows = sqlx::query("UPDATE moves_locks SET expires = ? WHERE run = ? RETURNING name")
             .bind(stored_time(expires))
             .bind(run)
-            .execute(&self.pool)
+            .fetch_all(&self.pool)
             .await
             .map_err(|source| LedgerError::database(self.path(), "write", source))?;
-        Ok(done.rows_affected())
+        Ok(rows.iter().map(|row| row.get("name")).collect())
     }
 
     /// Gives a run's locks back.
@@ -115,8 +122,8 @@ fn is_held(row: &SqliteRow, run: &str, now: Timestamp) -> bool {
         row.get::<Option<i64>, _>("pid"),
         row.get::<Option<i64>, _>("pid_started"),
     ) {
-        (Some(boot), Some(pid), Some(started)) => u32::try_from(pid).ok().map(|pid| ProcessId {
-            boot,
+        (Some(space), Some(pid), Some(started)) => u32::try_from(pid).ok().map(|pid| ProcessId {
+            space,
             pid,
             started: u64::try_from(started).unwrap_or_default(),
         }),
@@ -126,11 +133,10 @@ fn is_held(row: &SqliteRow, run: &str, now: Timestamp) -> bool {
     let owner: &str = row.get("run");
     let expires: &str = row.get("expires");
     let expired = expires <= stored_time(now).as_str();
-    match (&process, &this) {
-        // On this machine it can be seen whether the owner is still there, whatever the time says.
-        (Some(process), Some(this)) if process.boot == this.boot => {
-            process != this && process.is_alive()
-        }
-        _ => owner != run && !expired,
+    match process {
+        // Whether the owner is still there can be seen, whatever the time says.
+        Some(process) if process.is_near() => Some(&process) != this.as_ref() && process.is_alive(),
+        Some(_) => !expired,
+        None => owner != run && !expired,
     }
 }

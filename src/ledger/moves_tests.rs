@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::*;
@@ -14,27 +16,30 @@ async fn ledger(directory: &tempfile::TempDir) -> Ledger {
         .await
         .unwrap();
     for run in ["one", "two"] {
-        let start = RunStart {
-            id: run.to_owned(),
-            command: "drain".to_owned(),
-            operator: Some("ops".to_owned()),
-            about: None,
-            clearway: "0".to_owned(),
-            inventory: "i".to_owned(),
-            inventory_path: "/i".to_owned(),
-            settings: Settings {
-                limit: None,
-                depth: Depth::Copy,
-                pairs: "moves".to_owned(),
-                no_write: false,
-                lanes: Vec::new(),
-            },
-            started: moment(),
-            process: None,
-        };
-        ledger.begin(&start).await.unwrap();
+        ledger.begin(&start(run)).await.unwrap();
     }
     ledger
+}
+
+fn start(run: &str) -> RunStart {
+    RunStart {
+        id: run.to_owned(),
+        command: "drain".to_owned(),
+        operator: Some("ops".to_owned()),
+        about: None,
+        clearway: "0".to_owned(),
+        inventory: "i".to_owned(),
+        inventory_path: "/i".to_owned(),
+        settings: Settings {
+            limit: None,
+            depth: Depth::Copy,
+            pairs: "moves".to_owned(),
+            no_write: false,
+            lanes: Vec::new(),
+        },
+        started: moment(),
+        process: None,
+    }
 }
 
 fn stored(server: &str) -> StoredMove {
@@ -124,7 +129,7 @@ async fn a_lock_is_of_one_run_until_its_time_is_up_or_its_owner_is_gone() {
     let directory = tempfile::tempdir().unwrap();
     let ledger = ledger(&directory).await;
     let elsewhere = ProcessId {
-        boot: "another".to_owned(),
+        space: "another".to_owned(),
         pid: 1,
         started: 1,
     };
@@ -165,7 +170,8 @@ async fn a_lock_is_of_one_run_until_its_time_is_up_or_its_owner_is_gone() {
         ledger
             .renew_locks("one", later + SignedDuration::from_secs(60))
             .await
-            .unwrap(),
+            .unwrap()
+            .len(),
         3
     );
     assert!(take("two", &["host:a"], &this, later).await.is_err());
@@ -184,6 +190,55 @@ async fn a_lock_is_of_one_run_until_its_time_is_up_or_its_owner_is_gone() {
     assert_eq!(take("two", &["host:b"], &this, now).await, Ok(()));
     ledger.unlock("two").await.unwrap();
     assert_eq!(take("one", &["host:b"], &elsewhere, now).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_process_in_another_container_has_its_locks_until_their_time_is_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = ledger(&directory).await;
+    let this = ProcessId::current().unwrap();
+    let (boot, _) = this.space.split_once(' ').unwrap();
+    // Its number may well be that of no process, or of another one, here.
+    let container = ProcessId {
+        space: format!("{boot} pid:[1]"),
+        pid: 1,
+        started: 1,
+    };
+    let now = crate::system::now();
+    let until = now + SignedDuration::from_secs(60);
+    let names = ["server 1".to_owned(), "host a".to_owned()];
+    let take = async |run: &str, process: &ProcessId, at: Timestamp| {
+        ledger
+            .lock(
+                run,
+                &names,
+                Some(process),
+                at,
+                at + SignedDuration::from_secs(60),
+            )
+            .await
+            .unwrap()
+    };
+    let begun = RunStart {
+        process: Some(container.clone()),
+        ..start("here")
+    };
+    ledger.begin(&begun).await.unwrap();
+    let state = async || ledger.find("here").await.unwrap().state;
+    assert_eq!(state().await, RunState::Unfinished);
+    assert_eq!(take("here", &container, now).await, Ok(()));
+    assert_eq!(state().await, RunState::Running);
+    for other in ["two", "here"] {
+        let held = take(other, &this, now).await.unwrap_err();
+        assert_eq!(held.len(), 2, "{other}");
+    }
+    assert_eq!(take("two", &this, until).await, Ok(()));
+    assert_eq!(state().await, RunState::Unfinished);
+    assert_eq!(
+        ledger.renew_locks("here", until).await.unwrap(),
+        BTreeSet::new(),
+        "it is told that it has lost them"
+    );
 }
 
 #[tokio::test]

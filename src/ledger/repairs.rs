@@ -127,7 +127,7 @@ impl Ledger {
             "UPDATE runs SET boot = ?, pid = ?, pid_started = ?, finished = NULL, state = NULL, \
              exit_code = NULL, failure = NULL WHERE id = ?",
         )
-        .bind(process.map(|process| &process.boot))
+        .bind(process.map(|process| &process.space))
         .bind(process.map(|process| i64::from(process.pid)))
         .bind(process.and_then(|process| i64::try_from(process.started).ok()))
         .bind(run)

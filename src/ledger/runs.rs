@@ -13,7 +13,7 @@ use sqlx::sqlite::SqliteRow;
 use super::error::LedgerError;
 use super::open::Ledger;
 use crate::report::{Report, Settings, Summary};
-use crate::system::ProcessId;
+use crate::system::{ProcessId, now};
 
 /// What is known of a run when it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub struct RunRecord {
 /// How far a run came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RunState {
-    /// It goes on: its process is alive on this machine.
+    /// It goes on: its process is alive, or is where nobody can look and holds its locks.
     Running,
     /// It came to its end.
     Finished,
@@ -68,7 +68,8 @@ pub enum RunState {
     Interrupted,
     /// It could not do its work.
     Failed,
-    /// It has no end, and its process is not there: it was killed, the machine went down, or it runs on another one.
+    /// It has no end, and its process is not there: it was killed, the machine went down, or it runs on another one, or in
+    /// another container, without a lock.
     Unfinished,
 }
 
@@ -84,6 +85,16 @@ impl RunState {
             Self::Unfinished => "unfinished",
         }
     }
+}
+
+/// Runs as [`record`] reads them.
+macro_rules! select_runs {
+    ($which:literal) => {
+        concat!(
+            "SELECT *, (SELECT max(expires) FROM moves_locks WHERE run = id) AS locked_until FROM runs ",
+            $which
+        )
+    };
 }
 
 impl Ledger {
@@ -104,7 +115,7 @@ impl Ledger {
         .bind(&run.inventory_path)
         .bind(json(&run.settings))
         .bind(stored_time(run.started))
-        .bind(process.map(|process| &process.boot))
+        .bind(process.map(|process| &process.space))
         .bind(process.map(|process| i64::from(process.pid)))
         .bind(process.and_then(|process| i64::try_from(process.started).ok()))
         .bind(&run.operator)
@@ -178,7 +189,7 @@ impl Ledger {
     /// # Errors
     /// The ledger cannot be read.
     pub async fn runs(&self, limit: u32) -> Result<Vec<RunRecord>, LedgerError> {
-        let rows = sqlx::query("SELECT * FROM runs ORDER BY started DESC, id DESC LIMIT ?")
+        let rows = sqlx::query(select_runs!("ORDER BY started DESC, id DESC LIMIT ?"))
             .bind(limit)
             .fetch_all(&self.pool)
             .await
@@ -200,10 +211,10 @@ impl Ledger {
             let latest = self.runs(1).await?.pop();
             return latest.ok_or(LedgerError::NoRuns { path });
         }
-        let rows = sqlx::query(
-            "SELECT * FROM runs WHERE substr(id, 1, length(?1)) = ?1 OR substr(id, -length(?1)) = ?1 \
-             ORDER BY id = ?1 DESC, started DESC, id DESC LIMIT 6",
-        )
+        let rows = sqlx::query(select_runs!(
+            "WHERE substr(id, 1, length(?1)) = ?1 OR substr(id, -length(?1)) = ?1 \
+             ORDER BY id = ?1 DESC, started DESC, id DESC LIMIT 6"
+        ))
         .bind(name)
         .fetch_all(&self.pool)
         .await
@@ -243,10 +254,10 @@ impl Ledger {
     /// # Errors
     /// The ledger cannot be read.
     pub async fn steps(&self, run: &str) -> Result<Vec<RunRecord>, LedgerError> {
-        let rows = sqlx::query(
-            "SELECT * FROM runs WHERE id = ?1 OR substr(id, 1, length(?1) + 1) = ?1 || '-' \
-             ORDER BY started, length(id), id",
-        )
+        let rows = sqlx::query(select_runs!(
+            "WHERE id = ?1 OR substr(id, 1, length(?1) + 1) = ?1 || '-' \
+             ORDER BY started, length(id), id"
+        ))
         .bind(run)
         .fetch_all(&self.pool)
         .await
@@ -324,12 +335,17 @@ impl Ledger {
     }
 }
 
+fn holds_locks(row: &SqliteRow) -> bool {
+    let until: Option<&str> = row.get("locked_until");
+    until.is_some_and(|until| until > stored_time(now()).as_str())
+}
+
 fn record(path: &Path, row: &SqliteRow) -> Result<RunRecord, LedgerError> {
     let id: String = row.get("id");
     let started: Option<i64> = row.get("pid_started");
     let process = match (row.get("boot"), row.get("pid"), started) {
-        (Some(boot), Some(pid), Some(started)) => Some(ProcessId {
-            boot,
+        (Some(space), Some(pid), Some(started)) => Some(ProcessId {
+            space,
             pid,
             started: u64::try_from(started).unwrap_or_default(),
         }),
@@ -339,8 +355,11 @@ fn record(path: &Path, row: &SqliteRow) -> Result<RunRecord, LedgerError> {
         Some("finished") => RunState::Finished,
         Some("interrupted") => RunState::Interrupted,
         Some(_) => RunState::Failed,
-        None if process.as_ref().is_some_and(ProcessId::is_alive) => RunState::Running,
-        None => RunState::Unfinished,
+        None => match &process {
+            Some(process) if process.is_alive() => RunState::Running,
+            Some(process) if !process.is_near() && holds_locks(row) => RunState::Running,
+            _ => RunState::Unfinished,
+        },
     };
     let settings = serde_json::from_str(row.get("settings"));
     let summary = row

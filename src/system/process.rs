@@ -5,8 +5,9 @@ use std::fs;
 /// A process such that it cannot be mistaken for a later one with the same number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessId {
-    /// The machine: its boot id (`/proc/sys/kernel/random/boot_id`), which changes when it restarts.
-    pub boot: String,
+    /// Where its number counts: the machine's boot id (`/proc/sys/kernel/random/boot_id`), which changes when it restarts,
+    /// and the pid namespace, of which every container has its own (`/proc/self/ns/pid`; pid_namespaces(7)).
+    pub space: String,
     /// Process id.
     pub pid: u32,
     /// Start time in clock ticks since boot (`/proc/PID/stat`, field 22; proc_pid_stat(5)).
@@ -19,17 +20,22 @@ impl ProcessId {
     pub fn current() -> Option<Self> {
         let pid = std::process::id();
         Some(Self {
-            boot: boot_id()?,
+            space: space()?,
             pid,
             started: start_ticks(pid)?,
         })
     }
 
-    /// Whether the process is still there. `false` also when it belongs to another machine, where nobody can look.
+    /// Whether it can be seen from here if the process is still there: not on another machine, nor in another container.
+    #[must_use]
+    pub fn is_near(&self) -> bool {
+        space().as_deref() == Some(self.space.as_str())
+    }
+
+    /// Whether the process is still there. `false` also where nobody can look ([`Self::is_near`]).
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        boot_id().as_deref() == Some(self.boot.as_str())
-            && start_ticks(self.pid) == Some(self.started)
+        self.is_near() && start_ticks(self.pid) == Some(self.started)
     }
 }
 
@@ -40,9 +46,10 @@ pub fn leave_now(code: u8) -> ! {
     std::process::exit(i32::from(code))
 }
 
-fn boot_id() -> Option<String> {
-    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(text.trim().to_owned())
+fn space() -> Option<String> {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
+    Some(format!("{} {}", boot.trim(), namespace.display()))
 }
 
 fn start_ticks(pid: u32) -> Option<u64> {
@@ -69,11 +76,19 @@ mod tests {
             ..this.clone()
         };
         assert!(!earlier.is_alive());
-        let elsewhere = ProcessId {
-            boot: "another-boot".to_owned(),
+        let (boot, namespace) = this.space.split_once(' ').unwrap();
+        assert!(namespace.starts_with("pid:["), "{namespace}");
+        let container = ProcessId {
+            space: format!("{boot} pid:[1]"),
+            ..this.clone()
+        };
+        let machine = ProcessId {
+            space: format!("another-boot {namespace}"),
             ..this
         };
-        assert!(!elsewhere.is_alive());
+        for elsewhere in [container, machine] {
+            assert!(!elsewhere.is_near() && !elsewhere.is_alive());
+        }
     }
 
     #[test]

@@ -7,7 +7,9 @@ use super::view::View;
 use crate::cli::paint::Label;
 use crate::cli::text::{count, duration, shell_word};
 use crate::domain::fold;
-use crate::repair::{Attributes, Change, Folded, Plan, Progress, Tag, diff, key_fingerprint};
+use crate::repair::{
+    Attributes, Change, Folded, Plan, Progress, Tag, Target, diff, key_fingerprint,
+};
 use crate::report::{LeftReport, RepairedNode, Report, escape};
 
 /// Writes what a plan would do: keys, commands, the difference of every file, and what is left to a person.
@@ -231,16 +233,7 @@ fn difference(out: &mut dyn Write, folded: &Folded, view: View) -> io::Result<()
     let nodes = escape::line(&folded.nodes);
     let reasons: BTreeSet<&str> = folded.answers.iter().map(|it| it.reason.as_str()).collect();
     let reasons: Vec<&str> = reasons.into_iter().collect();
-    let context: Vec<_> = folded
-        .target
-        .context
-        .iter()
-        .map(|it| shell_word(it))
-        .collect();
-    let place = match context.as_slice() {
-        [] => folded.target.path.clone(),
-        words => format!("{} (in `{}`)", folded.target.path, words.join(" ")),
-    };
+    let place = place_of(&folded.target);
     let what = match &folded.change {
         Change::NewDirectory { attributes } => {
             format!("new directory {place}, {}", owned(attributes))
@@ -263,16 +256,18 @@ fn difference(out: &mut dyn Write, folded: &Folded, view: View) -> io::Result<()
         Change::Text { .. } => place,
         Change::Removed { before, .. } => format!("{place}, {}: goes", owned(before)),
         Change::NewKey { key_type, .. } => format!("new {key_type} key {place}, made there"),
-        Change::CopiedKey { from, .. } => format!("key {place}, brought from {from}"),
+        Change::CopiedKey { from, source, .. } => {
+            format!("key {place}, brought from {from}:{}", place_of(source))
+        }
         Change::RenewedKey { was, becomes } => {
             format!("key {place}: {was} becomes {becomes}")
         }
-        Change::Command { words } => {
-            let words = context
-                .iter()
-                .cloned()
-                .chain(words.iter().map(|it| shell_word(it)));
-            format!("command: {}", words.collect::<Vec<_>>().join(" "))
+        Change::Command { words, undo } => {
+            let whole = |words: &[String]| {
+                let all = folded.target.context.iter().chain(words);
+                all.map(|it| shell_word(it)).collect::<Vec<_>>().join(" ")
+            };
+            format!("command: {}, taken back by: {}", whole(words), whole(undo))
         }
     };
     let heading = format!("{nodes}: {}", escape::line(&what));
@@ -331,6 +326,15 @@ fn difference(out: &mut dyn Write, folded: &Folded, view: View) -> io::Result<()
         )?;
     }
     writeln!(out)
+}
+
+/// A path, and where it is meant.
+fn place_of(target: &Target) -> String {
+    let context: Vec<_> = target.context.iter().map(|it| shell_word(it)).collect();
+    match context.as_slice() {
+        [] => target.path.clone(),
+        words => format!("{} (in `{}`)", target.path, words.join(" ")),
+    }
 }
 
 /// `0600 of 42436:42436`.

@@ -9,7 +9,7 @@ CREATE TABLE runs (
     settings        TEXT NOT NULL,      -- JSON
     started         TEXT NOT NULL,
     -- Who works on it: tells a run that is going on from one that was killed.
-    boot            TEXT,
+    boot            TEXT,               -- and the pid namespace: where the next one counts
     pid             INTEGER,
     pid_started     INTEGER,
     -- NULL until the end.

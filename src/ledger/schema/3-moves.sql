@@ -43,7 +43,7 @@ CREATE TABLE moves_services (
 CREATE TABLE moves_locks (
     name        TEXT PRIMARY KEY NOT NULL,
     run         TEXT NOT NULL,
-    boot        TEXT,
+    boot        TEXT,                   -- as in runs
     pid         INTEGER,
     pid_started INTEGER,
     expires     TEXT NOT NULL

@@ -23,12 +23,17 @@ pub fn diff(plan: &Plan) -> Vec<Folded> {
         folder.add(&key.node, &key.target, change, &key.answers);
     }
     for copy in &plan.copies {
-        let from = match &copy.of {
-            KeySource::New(id) => maker(plan, id).to_owned(),
-            KeySource::Existing { node, .. } => node.clone(),
+        let (from, source) = match &copy.of {
+            KeySource::New(id) => match plan.keys.iter().find(|it| it.id == *id) {
+                Some(key) => (&key.node, &key.target),
+                // A review refuses such a plan.
+                None => continue,
+            },
+            KeySource::Existing { node, target, .. } => (node, target),
         };
         let change = Change::CopiedKey {
-            from,
+            from: from.clone(),
+            source: source.clone(),
             attributes: copy.owner,
         };
         folder.add(&copy.node, &copy.target, change, &copy.answers);
@@ -51,6 +56,7 @@ pub fn diff(plan: &Plan) -> Vec<Folded> {
         };
         let change = Change::Command {
             words: command.words.clone(),
+            undo: command.undo.clone(),
         };
         folder.add(&command.node, &target, change, &command.answers);
     }

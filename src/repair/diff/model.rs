@@ -65,6 +65,8 @@ pub enum Change {
     CopiedKey {
         /// That node.
         from: String,
+        /// The private key file there.
+        source: Target,
         /// Owner and mode of the private half.
         attributes: Attributes,
     },
@@ -79,6 +81,8 @@ pub enum Change {
     Command {
         /// The command, word by word.
         words: Vec<String>,
+        /// The command that takes it back.
+        undo: Vec<String>,
     },
 }
 

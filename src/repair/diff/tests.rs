@@ -129,3 +129,41 @@ fn a_full_mesh_from_nothing_is_told_once() {
     sorted.sort_unstable();
     assert_eq!(names, sorted, "in inventory order");
 }
+
+#[test]
+fn what_takes_a_command_back_and_where_a_copied_key_comes_from_are_part_of_it() {
+    let mut plan = plan_of(&world(2));
+    let target = |path: &str| Target {
+        context: Vec::new(),
+        path: path.to_owned(),
+    };
+    let words = |words: &str| words.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    plan.commands.push(plan::AccountCommand {
+        node: "cmp00000".into(),
+        context: Vec::new(),
+        words: words("usermod -p * nova"),
+        undo: words("usermod -L nova"),
+        answers: Vec::new(),
+    });
+    plan.copies.push(plan::KeyCopy {
+        of: plan::KeySource::Existing {
+            node: "cmp00001".into(),
+            target: target("/var/lib/nova/.ssh/id_rsa"),
+            public: String::new(),
+        },
+        node: "cmp00000".into(),
+        target: target("/var/lib/nova/.ssh/id_ed25519"),
+        owner: Attributes {
+            uid: 1,
+            gid: 1,
+            mode: 0o600,
+        },
+        answers: Vec::new(),
+    });
+    let text = shown(&diff(&plan));
+    assert!(
+        text.contains(r#"undo: ["usermod", "-L", "nova"]"#),
+        "{text}"
+    );
+    assert!(text.contains("/var/lib/nova/.ssh/id_rsa"), "{text}");
+}

@@ -67,6 +67,7 @@ pub fn lint_with(
     };
     review.shape();
     review.keys();
+    review.copies();
     review.renewed();
     review.commands();
     review.sshd();
@@ -95,7 +96,7 @@ pub(super) struct Review<'a> {
     pub(super) facts: &'a [Option<NodeFacts>],
     pub(super) fleet: &'a Fleet,
     pub(super) scope: &'a PairScope,
-    control: &'a [ControlAccount],
+    pub(super) control: &'a [ControlAccount],
     pub(super) known: Option<Known<'a>>,
     /// Every name and address that may be a node's.
     pub(super) names: Vec<(String, NodeId)>,
@@ -272,6 +273,9 @@ impl Review<'_> {
                     if !others.copied().any(|other| self.scope.joins(id, other)) {
                         problem = Some("a node out of scope");
                     }
+                    if self.facts[id.index()].is_none() {
+                        problem = Some("the node was not surveyed");
+                    }
                     if let Some(facts) = &self.facts[id.index()] {
                         let place = Place {
                             node: id,
@@ -311,24 +315,6 @@ impl Review<'_> {
                     &key.node,
                     Some(&key.target),
                     "kind or comment",
-                );
-            }
-        }
-    }
-
-    fn commands(&mut self) {
-        for command in &self.plan.commands {
-            let is_usermod = command.words.first().is_some_and(|it| it == "usermod");
-            let user = command.words.last().cloned().unwrap_or_default();
-            let is_control = self.control.iter().any(|control| {
-                self.fleet.node(control.node).name.as_str() == command.node && control.user == user
-            });
-            if !is_usermod || user == "root" || is_control {
-                self.complain(
-                    Rule::Control,
-                    &command.node,
-                    None,
-                    "another account or command",
                 );
             }
         }

@@ -25,6 +25,8 @@ pub enum Rule {
     Modes,
     /// The control connection could be cut off.
     Control,
+    /// A command, or what takes it back, is none that repair runs.
+    Command,
     /// A private key would be overwritten, or go where it must not.
     PrivateKey,
 }

@@ -3,13 +3,17 @@
 
 mod authority;
 mod check;
+mod commands;
 mod complaint;
+mod copies;
 mod hosts_file;
 mod keys_file;
 mod known;
 mod lines;
 mod modes;
 mod roles;
+#[cfg(test)]
+mod root_tests;
 mod shape;
 #[cfg(test)]
 mod tests;

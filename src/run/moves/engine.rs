@@ -158,8 +158,7 @@ impl Engine<'_> {
     async fn tick(&mut self) -> Result<(), MovesError> {
         let now = system::now();
         if now.duration_since(self.renewed) * 3 > LOCK {
-            self.ledger.renew_locks(&self.run, now + LOCK).await?;
-            self.renewed = now;
+            self.keep_locks(now).await?;
         }
         self.look().await?;
         self.look_at_copying().await;

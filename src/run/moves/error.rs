@@ -49,13 +49,15 @@ pub enum MovesError {
         near: Vec<String>,
     },
     /// Somebody else works on it.
-    #[error("another run works on the same: {}", held.iter().map(|lock| format!("{} (run {})", lock.name, lock.run)).collect::<Vec<_>>().join(", "))]
+    #[error("another run works on the same: {}", held.iter().map(|lock| format!("{} (run {}, until {})", lock.name, lock.run, lock.expires)).collect::<Vec<_>>().join(", "))]
     Locked {
         /// The locks.
         held: Vec<HeldLock>,
     },
     /// The run goes on elsewhere.
-    #[error("run {0} is still going on in another process")]
+    #[error(
+        "run {0} is still going on in another process; one that was killed in another container, or before this machine restarted, keeps its locks for ten minutes"
+    )]
     Running(String),
     /// The run cannot be resumed.
     #[error("run {run} cannot be resumed: {why}")]

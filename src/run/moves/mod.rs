@@ -13,6 +13,7 @@ mod hook;
 mod images;
 mod investigate;
 mod journal;
+mod locks;
 mod observe;
 mod options;
 mod plan;

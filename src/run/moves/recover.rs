@@ -6,6 +6,7 @@ use super::access::{CloudAccess, open};
 use super::deeds::Deeds;
 use super::error::MovesError;
 use super::explain::Wreck;
+use super::locks::server_lock;
 use super::start::take_locks;
 use crate::ledger::Ledger;
 use crate::moves::recover::{Step, recovery};
@@ -42,7 +43,7 @@ pub async fn recover(
     let session = open(access).await?;
     let mut deeds = Deeds::begin(ledger.clone(), "recover").await?;
     let run = deeds.run().to_owned();
-    let lock = format!("{} server {}", session.endpoint(), wreck.server.id);
+    let lock = server_lock(&wreck.server.id);
     if let Err(error) = take_locks(&ledger, &run, &[lock]).await {
         deeds.finish(exit::USAGE).await?;
         return Err(error);

@@ -8,6 +8,7 @@ use super::access::{CloudAccess, open};
 use super::error::MovesError;
 use super::hook::CUT_OFF;
 use super::journal::{Entry, append};
+use super::locks::{host_lock, server_lock};
 use super::options::What;
 use super::start::{Asked, changed, margin, no_ledger, take_locks};
 use super::work::{Begun, go};
@@ -72,11 +73,10 @@ pub async fn resume(
         What::Hosts(hosts) => hosts.iter().cloned().collect(),
         What::Servers(_) => BTreeSet::new(),
     };
-    let cloud = session.endpoint();
     let names: Vec<String> = entries
         .iter()
-        .map(|it| format!("{cloud} server {}", it.tracked.server))
-        .chain(draining.iter().map(|it| format!("{cloud} host {it}")))
+        .map(|it| server_lock(&it.tracked.server))
+        .chain(draining.iter().map(host_lock))
         .collect();
     take_locks(&ledger, &run, &names).await?;
     let journal = Journal::resume(&run, &ledger, &around).await?;

@@ -10,6 +10,7 @@ use super::dry_run::plan_only;
 use super::engine::LOCK;
 use super::error::MovesError;
 use super::journal::{Entry, append};
+use super::locks::{host_lock, server_lock};
 use super::options::MoveOptions;
 use super::plan::{Chosen, Planned, choose};
 use super::work::{Begun, go};
@@ -86,7 +87,7 @@ pub(super) async fn run(
     let Some(ledger) = around.ledger.clone() else {
         return Err(no_ledger(&moves.check.run));
     };
-    lock(&ledger, &session, &moves.check.run, &chosen).await?;
+    lock(&ledger, &moves.check.run, &chosen).await?;
     match begin(moves, &session, &ledger, around, chosen).await {
         Ok(begun) => {
             go(
@@ -118,21 +119,12 @@ fn hosts_are_hidden(chosen: &Chosen) -> bool {
     chosen.moves.is_empty() && !chosen.stay.is_empty() && chosen.stay.iter().all(hidden)
 }
 
-async fn lock(
-    ledger: &Ledger,
-    session: &Session,
-    run: &str,
-    chosen: &Chosen,
-) -> Result<(), MovesError> {
-    let cloud = session.endpoint();
+async fn lock(ledger: &Ledger, run: &str, chosen: &Chosen) -> Result<(), MovesError> {
     // Also those that cannot move: the likeliest reason is that another run is moving them.
     let moves = chosen.moves.iter().map(|it| it.server.id.to_string());
     let stay = chosen.stay.iter().map(|it| it.server.clone());
-    let servers = moves.chain(stay).map(|id| format!("{cloud} server {id}"));
-    let hosts = chosen
-        .draining
-        .iter()
-        .map(|it| format!("{cloud} host {it}"));
+    let servers = moves.chain(stay).map(server_lock);
+    let hosts = chosen.draining.iter().map(host_lock);
     let names: Vec<String> = servers.chain(hosts).collect();
     take_locks(ledger, run, &names).await
 }

@@ -124,6 +124,26 @@ move() {
 	[ -d "$2" ] || said=$(mv -f -- "$1" "$2" 2>&1)
 }
 
+# Gives ./$1 the place of ../$name, whose state was $2 when it was looked at. What somebody has put there or written since is
+# there again afterwards, and is a refusal. At no moment is nothing there.
+replace() {
+	held_by=./$1 wanted=$2
+	if ! mv --exchange -T -- "./$1" "../$name" 2>/dev/null; then
+		# Not every mv can do that. So what is there gets a second name, which is looked at before it loses the first one, and
+		# after.
+		held_by=./v$i
+		rm -f "./v$i"
+		said=$(ln "../$name" "./v$i" 2>&1) || { complain "$said"; return; }
+		state "./v$i"
+		[ "$now" = "$2" ] && [ "./v$i" -ef "../$name" ] || { refuse changed "$now"; return; }
+		move "./$1" "../$name" || { complain "$said"; return; }
+	fi
+	state "$held_by"
+	[ "$now" = "$2" ] && return
+	mv --exchange -T -- "$held_by" "../$name" 2>/dev/null || move "$held_by" "../$name"
+	refuse changed "$now"
+}
+
 # A state without the bytes, as chmod and chown want it.
 attributes() {
 	mode=${1%%:*}
@@ -295,9 +315,10 @@ commit() {
 			[ "./o$i" -ef "../$name" ] || { refuse changed "$now"; return; }
 			move "./o$i" "../$name$B" || { complain "$said"; return; }
 			if [ "$after" = - ]; then
-				said=$(rm -f "../$name" 2>&1) || { complain "$said"; return; }
+				move "../$name" "./r$i" || { complain "$said"; return; }
+				[ "./r$i" -ef "../$name$B" ] || { ln "./r$i" "../$name"; refuse changed "$name"; return; }
 			else
-				move "./n$i" "../$name" || { complain "$said"; return; }
+				replace "n$i" "$before" || { rm -f "../$name$B"; return; }
 			fi
 			;;
 		esac
@@ -407,11 +428,17 @@ restore() {
 			[ "$now" = "$before" ] || { refuse failed "wrote $now, not $before"; return; }
 		fi
 		sync "./u$i"
-		if [ -n "$torn" ] || is_mount "${dir%/}/$name"; then
-			said=$(dd if="./u$i" of="../$name" bs=64k conv=fsync 2>&1) && dress "../$name" "$after" "$before"
+		if [ "$was" = - ]; then
+			said=$(ln "./u$i" "../$name" 2>&1) || { complain "$said"; return; }
+		elif [ -n "$torn" ] || is_mount "${dir%/}/$name"; then
+			wanted=$was
+			state "../$name"
+			[ "$now" = "$was" ] || { refuse changed "$now"; shown; return; }
+			said=$(dd if="./u$i" of="../$name" bs=64k conv=fsync 2>&1) && dress "../$name" "$after" "$before" ||
+				{ complain "$said"; return; }
 		else
-			move "./u$i" "../$name"
-		fi || { complain "$said"; return; }
+			replace "u$i" "$was" || { shown; return; }
+		fi
 		;;
 	esac
 	enter "$dir" && { [ -z "$mark" ] || rm -f "./$mark"; }
