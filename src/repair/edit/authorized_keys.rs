@@ -19,13 +19,14 @@ pub(crate) struct Authorised {
 /// of it is touched. `None` if nothing changes.
 pub(crate) fn authorise(
     before: &Arc<[u8]>,
-    parsed: &AuthorizedKeys,
     keys: &[Authorised],
     mut goes: impl FnMut(&str, &PublicKey) -> bool,
 ) -> Option<Text> {
     let mut file = LineEdits::new(Arc::clone(before));
     let block = find_block(&file);
+    // Files that are none of clearway's yet are not taken apart.
     if let Some(block) = block {
+        let parsed = AuthorizedKeys::parse(&**before);
         for (number, entry) in parsed.keys() {
             if block.owns(number)
                 && let Some(node) = node_of_comment(&entry.comment)

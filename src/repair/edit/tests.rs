@@ -192,8 +192,7 @@ fn authorised(before: &[u8]) -> Option<Text> {
         line: vec![Piece::Bytes(line.into_bytes().into())],
     }];
     let bytes: Arc<[u8]> = before.into();
-    let parsed = AuthorizedKeys::parse(before);
-    authorise(&bytes, &parsed, &keys, |node, _| node == "node1")
+    authorise(&bytes, &keys, |node, _| node == "node1")
 }
 
 proptest! {

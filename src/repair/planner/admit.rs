@@ -11,7 +11,6 @@ use super::modes;
 use super::places::{self, may_hold_keys, target};
 use super::problems::Problem;
 use crate::domain::{LegId, NodeId, Pair, Predicted, Reason};
-use crate::openssh::authorized_keys::AuthorizedKeys;
 use crate::openssh::key::{KeyBlob, PublicKey};
 use crate::repair::edit::{Authorised, COMMENT, authorise};
 use crate::repair::plan::{FileState, Piece};
@@ -172,8 +171,8 @@ impl Planner<'_> {
         self.policy.from
             && !way.proxied
             && prediction
-                .rungs(id)
-                .is_some_and(|rungs| !matches!(rungs.path, Predicted::Unknown(_)))
+                .path(id)
+                .is_some_and(|path| !matches!(path, Predicted::Unknown(_)))
             && prediction
                 .source(id)
                 .is_some_and(|source| self.sources.has(id.client, source))
@@ -264,8 +263,7 @@ impl Planner<'_> {
         if before == FileState::Absent {
             self.directories((server, context), checked, account, &request.legs);
         }
-        let parsed = AuthorizedKeys::parse(&*bytes);
-        let text = self.keys_text(server, &bytes, &parsed, account, request);
+        let text = self.keys_text(server, &bytes, account, request);
         if let Some(text) = text {
             let place = target(context, &place.path);
             let new = places::new_file(&place.path, account);
@@ -280,7 +278,6 @@ impl Planner<'_> {
         &mut self,
         server: NodeId,
         bytes: &Arc<[u8]>,
-        parsed: &AuthorizedKeys,
         account: &Account,
         request: &Request,
     ) -> Option<crate::repair::plan::Text> {
@@ -309,7 +306,7 @@ impl Planner<'_> {
             });
             replaced || !self.situation.scope.joins(*id, server)
         };
-        authorise(bytes, parsed, &lines, goes)
+        authorise(bytes, &lines, goes)
     }
 
     /// The keys with which a client logs in to an account of a server, in any lane.

@@ -196,9 +196,9 @@ impl Planner<'_> {
             .filter(|&&lane| lane != id.lane)
             .map(|&lane| LegId { lane, ..id })
             .filter(|other| {
-                let rungs = self.situation.prediction.rungs(*other);
-                self.situation.scope.contains(other.pair())
-                    && rungs.is_some_and(|it| matches!(it.path, Predicted::Unknown(_)))
+                let path = self.situation.prediction.path(*other);
+                matches!(path, Some(Predicted::Unknown(_)))
+                    && self.situation.scope.contains(other.pair())
             })
             .collect();
         for other in lanes {

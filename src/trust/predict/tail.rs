@@ -100,9 +100,9 @@ fn sftp(server: &str, facts: &NodeFacts, policy: &Policy, notes: &mut impl Notes
     if let Some(predicted) = without_subsystem(server, policy, notes) {
         return predicted;
     }
-    let is_internal = policy.sftp.as_deref().is_some_and(is_internal_sftp);
+    let is_internal = || policy.sftp.as_deref().is_some_and(is_internal_sftp);
     match &facts.server.sftp_server {
-        Some(file) if !is_internal && file.state == FileState::Absent => {
+        Some(file) if file.state == FileState::Absent && !is_internal() => {
             notes.add(|| Evidence::FileLine {
                 node: server.to_owned(),
                 path: file.path.clone(),

@@ -16,6 +16,7 @@ use super::door::{Gate, written};
 use super::keys_files::{self, KeysFile, algorithm_refused};
 use super::notes::Silent;
 use super::prediction::{Dialling, Prediction, Side, login_of};
+use super::server::ServerSide;
 use super::tail;
 
 /// How a client gets to a server in a lane, as its configuration has it.
@@ -69,6 +70,14 @@ pub struct KeysPlace<'a> {
     pub is_read: bool,
     /// `StrictModes`.
     pub strict_modes: bool,
+}
+
+/// How a leg begins.
+enum Beginning<'p, 'a> {
+    /// Something stops every leg of the client.
+    Blocked(Predicted),
+    /// The client dials: what comes of that up to an accepted host key, and both ends.
+    Dials(Predicted, &'p ServerSide<'a>, &'p Dialling<'a>),
 }
 
 /// `PubkeyAcceptedAlgorithms` and `RequiredRSASize` of one end.
@@ -135,28 +144,17 @@ impl<'a> Prediction<'a> {
     /// What the files say of each part of a leg; `None` for a leg that is not needed, or where one end was not surveyed.
     #[must_use]
     pub fn rungs(&self, id: LegId) -> Option<Rungs> {
-        let obstacle = self.legs.obstacle(id);
-        if matches!(obstacle, Some(Predicted::NotNeeded(_))) {
-            return None;
-        }
-        let side = self.servers[id.server.index()].as_ref()?;
         let works = Predicted::Works;
-        let dialling = match &self.sides[id.lane as usize][id.client.index()] {
-            Side::NotSurveyed => return None,
-            Side::Blocked(code, _) => {
+        let (path, side, dialling) = match self.up_to_the_host_key(id)? {
+            Beginning::Blocked(client) => {
                 return Some(Rungs {
-                    client: code.read()?,
+                    client,
                     path: works,
                     login: works,
                     tail: works,
                 });
             }
-            Side::Dials(dialling) => dialling,
-        };
-        let path = match (obstacle, self.paths.get(dialling.class, id.server)) {
-            (Some(settled), _) => settled,
-            (None, Code::WORKS) => works,
-            (None, code) => code.read()?,
+            Beginning::Dials(path, side, dialling) => (path, side, dialling),
         };
         let ring = dialling.rings.get(login_of(&dialling.plan, id.server));
         let policy = self.logins.policy(id.server);
@@ -174,6 +172,34 @@ impl<'a> Prediction<'a> {
                 &mut Silent,
             ),
         })
+    }
+
+    /// What the files say of a leg from the name to an accepted host key: [`Rungs::path`] without the price of the others.
+    #[must_use]
+    pub fn path(&self, id: LegId) -> Option<Predicted> {
+        Some(match self.up_to_the_host_key(id)? {
+            Beginning::Blocked(_) => Predicted::Works,
+            Beginning::Dials(path, ..) => path,
+        })
+    }
+
+    fn up_to_the_host_key(&self, id: LegId) -> Option<Beginning<'_, 'a>> {
+        let obstacle = self.legs.obstacle(id);
+        if matches!(obstacle, Some(Predicted::NotNeeded(_))) {
+            return None;
+        }
+        let side = self.servers[id.server.index()].as_ref()?;
+        let dialling = match &self.sides[id.lane as usize][id.client.index()] {
+            Side::NotSurveyed => return None,
+            Side::Blocked(code, _) => return Some(Beginning::Blocked(code.read()?)),
+            Side::Dials(dialling) => dialling,
+        };
+        let path = match (obstacle, self.paths.get(dialling.class, id.server)) {
+            (Some(settled), _) => settled,
+            (None, Code::WORKS) => Predicted::Works,
+            (None, code) => code.read()?,
+        };
+        Some(Beginning::Dials(path, side, dialling))
     }
 
     /// The plain host keys on a node's disk, in the order of its configuration.
