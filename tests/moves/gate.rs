@@ -2,7 +2,7 @@
 
 use clearway_lab::Lab;
 
-use crate::ground::Ground;
+use crate::ground::{Ended, Ground};
 
 /// A node's known_hosts without another's entries, until it is dropped.
 pub(crate) struct Forgotten {
@@ -227,9 +227,8 @@ pub(crate) fn address(ground: &Ground) {
     assert_eq!(ended.code, 0, "{}", ended.all());
 }
 
-pub(crate) fn stranger(ground: &Ground) {
-    let id = ground.cloud().boot_server("stranger", "node1.lab").unwrap();
-    // An inventory that does not have node2.
+/// A move to node2.lab with an inventory that does not have node2.
+fn without_node2(ground: &Ground, server: &str) -> Ended {
     let text = std::fs::read_to_string(ground.lab().inventory()).unwrap();
     let text: String = text
         .lines()
@@ -240,7 +239,7 @@ pub(crate) fn stranger(ground: &Ground) {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_clearway"))
         .args([
             "migrate",
-            &id,
+            server,
             "--to",
             "node2.lab",
             "--yes",
@@ -257,12 +256,62 @@ pub(crate) fn stranger(ground: &Ground) {
         .env("OS_CLOUD", "operator")
         .output()
         .unwrap();
-    let ended = crate::ground::ended(&output);
+    crate::ground::ended(&output)
+}
+
+pub(crate) fn stranger(ground: &Ground) {
+    let id = ground.cloud().boot_server("stranger", "node1.lab").unwrap();
+    let ended = without_node2(ground, &id);
     assert_eq!(ended.code, 4, "{}", ended.all());
     assert!(
         ended.only().why.contains("node2.lab: not in the inventory"),
         "{}",
         ended.only().why
+    );
+    assert!(ground.asked_for(&id).is_empty());
+}
+
+/// A node whose nova.conf is another's, until it is dropped.
+struct Copied(&'static Lab, &'static str);
+
+impl Copied {
+    fn new(ground: &Ground, node: &'static str, change: &str) -> Self {
+        let file = "/etc/nova/nova.conf";
+        let line = format!(
+            "cp -p {file} {file}.kept && sed -i '{change}' {file} && ! cmp -s {file} {file}.kept"
+        );
+        let done = ground.lab().node(node).sh(&line).unwrap();
+        assert!(done.status.success(), "{done:?}");
+        Self(ground.lab(), node)
+    }
+}
+
+impl Drop for Copied {
+    fn drop(&mut self) {
+        let line = "mv /etc/nova/nova.conf.kept /etc/nova/nova.conf";
+        let _ = self.0.node(self.1).sh(line);
+    }
+}
+
+pub(crate) fn claimed(ground: &Ground) {
+    let id = ground.cloud().boot_server("claimed", "node1.lab").unwrap();
+    let _broken = Forgotten::new(ground, "node1", "10.77.0.3");
+    let copied = "s/^host = .*/host = node2.lab/; s/^my_ip = .*/my_ip = 10.77.0.3/";
+    let _copied = Copied::new(ground, "node3", copied);
+    // Nobody else says that it is node2.lab, and Nova knows where that is.
+    let ended = without_node2(ground, &id);
+    assert_eq!(ended.code, 4, "{}", ended.all());
+    let why = ended.only().why;
+    let told =
+        "node3 says that it is this host, which Nova reports at 10.77.0.3, no address of that node";
+    assert!(why.contains(told), "{why}");
+    // Where the true one is known, it is the one that is proven.
+    let ended = ground.moves(&["migrate", &id, "--to", "node2.lab"]);
+    assert_eq!(ended.code, 4, "{}", ended.all());
+    let why = ended.only().why;
+    assert!(
+        why.contains("cold-push is broken(host-key-unknown)"),
+        "{why}"
     );
     assert!(ground.asked_for(&id).is_empty());
 }

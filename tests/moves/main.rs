@@ -91,6 +91,10 @@ const TESTS: &[(&str, Test)] = &[
         gate::stranger,
     ),
     (
+        "a_node_that_says_it_is_another_host_of_nova_is_not_taken_for_it",
+        gate::claimed,
+    ),
+    (
         "a_pair_that_is_overridden_stands_in_the_ledger",
         gate::overridden,
     ),

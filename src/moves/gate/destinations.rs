@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
+use super::claims::{Claim, Matched};
 use crate::domain::{HostName, NodeId};
 use crate::openstack::compute::{ComputeService, Hypervisor, Server};
 
@@ -13,8 +14,10 @@ pub struct Cloud {
     pub services: Vec<ComputeService>,
     /// Its hypervisors.
     pub hypervisors: Vec<Hypervisor>,
-    /// The node of the inventory that each service host is: by `CONF.host`, nothing else.
-    pub nodes: HashMap<HostName, NodeId>,
+    /// Which node of the inventory is said to be which service host: by `CONF.host`, nothing else.
+    pub claims: Vec<Claim>,
+    /// What of that holds.
+    pub matched: Matched,
     /// Hosts that are being emptied: never a destination.
     pub draining: BTreeSet<HostName>,
     /// Pairs that the inventory's scope does not allow.
@@ -45,12 +48,14 @@ impl fmt::Display for Candidate {
 }
 
 /// Why a host is no destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Excluded {
     /// The server is there.
     Source,
     /// The inventory does not have it.
     NotInInventory,
+    /// It cannot be told which node it is, and why not.
+    Doubtful(String),
     /// The inventory's scope does not have the pair.
     OutOfScope,
     /// It is being emptied.
@@ -73,6 +78,7 @@ impl fmt::Display for Excluded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Source => "the server is there",
+            Self::Doubtful(why) => why,
             Self::NotInInventory => "not in the inventory",
             Self::OutOfScope => "the pair is not in the inventory's scope",
             Self::Draining => "it is being drained",
@@ -105,11 +111,11 @@ pub fn candidates(
         let hypervisor = cloud.hypervisors.iter().find(|it| it.host == *host);
         let free = hypervisor.map_or(0, |it| it.free_ram_mib)
             - coming.get(host).copied().unwrap_or_default();
-        let node = cloud.nodes.get(host);
+        let node = cloud.matched.nodes.get(host);
         let why = if server.host.as_ref() == Some(host) {
             Some(Excluded::Source)
         } else if node.is_none() {
-            Some(Excluded::NotInInventory)
+            Some(unmatched(cloud, host))
         } else if !only.is_empty() && !only.contains(host) {
             Some(Excluded::NotAskedFor)
         } else if is_out_of_scope(cloud, server, host) {
@@ -150,6 +156,15 @@ pub fn candidates(
             .then(a.host.cmp(&b.host))
     });
     (open, excluded)
+}
+
+/// Why a host is no node.
+#[must_use]
+pub fn unmatched(cloud: &Cloud, host: &HostName) -> Excluded {
+    let doubt = cloud.matched.doubtful.get(host);
+    doubt.map_or(Excluded::NotInInventory, |why| {
+        Excluded::Doubtful(why.clone())
+    })
 }
 
 /// The hosts that Nova's scheduler could choose for a server when it is not told where to: enabled, up, and in the zone

@@ -1,11 +1,13 @@
 //! The gate: which destinations may be tried, and what lets a move through to one.
 
+mod claims;
 mod closed;
 mod destinations;
 mod pass;
 
+pub use claims::{Claim, Matched};
 pub use closed::Closed;
-pub use destinations::{Candidate, Cloud, Excluded, candidates, eligible, is_outside};
+pub use destinations::{Candidate, Cloud, Excluded, candidates, eligible, is_outside, unmatched};
 pub use pass::{LegProof, Override, Pass, Reported, Wanted, pass};
 
 #[cfg(test)]

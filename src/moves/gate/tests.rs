@@ -322,6 +322,7 @@ fn destinations_are_sorted_by_room_and_every_other_host_says_why_not() {
             service("small", |_| {}),
             service("big", |_| {}),
             service("stranger", |_| {}),
+            service("claimed", |_| {}),
             service("off", |it| it.enabled = false),
             service("down", |it| it.up = false),
             service("forced", |it| it.forced_down = true),
@@ -338,7 +339,11 @@ fn destinations_are_sorted_by_room_and_every_other_host_says_why_not() {
             hypervisor("full", 100),
             hypervisor("over", -500),
         ],
-        nodes,
+        claims: Vec::new(),
+        matched: Matched {
+            nodes,
+            doubtful: HashMap::from([(host("claimed"), "a and b".to_owned())]),
+        },
         draining: [host("drained"), host("src")].into(),
         out_of_scope: [(host("src"), host("scope"))].into(),
     };
@@ -357,11 +362,12 @@ fn destinations_are_sorted_by_room_and_every_other_host_says_why_not() {
     );
     let excluded: HashMap<&str, Excluded> = excluded
         .iter()
-        .map(|(host, why)| (host.as_str(), *why))
+        .map(|(host, why)| (host.as_str(), why.clone()))
         .collect();
     for (name, why) in [
         ("src", Excluded::Source),
         ("stranger", Excluded::NotInInventory),
+        ("claimed", Excluded::Doubtful("a and b".to_owned())),
         ("off", Excluded::Disabled),
         ("down", Excluded::Down),
         ("forced", Excluded::Down),
@@ -398,7 +404,10 @@ fn nova_could_choose_every_host_that_is_up_enabled_and_in_the_zone_known_or_not(
             service("down", "nova", true, false),
             service("elsewhere", "az2", true, true),
         ],
-        nodes: HashMap::from([(host("cmp001"), NodeId(0)), (host("cmp002"), NodeId(1))]),
+        matched: Matched {
+            nodes: HashMap::from([(host("cmp001"), NodeId(0)), (host("cmp002"), NodeId(1))]),
+            doubtful: HashMap::new(),
+        },
         ..Cloud::default()
     };
     let names = |server: &crate::openstack::compute::Server| {

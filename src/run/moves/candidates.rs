@@ -1,9 +1,10 @@
 //! What is known of the cloud's hosts, from Nova and from the inventory together.
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 
 use crate::domain::{Fleet, HostName, NodeId};
-use crate::moves::gate::{Cloud, Reported};
+use crate::moves::gate::{Claim, Cloud, Matched, Reported};
 use crate::nova::Session;
 use crate::openstack::compute::Migration;
 
@@ -15,21 +16,32 @@ const SLIPS: usize = 1;
 /// So many guesses are made.
 const MOST_NEAR: usize = 3;
 
-/// The nodes by service host name: as the inventory states it, else as `surveyed` says, else the node's own name.
-pub(super) fn match_nodes(
+/// The service host that each node is said to be: as the inventory states it, else as `surveyed` says, else the node's own
+/// name. `addresses` are those that a node was surveyed to have.
+pub(super) fn claims(
     fleet: &Fleet,
     surveyed: impl Fn(NodeId) -> Option<String>,
-) -> HashMap<HostName, NodeId> {
+    addresses: impl Fn(NodeId) -> Vec<IpAddr>,
+) -> Vec<Claim> {
     fleet
         .ids()
         .filter_map(|id| {
             let node = fleet.node(id);
-            let name = node
-                .service_host
-                .clone()
-                .or_else(|| surveyed(id))
-                .unwrap_or_else(|| node.name.to_string());
-            Some((name.parse().ok()?, id))
+            let stated = node.service_host.clone();
+            let own = || surveyed(id).unwrap_or_else(|| node.name.to_string());
+            let mut addresses = addresses(id);
+            if !addresses.is_empty() {
+                let stated = [&node.migration_address, &node.live_address];
+                let stated = stated.into_iter().flatten().chain([&node.control.address]);
+                addresses.extend(stated.filter_map(|it| it.parse::<IpAddr>().ok()));
+            }
+            Some(Claim {
+                stated: stated.is_some(),
+                host: stated.unwrap_or_else(own).parse().ok()?,
+                node: id,
+                name: node.name.to_string(),
+                addresses,
+            })
         })
         .collect()
 }
@@ -75,7 +87,7 @@ fn near<'a>(name: &HostName, hosts: impl Iterator<Item = &'a str>) -> Vec<String
 pub(super) async fn ask(
     session: &Session,
     fleet: &Fleet,
-    nodes: HashMap<HostName, NodeId>,
+    claims: Vec<Claim>,
     draining: BTreeSet<HostName>,
 ) -> Result<Cloud, MovesError> {
     let services = session
@@ -86,6 +98,8 @@ pub(super) async fn ask(
         .hypervisors()
         .await
         .map_err(|error| right("hypervisors cannot be listed", error))?;
+    let matched = Matched::new(&claims, &hypervisors);
+    let nodes = &matched.nodes;
     let out_of_scope = nodes
         .iter()
         .flat_map(|(from, &source)| {
@@ -98,7 +112,8 @@ pub(super) async fn ask(
     Ok(Cloud {
         services,
         hypervisors,
-        nodes,
+        claims,
+        matched,
         draining,
         out_of_scope,
     })

@@ -8,7 +8,7 @@ use super::plan::{Chosen, Planned};
 use super::start::Moves;
 use super::work::known_nodes;
 use crate::domain::{HostName, MoveKind};
-use crate::moves::gate::{Cloud, candidates, eligible, is_outside};
+use crate::moves::gate::{Cloud, candidates, eligible, is_outside, unmatched};
 use crate::nova::Session;
 use crate::openstack::compute::Server;
 use crate::report::{MOVES_SCHEMA_VERSION, MoveRow, MovesReport, exit};
@@ -23,8 +23,8 @@ pub(super) async fn plan_only(
     around: &Surroundings,
 ) -> Result<MovesReport, MovesError> {
     let fleet = &moves.check.fleet;
-    let nodes = known_nodes(&moves.check, around).await;
-    let cloud = ask(session, fleet, nodes, chosen.draining).await?;
+    let claims = known_nodes(&moves.check, around).await;
+    let cloud = ask(session, fleet, claims, chosen.draining).await?;
     let row = |it: &Planned| {
         let server = &it.server;
         let (destination, why, candidates) = if it.kind == MoveKind::Resize {
@@ -92,8 +92,8 @@ fn resize_plan(cloud: &Cloud, server: &Server) -> Where {
         .iter()
         .filter_map(|host| {
             let outside = |source| is_outside(cloud, source, host);
-            if !cloud.nodes.contains_key(host) {
-                Some(format!("{host}: not in the inventory"))
+            if !cloud.matched.nodes.contains_key(host) {
+                Some(format!("{host}: {}", unmatched(cloud, host)))
             } else if server.host.as_ref().is_some_and(outside) {
                 Some(format!("{host}: the pair is not in the inventory's scope"))
             } else {

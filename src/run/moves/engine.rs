@@ -168,9 +168,9 @@ impl Engine<'_> {
             .any(|it| it.tracked.stage == Stage::Planned)
             && now.duration_since(self.cloud_at) > HOSTS_AGE
         {
-            let (nodes, draining) = (self.cloud.nodes.clone(), self.cloud.draining.clone());
+            let (claims, draining) = (self.cloud.claims.clone(), self.cloud.draining.clone());
             // What was known goes on being used; a proof and Nova itself stand behind it.
-            if let Ok(cloud) = ask(&self.session, self.fleet, nodes, draining).await {
+            if let Ok(cloud) = ask(&self.session, self.fleet, claims, draining).await {
                 self.cloud = cloud;
             }
             self.ask_about_images();
@@ -368,9 +368,9 @@ impl Engine<'_> {
         candidate: &Candidate,
     ) -> Result<(), MovesError> {
         let tracked = &self.entries[index].tracked;
-        let Some(&source) = self.cloud.nodes.get(&tracked.source) else {
-            let why = format!("the inventory does not have {}", tracked.source);
-            return self.give_up(index, Verdict::Refused, &why).await;
+        let source = match self.cloud.matched.node(&tracked.source) {
+            Ok(source) => source,
+            Err(why) => return self.give_up(index, Verdict::Refused, &why).await,
         };
         let wanted = Wanted {
             server: tracked.server.clone(),

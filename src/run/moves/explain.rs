@@ -12,6 +12,7 @@ use super::servers::needs_of;
 use super::work::known_nodes;
 use crate::domain::{HostName, MoveKind, Pair, ServerId};
 use crate::moves::diagnose::{Diagnosis, TRACE, diagnose};
+use crate::moves::gate::Matched;
 use crate::moves::recover::{Failed, Recovery, recovery};
 use crate::nova::{NovaError, Session};
 use crate::openstack::compute::{InstanceAction, MigrationStatus, Server};
@@ -185,10 +186,9 @@ async fn case(
     around: &Surroundings,
 ) -> Result<Case, String> {
     let known = known_nodes(request, around).await;
-    let node = |host: &HostName| {
-        let found = known.get(host).copied();
-        found.ok_or_else(|| format!("the inventory does not have {host}"))
-    };
+    let hypervisors = session.hypervisors().await.unwrap_or_default();
+    let known = Matched::new(&known, &hypervisors);
+    let node = |host: &HostName| known.node(host);
     let pair = Pair {
         source: node(&newest.source)?,
         destination: node(&newest.destination)?,

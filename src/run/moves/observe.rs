@@ -377,10 +377,7 @@ impl Engine<'_> {
         if entry.compared > 0 {
             return Err("the move itself has not failed".to_owned());
         }
-        let node = |host: &HostName| {
-            let found = self.cloud.nodes.get(host).copied();
-            found.ok_or_else(|| format!("the inventory does not have {host}"))
-        };
+        let node = |host: &HostName| self.cloud.matched.node(host);
         let pair = Pair {
             source: node(&tracked.source)?,
             destination: node(destination)?,

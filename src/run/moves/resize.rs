@@ -12,7 +12,7 @@ use super::request::Looked;
 use super::servers::requirements;
 use crate::domain::{HostName, Lane, MoveKind, Pair};
 use crate::moves::MoveRequest;
-use crate::moves::gate::{LegProof, Pass, Wanted, eligible, is_outside, pass};
+use crate::moves::gate::{LegProof, Pass, Wanted, eligible, is_outside, pass, unmatched};
 use crate::moves::machine::{Record, Verdict as End};
 use crate::nova::NovaError;
 use crate::openstack::compute::{ComputeService, Server};
@@ -40,17 +40,18 @@ impl Engine<'_> {
     ) -> Result<(), MovesError> {
         let tracked = &self.entries[index].tracked;
         let (id, from) = (tracked.server.clone(), tracked.source.clone());
-        let Some(&source) = self.cloud.nodes.get(&from) else {
-            let why = format!("the inventory does not have {from}");
-            return self.give_up(index, End::Refused, &why).await;
+        let source = match self.cloud.matched.node(&from) {
+            Ok(source) => source,
+            Err(why) => return self.give_up(index, End::Refused, &why).await,
         };
         self.record(index, Record::Proving { destination: None })
             .await?;
         let mut unproven = BTreeMap::new();
         let mut climbing: Vec<(Wanted, Vec<_>, Vec<LegProof>)> = Vec::new();
         for host in eligible(&self.cloud, server) {
-            let Some(&node) = self.cloud.nodes.get(&host) else {
-                unproven.insert(host, "not in the inventory".to_owned());
+            let Some(&node) = self.cloud.matched.nodes.get(&host) else {
+                let why = unmatched(&self.cloud, &host).to_string();
+                unproven.insert(host, why);
                 continue;
             };
             if is_outside(&self.cloud, &from, &host) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::access::{CloudAccess, open, right};
-use super::candidates::{all_known, ask, match_nodes};
+use super::candidates::{all_known, ask, claims};
 use super::error::MovesError;
 use super::images::Images;
 use crate::domain::{Depth, Fleet, HostName, Lane, MoveKind, Pair};
@@ -80,10 +80,9 @@ pub async fn servers(
         Some(ledger) => ledger.service_hosts(&request.inventory_path).await?,
         None => HashMap::new(),
     };
-    let nodes = match_nodes(&request.fleet, |id| {
-        known.get(request.fleet.node(id).name.as_str()).cloned()
-    });
-    let cloud = ask(&session, &request.fleet, nodes, BTreeSet::new()).await?;
+    let name = |id| known.get(request.fleet.node(id).name.as_str()).cloned();
+    let claims = claims(&request.fleet, name, |_| Vec::new());
+    let cloud = ask(&session, &request.fleet, claims, BTreeSet::new()).await?;
     let fresh = Fresh::new(&request, proven, system::now());
     let newest = session.newest();
     let images = Images::ask(&session, Images::distinct(&shown, MOST_IMAGES)).await;
@@ -137,7 +136,10 @@ fn way(
         };
     }
     let lanes: Vec<Lane> = needs_of(server, kind, image, newest);
-    let source = server.host.as_ref().and_then(|host| cloud.nodes.get(host));
+    let source = server
+        .host
+        .as_ref()
+        .and_then(|host| cloud.matched.nodes.get(host));
     let (found, _) = candidates(cloud, server, &BTreeSet::new(), &[], &HashMap::new());
     let (mut open, mut unproven) = (Vec::new(), Vec::new());
     for candidate in found {

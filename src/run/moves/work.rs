@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use super::access::right;
-use super::candidates::{ask, dialled_addresses, match_nodes};
+use super::candidates::{ask, claims, dialled_addresses};
 use super::engine::Engine;
 use super::error::MovesError;
 use super::finish::{disable, restore};
@@ -15,8 +15,9 @@ use super::images::Images;
 use super::journal::Entry;
 use super::options::MoveOptions;
 use super::prover::Prover;
-use crate::domain::{Dial, Fleet, HostName, NodeId};
+use crate::domain::{Dial, Fleet, HostName};
 use crate::ledger::Ledger;
+use crate::moves::gate::Claim;
 use crate::moves::machine::Stage;
 use crate::nova::Session;
 use crate::remote::Connector;
@@ -24,6 +25,7 @@ use crate::report::{MovesReport, StayRow};
 use crate::run::journal::Journal;
 use crate::run::request::{Request, Surroundings};
 use crate::run::survey::{Surveyed, survey};
+use crate::survey::NodeFacts;
 use crate::system;
 use crate::trust::legs::Legs;
 use crate::trust::{PairScope, Prediction};
@@ -37,29 +39,31 @@ pub(super) struct Begun {
     pub(super) since: Timestamp,
 }
 
-/// The nodes by service host name, as the survey has read it where the inventory does not state it.
-pub(super) fn service_hosts(fleet: &Fleet, legs: &Legs) -> HashMap<HostName, NodeId> {
-    match_nodes(fleet, |id| {
+/// The service host that each node is said to be, as the survey has read it where the inventory does not state it.
+fn service_hosts(fleet: &Fleet, legs: &Legs, facts: &[Option<NodeFacts>]) -> Vec<Claim> {
+    let name = |id| {
         let name = legs.address(id, &Dial::ServiceHost).name();
         name.map(|name| name.to_string())
+    };
+    claims(fleet, name, |id| {
+        let facts = facts[id.index()].as_ref();
+        facts.map_or_else(Vec::new, |it| it.addresses.clone())
     })
 }
 
-/// The nodes by service host name, where nothing else of them is needed: they are only asked for what the inventory does
+/// The service host that each node is said to be, where nothing else of them is needed: they are only asked for what the inventory does
 /// not state.
-pub(super) async fn known_nodes(
-    check: &Request,
-    around: &Surroundings,
-) -> HashMap<HostName, NodeId> {
+pub(super) async fn known_nodes(check: &Request, around: &Surroundings) -> Vec<Claim> {
     let fleet = &check.fleet;
     let stated = |id| fleet.node(id).service_host.is_some();
     if fleet.ids().all(stated) {
-        return match_nodes(fleet, |_| None);
+        return claims(fleet, |_| None, |_| Vec::new());
     }
     let connector = Connector::new(around.environment.clone(), check.deadlines);
     let journal = Journal::unrecorded("", around);
     let surveyed = survey(check, around, &Arc::new(connector), &journal).await;
-    service_hosts(fleet, &Legs::new(fleet, &surveyed.facts))
+    let legs = Legs::new(fleet, &surveyed.facts);
+    service_hosts(fleet, &legs, &surveyed.facts)
 }
 
 /// Surveys, moves, puts services back, and reports.
@@ -113,8 +117,8 @@ async fn carry_out(
     let scope = PairScope::among(&fleet, check.selected.iter().copied());
     let legs = Legs::new(&fleet, &surveyed.facts);
     let prediction = Prediction::new(&fleet, &surveyed.facts, &legs, &scope);
-    let nodes = service_hosts(&fleet, &legs);
-    let cloud = ask(&session, &fleet, nodes, draining.clone()).await?;
+    let claims = service_hosts(&fleet, &legs, &surveyed.facts);
+    let cloud = ask(&session, &fleet, claims, draining.clone()).await?;
     let rows = session
         .newest_migrations()
         .await
