@@ -5,7 +5,9 @@ mod destinations;
 mod pass;
 
 pub use closed::Closed;
-pub use destinations::{Candidate, Cloud, Excluded, candidates, eligible, is_outside};
+pub use destinations::{
+    Candidate, Cloud, Excluded, candidates, closed_service, eligible, is_outside,
+};
 pub use pass::{LegProof, Override, Pass, Reported, Wanted, pass};
 
 #[cfg(test)]

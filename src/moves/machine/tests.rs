@@ -668,24 +668,3 @@ fn an_uncertain_request_without_a_row_says_nothing() {
     let again = it.after(&sent, at(40)).unwrap();
     assert_eq!((again.stage, again.tried.len()), (Stage::Planned, 0));
 }
-
-#[test]
-fn a_phase_that_takes_too_long_says_what_to_look_at() {
-    let longest = SignedDuration::from_mins(120);
-    let mut it = accepted(MoveKind::Cold);
-    assert_eq!(overdue(&it, longest, at(299)), None);
-    assert!(
-        overdue(&it, longest, at(301))
-            .unwrap()
-            .contains("nova-conductor")
-    );
-    it.stage = Stage::Moving;
-    assert_eq!(overdue(&it, longest, at(7_200)), None);
-    assert!(
-        overdue(&it, longest, at(7_201))
-            .unwrap()
-            .contains("nothing was cancelled")
-    );
-    it.stage = Stage::Waiting;
-    assert_eq!(overdue(&it, longest, at(1_000_000)), None);
-}

@@ -20,7 +20,6 @@ use crate::trust::legs::Legs;
 
 use super::super::journal::Journal;
 use super::super::request::Surroundings;
-use super::candidates::ask;
 use super::copying::brief;
 use super::error::MovesError;
 use super::journal::Entry;
@@ -33,8 +32,6 @@ use super::servers::needs_of;
 /// Moves that are proven and requested at the same time. More would wait for Nova's API together, each with a proof that
 /// grows old meanwhile; what has been requested does not count.
 const AT_THE_GATE: usize = 8;
-/// How old what is known of the cloud's hosts may be while moves are still to be started.
-const HOSTS_AGE: SignedDuration = SignedDuration::from_secs(15);
 /// For how long locks are taken; they are renewed at a third of it.
 pub(super) const LOCK: SignedDuration = SignedDuration::from_secs(600);
 
@@ -65,6 +62,8 @@ pub(super) struct Engine<'a> {
     pub(super) prover: Prover,
     pub(super) cloud: Cloud,
     pub(super) cloud_at: Timestamp,
+    /// Hosts of moves under way whose nova-compute was down when Nova was last asked.
+    pub(super) down: BTreeSet<HostName>,
     /// The newest `dest_host` of each destination.
     pub(super) dialled: HashMap<HostName, (u64, String)>,
     /// The last proof of each leg.
@@ -153,19 +152,7 @@ impl Engine<'_> {
         }
         self.look().await?;
         self.look_at_copying().await;
-        if self
-            .entries
-            .iter()
-            .any(|it| it.tracked.stage == Stage::Planned)
-            && now.duration_since(self.cloud_at) > HOSTS_AGE
-        {
-            let (nodes, draining) = (self.cloud.nodes.clone(), self.cloud.draining.clone());
-            // What was known goes on being used; a proof and Nova itself stand behind it.
-            if let Ok(cloud) = ask(&self.session, self.fleet, nodes, draining).await {
-                self.cloud = cloud;
-            }
-            self.cloud_at = system::now();
-        }
+        self.look_at_hosts().await;
         Ok(())
     }
 
@@ -336,12 +323,13 @@ impl Engine<'_> {
         self.spawn(index, async move {
             let climbed = prover.climb_all(climbs).await;
             // After the climb: what is read here is the last thing before the request.
-            let looked = look_at(&session, &id).await;
+            let (looked, service) =
+                tokio::join!(look_at(&session, &id), session.service(&wanted.destination));
             Done::Proved(Box::new(Proved {
                 wanted,
                 climbed,
                 settled,
-                looked,
+                looked: looked.and_then(|looked| Ok((looked, service?))),
             }))
         });
         Ok(())

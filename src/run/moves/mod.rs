@@ -10,6 +10,7 @@ mod error;
 mod explain;
 mod finish;
 mod hook;
+mod hosts;
 mod investigate;
 mod journal;
 mod observe;

@@ -122,6 +122,9 @@ impl Engine<'_> {
                 async move { Done::Confirmed(session.write(&call).await) },
             );
         } else if let Some(why) = overdue(tracked, self.options.longest(), system::now()) {
+            let missing = self.missing_of(index).await;
+            let missing = missing.map_or_else(String::new, |it| format!("{it}; "));
+            let why = format!("{missing}{why}; `clearway resume {}` looks again", self.run);
             self.give_up(index, Verdict::Unknown, &why).await?;
         }
         Ok(())
@@ -312,7 +315,7 @@ impl Engine<'_> {
         }
         let node = |host: &HostName| {
             let found = self.cloud.nodes.get(host).copied();
-            found.ok_or_else(|| format!("the inventory does not have {host}"))
+            found.ok_or_else(|| format!("no node of the inventory is known to be {host}"))
         };
         let pair = Pair {
             source: node(&tracked.source)?,

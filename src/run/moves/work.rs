@@ -110,6 +110,7 @@ pub(super) async fn go(
         prover: Prover::new(check.clone(), connector, connections),
         cloud,
         cloud_at: system::now(),
+        down: BTreeSet::new(),
         dialled: dialled_addresses(&rows),
         proofs: HashMap::new(),
         entries,
