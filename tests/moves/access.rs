@@ -183,7 +183,7 @@ pub(crate) fn regions(ground: &Ground) {
         only.all()
     );
     let admin = servers(ground, |it| region(it, "    interface: admin\n"));
-    println!("interface: {}", admin.all());
+    assert_eq!(admin.code, 0, "{}", admin.all());
     let wrong = servers(ground, |it| region(it, "    interface: sideways\n"));
     assert_eq!(wrong.code, 2, "{}", wrong.all());
     assert!(
@@ -198,8 +198,12 @@ pub(crate) fn regions(ground: &Ground) {
             &format!("    compute_endpoint_override: {elsewhere}/else\n"),
         )
     });
-    println!("override: {}", elsewhere.all());
     assert_eq!(elsewhere.code, 2, "{}", elsewhere.all());
+    assert!(
+        elsewhere.stderr.contains("HTTP 404"),
+        "{}",
+        elsewhere.stderr
+    );
 }
 
 /// Keystone ends every token of a user whose password is set.

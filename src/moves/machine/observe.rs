@@ -13,7 +13,7 @@ use crate::openstack::compute::MigrationStatus as M;
 /// ACTIVE (nova 34, live moves).
 pub const SETTLE: SignedDuration = SignedDuration::from_secs(10);
 /// How long what contradicts itself may last: the parts are written one after the other, by several services.
-const CONTRADICTION: SignedDuration = SignedDuration::from_secs(60);
+pub(super) const CONTRADICTION: SignedDuration = SignedDuration::from_secs(60);
 
 /// What an observation means.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::observe::CONTRADICTION;
 use super::state::{Stage, Tracked};
 use crate::domain::{HostName, MoveKind};
 
@@ -35,7 +36,13 @@ pub fn overdue(tracked: &Tracked, longest: SignedDuration, now: Timestamp) -> Op
         _ => return None,
     };
     let bound = usual.min(longest);
-    (now.duration_since(tracked.since) > bound)
+    // What looks like an end is about to become one, or not.
+    let settling = if tracked.settling.is_some() {
+        CONTRADICTION
+    } else {
+        SignedDuration::ZERO
+    };
+    (now.duration_since(tracked.since) > bound + settling)
         .then(|| format!("after {} {what}; nothing was cancelled", time(bound)))
 }
 
@@ -130,5 +137,10 @@ mod tests {
         let it = accepted(MoveKind::Cold);
         let said = overdue(&it, SignedDuration::from_secs(6), at(7)).unwrap();
         assert!(said.starts_with("after 6 seconds "), "{said}");
+        let settling = it.after(&seen("ACTIVE/-@a", "error"), at(5)).unwrap();
+        assert_eq!(
+            overdue(&settling, SignedDuration::from_secs(6), at(7)),
+            None
+        );
     }
 }

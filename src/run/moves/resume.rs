@@ -105,7 +105,7 @@ pub async fn resume(
 }
 
 /// Every move as its records say.
-async fn replay(
+pub(super) async fn replay(
     ledger: &Ledger,
     run: &str,
     stored: &[StoredMove],
