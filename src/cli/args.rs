@@ -129,6 +129,8 @@ pub(super) enum Command {
     /// it has no end and its process is gone, or is on another machine.
     Runs(Runs),
     /// Print the report of an earlier run again, in any format
+    ///
+    /// Of a run of moves it is what the ledger has of it, also while it goes on and after a kill; JUnit's form is for legs.
     Show(Show),
     /// Set certificates up, renew them, and take nodes out of everybody's trust
     #[command(subcommand, arg_required_else_help = true)]

@@ -226,9 +226,12 @@ impl From<NovaError> for CliError {
 fn nova_hint(error: &NovaError) -> Option<&'static str> {
     match error {
         NovaError::Login(_) => Some("`openstack token issue` must work with the same cloud"),
-        NovaError::Unreachable { .. } => Some(
-            "is the address right? `region_name` and `interface` choose it, `cacert` lets it be trusted",
-        ),
+        NovaError::Unreachable { .. } => {
+            Some("is the address right? `region_name` and `interface` choose it")
+        }
+        NovaError::Untrusted { .. } => {
+            Some("name the PEM file of the authority that signed it in `cacert` (OS_CACERT)")
+        }
         NovaError::Catalog(_) => Some("name `region_name` and `interface` in clouds.yaml"),
         _ => None,
     }

@@ -142,9 +142,9 @@ pub(super) struct Moving {
     /// How often Nova is looked at
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     pub(super) interval: u64,
-    /// How long one move may take before it is given up as unknown
-    #[arg(long, value_name = "MINUTES", default_value = "240")]
-    pub(super) longest: NonZeroU32,
+    /// How long a phase of one move may take before it is given up as unknown; `clearway resume` looks at it again
+    #[arg(long, value_name = "MINUTES", default_value = "240", value_parser = minutes)]
+    pub(super) longest: u64,
     /// Run after each move that Nova was asked for: a program, told by the variables CLEARWAY_* (docs/moves.md)
     #[arg(long, value_name = "PROGRAM", value_hint = ValueHint::ExecutablePath)]
     pub(super) hook: Option<PathBuf>,
@@ -323,14 +323,28 @@ pub(super) enum WatchFormat {
 fn seconds(text: &str) -> Result<u64, &'static str> {
     let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds")?;
     if (0.1..=600.0).contains(&seconds) {
-        // In the range of a u64 by the bounds above.
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "bounded above"
-        )]
-        Ok((seconds * 1_000.0) as u64)
+        Ok(whole(seconds * 1_000.0))
     } else {
         Err("expected 0.1 to 600 seconds")
     }
+}
+
+/// Minutes with a fraction, as seconds.
+fn minutes(text: &str) -> Result<u64, &'static str> {
+    let minutes: f64 = text.parse().map_err(|_| "expected a number of minutes")?;
+    if (0.05..=100_000.0).contains(&minutes) {
+        Ok(whole(minutes * 60.0))
+    } else {
+        Err("expected 0.05 to 100000 minutes")
+    }
+}
+
+/// A number without its fraction.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "its callers have bounded it"
+)]
+fn whole(number: f64) -> u64 {
+    number as u64
 }

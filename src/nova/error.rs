@@ -20,6 +20,16 @@ pub enum NovaError {
         /// Why.
         source: Unsent,
     },
+    /// Somebody answered whose certificate is not trusted: nothing was said to him.
+    #[error("the certificate of {host} is not trusted by {authority}: {why}")]
+    Untrusted {
+        /// Where it is: scheme, host and port.
+        host: String,
+        /// The CA file, or whatever else says what is trusted.
+        authority: String,
+        /// Why.
+        why: String,
+    },
     /// Keystone refuses.
     #[error("Keystone refuses the login: {0}")]
     Login(Fault),
@@ -107,6 +117,9 @@ impl NovaError {
 /// Why nobody answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unsent {
+    /// The certificate is not trusted: nothing was sent.
+    #[error("{0}")]
+    Untrusted(String),
     /// There was no connection: the request has not been seen by anybody.
     #[error("cannot connect: {0}")]
     NoConnection(String),

@@ -111,11 +111,18 @@ impl Http {
                 .body(body);
         }
         let mut response = request.send().await.map_err(|error| {
+            let why = chain(&error);
+            // rustls' words for whatever is wrong with a certificate.
+            if error.is_connect()
+                && let Some((_, why)) = why.split_once("invalid peer certificate: ")
+            {
+                return Failed::Unsent(Unsent::Untrusted(why.to_owned()));
+            }
             // A connection that could not be opened has carried nothing.
             Failed::Unsent(if error.is_connect() || error.is_builder() {
-                Unsent::NoConnection(chain(&error))
+                Unsent::NoConnection(why)
             } else {
-                Unsent::NoAnswer(chain(&error))
+                Unsent::NoAnswer(why)
             })
         })?;
         let mut body = Vec::new();

@@ -2,7 +2,7 @@
 
 use super::error::NovaError;
 use super::session::Session;
-use crate::domain::ServerId;
+use crate::domain::{HostName, ServerId};
 use crate::openstack::compute::{
     self, ComputeService, Hypervisor, Image, InstanceAction, LiveProgress, Migration, Page,
     ReadError, Server, ServerFilter, WantedFlavor,
@@ -157,6 +157,17 @@ impl Session {
     /// As [`Session::read`].
     pub async fn services(&self) -> Result<Vec<ComputeService>, NovaError> {
         self.one(compute::services(), compute::read_services).await
+    }
+
+    /// The nova-compute service of one host; `None` when there is none.
+    ///
+    /// # Errors
+    /// As [`Session::read`].
+    pub async fn service(&self, host: &HostName) -> Result<Option<ComputeService>, NovaError> {
+        let found = self
+            .one(compute::service_of(host), compute::read_services)
+            .await?;
+        Ok(found.into_iter().find(|it| it.host == *host))
     }
 
     /// The flavor with this id or name; `None` when there is none.

@@ -197,6 +197,9 @@ impl Inner {
                     (error, retry_after(&response))
                 }
                 Err(Failed::TooLarge) => return Err(self.too_large(call)),
+                Err(Failed::Unsent(Unsent::Untrusted(why))) => {
+                    return Err(untrusted(&self.cloud, &self.endpoint, why));
+                }
                 Err(Failed::Unsent(source)) => {
                     let error = NovaError::Unreachable {
                         call: call.to_string(),
@@ -264,6 +267,11 @@ impl Inner {
                     }
                     tokio::time::sleep(wait).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                Err(Failed::Unsent(Unsent::Untrusted(why))) => {
+                    return Written::NotSent(
+                        untrusted(&self.cloud, &self.endpoint, why).to_string(),
+                    );
                 }
                 Err(Failed::Unsent(Unsent::NoAnswer(why))) => {
                     return Written::Unknown {
@@ -373,6 +381,9 @@ async fn log_in(http: &Http, cloud: &Cloud, patience: &Patience) -> Result<Token
                     limit: LARGEST,
                 });
             }
+            Err(Failed::Unsent(Unsent::Untrusted(why))) => {
+                return Err(untrusted(cloud, &url, why));
+            }
             Err(Failed::Unsent(source)) => NovaError::Unreachable {
                 call: "POST /v3/auth/tokens".to_owned(),
                 host: origin(&url),
@@ -386,6 +397,19 @@ async fn log_in(http: &Http, cloud: &Cloud, patience: &Patience) -> Result<Token
         }
         tokio::time::sleep(wait).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// A certificate that is not trusted does not become so by asking again.
+fn untrusted(cloud: &Cloud, url: &str, why: String) -> NovaError {
+    let authority = cloud.ca_file.as_ref().map_or_else(
+        || "the authorities of this machine".to_owned(),
+        |file| format!("the CA file `{file}`"),
+    );
+    NovaError::Untrusted {
+        host: origin(url),
+        authority,
+        why,
     }
 }
 

@@ -94,6 +94,8 @@ impl Ground {
             .computes(NODES)
             // A busy machine does not make a compute seem dead.
             .down_seconds(60)
+            // So that a token which Keystone has revoked is not good for five minutes more (keystonemiddleware).
+            .nova_conf("keystone_authtoken", "token_cache_time", "4")
             .start()
             .map_err(|error| format!("the cloud: {error}"))?;
         Ok(Self {

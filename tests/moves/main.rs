@@ -9,12 +9,14 @@
     reason = "a test waits for the processes that it starts, and asks whether it has to be possible"
 )]
 
+mod access;
 mod api;
 mod faults;
 mod gate;
 mod ground;
 mod hook;
 mod killed;
+mod midrun;
 mod ways;
 mod well;
 
@@ -148,6 +150,15 @@ const TESTS: &[(&str, Test)] = &[
     ),
     ("a_token_that_ends_is_replaced", api::token),
     (
+        "access_through_tls_needs_the_authority_that_is_named",
+        access::authority,
+    ),
+    ("access_is_by_region_interface_and_address", access::regions),
+    (
+        "access_goes_on_when_keystone_revokes_the_token",
+        access::revoked,
+    ),
+    (
         "a_confirmation_whose_answer_is_lost_is_no_failure",
         api::confirmation,
     ),
@@ -175,6 +186,26 @@ const TESTS: &[(&str, Test)] = &[
     (
         "an_interrupted_run_finishes_what_runs_and_can_be_resumed",
         killed::interrupted,
+    ),
+    (
+        "a_host_that_is_disabled_in_mid_run_is_not_gone_to_any_more",
+        midrun::disabled,
+    ),
+    (
+        "another_destination_is_tried_when_the_scheduler_has_none_in_mid_run",
+        midrun::unfit,
+    ),
+    (
+        "a_destination_that_dies_in_mid_run_holds_up_its_own_moves_only",
+        midrun::destination_killed,
+    ),
+    (
+        "a_source_that_dies_in_mid_run_is_named",
+        midrun::source_killed,
+    ),
+    (
+        "a_phase_that_hangs_in_mid_run_is_unknown_until_it_is_seen_to_end",
+        midrun::hanging,
     ),
     (
         "a_run_killed_anywhere_moves_every_server_exactly_once",

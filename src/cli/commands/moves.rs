@@ -117,7 +117,7 @@ fn options(moving: &Moving, what: What) -> Result<MoveOptions, CliError> {
         until: moving.until,
         max_age: moving.max_age.get().into(),
         interval: moving.interval,
-        longest: moving.longest.get().into(),
+        longest_seconds: moving.longest,
         overriding: None,
         hook: hook(moving)?,
     })

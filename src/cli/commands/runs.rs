@@ -10,11 +10,13 @@ use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::cli::jsonl;
 use crate::cli::render::{
-    Kept, write_json, write_junit, write_list, write_table, write_trace, write_way_back,
+    Kept, write_json, write_junit, write_list, write_moves, write_table, write_trace,
+    write_way_back,
 };
 use crate::cli::text::{count, duration_of, moment, verdicts};
 use crate::ledger::{Ledger, LedgerError, RunRecord, RunState};
-use crate::report::{Report, Settings, Summary, escape, exit};
+use crate::report::{MovesReport, Report, Settings, Summary, escape, exit};
+use crate::run::moves::recorded;
 
 pub(in crate::cli) fn runs(session: &Session, arguments: &Runs) -> Result<u8, CliError> {
     let path = session.ledger_path()?;
@@ -144,18 +146,36 @@ pub(in crate::cli) fn show(session: &Session, arguments: &Show) -> Result<u8, Cl
             Some(report) => {
                 write_report(&session.console, &report, arguments.format, session.kept())?
             }
-            None if arguments.format == Format::Jsonl => {}
-            None => {
-                let later = match &record.start.about {
-                    Some(about) => ledger.about(about).await?,
-                    None => Vec::new(),
-                };
-                return Err(without_report(&record, &later));
-            }
+            None => match recorded(&ledger, run).await? {
+                Some(report) => write_recorded(&session.console, &report, arguments.format)?,
+                None if arguments.format == Format::Jsonl => {}
+                None => {
+                    let later = match &record.start.about {
+                        Some(about) => ledger.about(about).await?,
+                        None => Vec::new(),
+                    };
+                    return Err(without_report(&record, &later));
+                }
+            },
         }
         ledger.close().await;
         Ok(exit::WELL)
     })
+}
+
+/// Writes the report of a run of moves, as its journal has it.
+fn write_recorded(console: &Console, report: &MovesReport, format: Format) -> Result<(), CliError> {
+    let mut out = console.out.clone();
+    match format {
+        Format::Table => write_moves(&mut out, report, console.view())?,
+        Format::Json => write_json(&mut out, report)?,
+        Format::Jsonl => jsonl::write_last(&mut out, report)?,
+        Format::Junit => {
+            let text = "a run of moves has no legs, and JUnit's form is for those";
+            return Err(CliError::usage(text).hint("`--format table`, `json` or `jsonl`"));
+        }
+    }
+    Ok(())
 }
 
 /// Says that a run has no report, and what there is. `about` are the runs that are about the same earlier one, newest first.

@@ -152,10 +152,16 @@ pub(in crate::cli) fn write_moves(
             escape::line(why)
         )?;
     }
-    if report.interrupted {
+    let unknown = report.moves.iter().any(|it| it.verdict == "unknown");
+    if report.interrupted || unknown {
         writeln!(out, "\n{}", paint.text(Label::Heading, "next"))?;
         let typed = format!("clearway resume {}", report.run);
-        writeln!(out, "  {}   goes on", paint.text(Label::Code, typed))?;
+        let what = if report.interrupted {
+            "goes on"
+        } else {
+            "looks again at what is unknown"
+        };
+        writeln!(out, "  {}   {what}", paint.text(Label::Code, typed))?;
     }
     Ok(())
 }

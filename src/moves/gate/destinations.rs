@@ -122,10 +122,8 @@ pub fn candidates(
             Some(Excluded::OutOfScope)
         } else if cloud.draining.contains(host) {
             Some(Excluded::Draining)
-        } else if !service.enabled {
-            Some(Excluded::Disabled)
-        } else if !service.up || service.forced_down {
-            Some(Excluded::Down)
+        } else if let Some(why) = closed_service(service) {
+            Some(why)
         } else if server
             .pinned_zone
             .as_ref()
@@ -165,6 +163,18 @@ pub fn unmatched(cloud: &Cloud, host: &HostName) -> Excluded {
     doubt.map_or(Excluded::NotInInventory, |why| {
         Excluded::Doubtful(why.clone())
     })
+}
+
+/// Why nothing may come to a host, whatever it is: its service is disabled or down.
+#[must_use]
+pub fn closed_service(service: &ComputeService) -> Option<Excluded> {
+    if !service.enabled {
+        Some(Excluded::Disabled)
+    } else if !service.up || service.forced_down {
+        Some(Excluded::Down)
+    } else {
+        None
+    }
 }
 
 /// The hosts that Nova's scheduler could choose for a server when it is not told where to: enabled, up, and in the zone

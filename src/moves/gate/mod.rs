@@ -7,7 +7,9 @@ mod pass;
 
 pub use claims::{Claim, Matched};
 pub use closed::Closed;
-pub use destinations::{Candidate, Cloud, Excluded, candidates, eligible, is_outside, unmatched};
+pub use destinations::{
+    Candidate, Cloud, Excluded, candidates, closed_service, eligible, is_outside, unmatched,
+};
 pub use pass::{LegProof, Override, Pass, Reported, Wanted, pass};
 
 #[cfg(test)]

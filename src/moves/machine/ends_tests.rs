@@ -157,3 +157,82 @@ fn a_command_is_run_once_and_only_for_a_move_that_is_over() {
     assert!(failed.after(&ended, at(4)).is_err());
     assert!(failed.after(&Record::HookStarting, at(4)).is_err());
 }
+
+#[test]
+fn what_is_unknown_can_be_looked_at_again_and_nothing_else_that_is_over() {
+    let unknown = Record::GivenUp {
+        verdict: Verdict::Unknown,
+        why: String::new(),
+    };
+    let over = accepted(MoveKind::Cold).after(&unknown, at(1)).unwrap();
+    let open = over.after(&Record::Reopened, at(2)).unwrap();
+    assert_eq!((open.stage, &open.end), (Stage::Moving, &None));
+    let (it, stages) = play(
+        &open,
+        &[
+            (3, "VERIFY_RESIZE/-@b", "finished"),
+            (4, "ACTIVE/-@b", "confirmed"),
+        ],
+    );
+    assert_eq!(stages, "waiting confirming arrived");
+    let compared = Record::Compared {
+        differences: Vec::new(),
+    };
+    let done = it.after(&compared, at(5)).unwrap();
+    assert!(done.after(&Record::Reopened, at(6)).is_err());
+
+    // A request of which nobody knows whether Nova took it is still one.
+    let mut requested = accepted(MoveKind::Cold);
+    requested.stage = Stage::Requested;
+    requested.request_id = None;
+    let over = requested.after(&unknown, at(1)).unwrap();
+    let open = over.after(&Record::Reopened, at(2)).unwrap();
+    assert_eq!(open.stage, Stage::Requested);
+}
+
+#[test]
+fn a_host_that_the_scheduler_refuses_is_not_tried_again_and_another_one_is() {
+    let refused = Record::Seen(Seen {
+        server: Some(SeenServer {
+            status: "ACTIVE".to_owned(),
+            task: None,
+            host: Some(host("a")),
+        }),
+        migration: Some(SeenMigration {
+            id: 11,
+            status: "error".to_owned(),
+            destination: None,
+        }),
+    });
+    for kind in [MoveKind::Cold, MoveKind::Live] {
+        let it = accepted(kind).after(&refused, at(1)).unwrap();
+        assert!(it.settling.is_some());
+        let it = it.after(&refused, at(11)).unwrap();
+        assert_eq!(
+            (it.stage, it.tried.as_slice()),
+            (Stage::Planned, &[host("b")][..])
+        );
+        assert_eq!((it.migration, it.request_id), (None, None));
+    }
+    // Where Nova chooses among all hosts, there is no other one.
+    let it = accepted(MoveKind::Resize).after(&refused, at(1)).unwrap();
+    let it = it.after(&refused, at(11)).unwrap();
+    assert_eq!(it.end.unwrap().verdict, Verdict::Failed);
+}
+
+#[test]
+fn a_server_that_nova_compute_put_back_when_it_was_restarted_is_no_move_that_goes_on() {
+    for (kind, row) in [(MoveKind::Cold, "migrating"), (MoveKind::Live, "running")] {
+        let (it, stages) = play(
+            &accepted(kind),
+            &[
+                (1, "RESIZE/x@a", row),
+                (60, "ACTIVE/-@a", row),
+                (70, "ACTIVE/-@a", row),
+            ],
+        );
+        assert_eq!(stages, "moving settling failed");
+        let why = it.end.unwrap().why;
+        assert!(why.contains("Nova does not go on with it"), "{why}");
+    }
+}

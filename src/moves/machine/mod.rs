@@ -4,6 +4,7 @@
 //! record that it refuses is never written, and what was written can always be read back.
 
 mod observe;
+mod overdue;
 mod record;
 mod rows;
 mod state;
@@ -11,10 +12,11 @@ mod transition;
 mod uncertain;
 
 pub use observe::{Reading, SETTLE, read};
+pub use overdue::overdue;
 pub use record::{Record, Seen, SeenMigration, SeenServer};
 pub use rows::own_row;
 pub use state::{End, Hook, Stage, Tracked, Verdict};
-pub use transition::{Illegal, overdue};
+pub use transition::Illegal;
 pub use uncertain::{Doubt, Lookup, Sent, was_sent};
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::openstack::compute::MigrationStatus as M;
 /// ACTIVE (nova 34, live moves).
 pub const SETTLE: SignedDuration = SignedDuration::from_secs(10);
 /// How long what contradicts itself may last: the parts are written one after the other, by several services.
-const CONTRADICTION: SignedDuration = SignedDuration::from_secs(60);
+pub(super) const CONTRADICTION: SignedDuration = SignedDuration::from_secs(60);
 
 /// What an observation means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum Reading {
     Arrived,
     /// It looks like this end; it counts when it stays.
     Settling(Verdict, String),
+    /// Nova did not begin: its scheduler found the destination unfit. Another one may be tried.
+    Elsewhere,
     /// It has ended.
     Ended(Verdict, String),
 }
@@ -64,6 +66,9 @@ fn settle(tracked: &Tracked, reading: Reading, at: Timestamp) -> Reading {
         Some((before, said, since))
             if *before == verdict && *said == why && at.duration_since(*since) >= enough =>
         {
+            if verdict == Verdict::Refused {
+                return Reading::Elsewhere;
+            }
             Reading::Ended(verdict, why)
         }
         _ => Reading::Settling(verdict, why),
@@ -88,6 +93,9 @@ fn cold(tracked: &Tracked, server: &SeenServer, row: &SeenMigration) -> Reading 
     let idle = server.task.is_none();
     let there = is_there(tracked, server, row);
     let in_error = server.status == "ERROR" && idle;
+    if is_stranded(tracked, server, row) {
+        return stranded(server, row);
+    }
     match M::read(&row.status) {
         M::Accepted
         | M::Queued
@@ -152,6 +160,9 @@ fn reverted(tracked: &Tracked, server: &SeenServer, row: &SeenMigration) -> Read
 
 fn live(tracked: &Tracked, server: &SeenServer, row: &SeenMigration) -> Reading {
     let idle = server.task.is_none();
+    if is_stranded(tracked, server, row) {
+        return stranded(server, row);
+    }
     match M::read(&row.status) {
         M::Completed if idle && server.status == "ERROR" => failing(server, row),
         M::Completed if idle && is_there(tracked, server, row) => Reading::Arrived,
@@ -187,6 +198,41 @@ fn live(tracked: &Tracked, server: &SeenServer, row: &SeenMigration) -> Reading 
     }
 }
 
+/// Whether the server is at rest where it was while its row goes on: nova-compute was restarted in the middle, has put the
+/// server back, and left the row as it was (nova/compute/manager.py `_init_instance`). Nova gives the server a task before
+/// it takes the request, and takes it away at the end.
+fn is_stranded(tracked: &Tracked, server: &SeenServer, row: &SeenMigration) -> bool {
+    server.task.is_none()
+        && server.host.as_ref() == Some(&tracked.source)
+        && matches!(
+            server.status.as_str(),
+            "ACTIVE" | "SHUTOFF" | "PAUSED" | "SUSPENDED"
+        )
+        && matches!(
+            M::read(&row.status),
+            M::Accepted
+                | M::Queued
+                | M::Preparing
+                | M::Running
+                | M::PreMigrating
+                | M::Migrating
+                | M::PostMigrating
+        )
+}
+
+fn stranded(server: &SeenServer, row: &SeenMigration) -> Reading {
+    Reading::Settling(
+        Verdict::Failed,
+        format!(
+            "Nova does not go on with it: the server is {} on {} and has no task, its migration was left {}, as after a \
+             restart of nova-compute",
+            server.status,
+            host(server),
+            row.status
+        ),
+    )
+}
+
 /// A row that failed, and a server at rest. In ERROR it is certain; ACTIVE may still become ERROR.
 fn failed(tracked: &Tracked, server: &SeenServer, row: &SeenMigration) -> Reading {
     let host = host(server);
@@ -203,6 +249,14 @@ fn failed(tracked: &Tracked, server: &SeenServer, row: &SeenMigration) -> Readin
             )
         };
         return Reading::Ended(Verdict::Failed, why);
+    }
+    // A row that never got a destination is one that the scheduler had none for (nova/conductor/tasks).
+    let unbegun = row.destination.is_none()
+        && tracked.kind != MoveKind::Resize
+        && server.host.as_ref() == Some(&tracked.source);
+    if let (true, Some(wanted)) = (unbegun, &tracked.destination) {
+        let why = format!("Nova's scheduler does not let it go to {wanted} (No valid host)");
+        return Reading::Settling(Verdict::Refused, why);
     }
     Reading::Settling(
         Verdict::Failed,

@@ -115,6 +115,8 @@ pub enum Record {
         /// Why it did not do its work; none when it did.
         failure: Option<String>,
     },
+    /// What became of the move could not be told, and it is looked at again.
+    Reopened,
     /// The move is over without Nova's saying so: its time is up, or it never began.
     GivenUp {
         /// The verdict: unknown, refused, failed or not started.

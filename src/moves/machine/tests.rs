@@ -679,34 +679,6 @@ fn an_uncertain_request_without_a_row_says_nothing() {
 }
 
 #[test]
-fn a_phase_that_takes_too_long_says_what_to_look_at() {
-    let longest = SignedDuration::from_mins(120);
-    let mut it = accepted(MoveKind::Cold);
-    assert_eq!(overdue(&it, longest, at(299)), None);
-    assert!(
-        overdue(&it, longest, at(301))
-            .unwrap()
-            .contains("nova-conductor")
-    );
-    it.stage = Stage::Moving;
-    assert_eq!(overdue(&it, longest, at(7_200)), None);
-    assert!(
-        overdue(&it, longest, at(7_201))
-            .unwrap()
-            .contains("nothing was cancelled")
-    );
-    it.settling = Some((Verdict::Failed, "it is in ERROR".to_owned(), at(7_200)));
-    assert_eq!(
-        overdue(&it, longest, at(7_201)),
-        None,
-        "its end is in sight"
-    );
-    it.settling = None;
-    it.stage = Stage::Waiting;
-    assert_eq!(overdue(&it, longest, at(1_000_000)), None);
-}
-
-#[test]
 fn a_request_in_doubt_is_in_time_from_the_moment_of_the_doubt() {
     let mut it = accepted(MoveKind::Cold);
     it.stage = Stage::Requested;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::observe::{Reading, read};
 use super::record::Record;
@@ -170,6 +170,20 @@ impl Tracked {
             (Stage::Ended, Record::HookEnded { failure }) if self.hook == Hook::Started => {
                 next.hook = Hook::Ended(failure.clone());
             }
+            // Nova may have gone on with what nobody could wait for: it is looked at again, and nothing is sent again that
+            // may have been sent.
+            (Stage::Ended, Record::Reopened) if self.has_ended(Verdict::Unknown) => {
+                next.end = None;
+                let unsettled = self.migration.is_none() && self.request_id.is_none();
+                next.enter(
+                    if unsettled {
+                        Stage::Requested
+                    } else {
+                        Stage::Moving
+                    },
+                    at,
+                );
+            }
             (Stage::Ended, _) => return Err(self.illegal(record)),
             // What has not been asked for can be given up; what may be under way can only become unknown, or be left
             // where it waits.
@@ -245,8 +259,17 @@ impl Tracked {
                     self.settling = Some((verdict, why, at));
                 }
             },
+            Reading::Elsewhere => {
+                self.settling = None;
+                self.migration = None;
+                self.try_elsewhere(at);
+            }
             Reading::Ended(verdict, why) => self.finish(verdict, why, at),
         }
+    }
+
+    fn has_ended(&self, verdict: Verdict) -> bool {
+        self.end.as_ref().is_some_and(|end| end.verdict == verdict)
     }
 
     fn enter(&mut self, stage: Stage, at: Timestamp) {
@@ -277,45 +300,4 @@ impl Tracked {
             record: format!("{record:?}"),
         }
     }
-}
-
-/// How long Nova may take to begin with a request that it has taken.
-const BEGIN: SignedDuration = SignedDuration::from_mins(5);
-/// How long a confirmation may take.
-const CONFIRM: SignedDuration = SignedDuration::from_mins(10);
-
-/// What to say and do of a move whose phase takes longer than it should; `None` while it is in time, or when its end is in
-/// sight. `longest` is for the move itself.
-#[must_use]
-pub fn overdue(tracked: &Tracked, longest: SignedDuration, now: Timestamp) -> Option<String> {
-    if tracked.settling.is_some() {
-        return None;
-    }
-    let (bound, what) = match tracked.stage {
-        Stage::Requested => (
-            BEGIN,
-            "nobody can tell whether Nova took the request: look at the server's actions before anything else",
-        ),
-        Stage::Accepted => (
-            BEGIN,
-            "Nova took the request and has not begun: look at nova-conductor, nova-scheduler and the message queue",
-        ),
-        Stage::Moving => (
-            longest,
-            "it is still going on: look at nova-compute on the source; nothing was cancelled",
-        ),
-        Stage::Confirming => (
-            CONFIRM,
-            "the confirmation does not end: nova-compute on the source must be up for it",
-        ),
-        Stage::Reverting => (
-            CONFIRM,
-            "the reversal does not end: nova-compute on both hosts must be up for it",
-        ),
-        _ => return None,
-    };
-    (now.duration_since(tracked.since) > bound).then(|| {
-        let minutes = bound.as_secs() / 60;
-        format!("after {minutes} minutes {what}")
-    })
 }

@@ -27,7 +27,7 @@ pub use server::{
     Address, Flavor, Server, ServerFault, ServerFilter, Status, Volume, read_server, read_servers,
     server, servers,
 };
-pub use service::{ComputeService, read_service, read_services, services};
+pub use service::{ComputeService, read_service, read_services, service_of, services};
 pub use version::{NEEDED, TooOld, VersionRange, read_versions};
 pub use writes::{
     abort, confirm, disable_service, enable_service, force_complete, hard_reboot, reset_state,

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::error::{ReadError, read};
 use crate::domain::HostName;
+use crate::openstack::call::with_query;
 use crate::openstack::{Answer, Call, Microversion};
 
 /// The version in which services have UUIDs (2.53).
@@ -32,6 +33,13 @@ pub struct ComputeService {
 #[must_use]
 pub fn services() -> Call {
     Call::get("/os-services?binary=nova-compute", VERSION)
+}
+
+/// The nova-compute service of one host.
+#[must_use]
+pub fn service_of(host: &HostName) -> Call {
+    let query = [("binary", "nova-compute"), ("host", host.as_str())];
+    Call::get(with_query("/os-services", &query), VERSION)
 }
 
 #[derive(Deserialize)]

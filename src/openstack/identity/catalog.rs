@@ -10,7 +10,7 @@ pub enum CatalogError {
     #[error("the catalog has no compute service")]
     NoService,
     /// None with this interface in this region.
-    #[error("the catalog has no {interface} address of the compute service in region {}", region.as_deref().unwrap_or("(any)"))]
+    #[error("the catalog has no {interface} address of the compute service in region {}{}", region.as_deref().unwrap_or("(any)"), others(regions))]
     NoEndpoint {
         /// The interface asked for.
         interface: Interface,
@@ -25,6 +25,14 @@ pub enum CatalogError {
         /// The regions.
         regions: Vec<String>,
     },
+}
+
+fn others(regions: &[String]) -> String {
+    if regions.is_empty() {
+        String::new()
+    } else {
+        format!("; it has one in: {}", regions.join(", "))
+    }
 }
 
 /// The address of the Compute API, without a slash at its end and without a project's id behind its version.
@@ -140,6 +148,12 @@ mod tests {
                 .unwrap_err()
                 .to_string(),
             "the catalog has no admin address of the compute service in region three"
+        );
+        assert_eq!(
+            find(Some("three"), Interface::Public)
+                .unwrap_err()
+                .to_string(),
+            "the catalog has no public address of the compute service in region three; it has one in: one, two"
         );
         assert_eq!(
             compute_endpoint(&cloud(None, Interface::Public), &[]),

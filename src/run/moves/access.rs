@@ -24,7 +24,11 @@ pub struct CloudAccess {
 /// # Errors
 /// As [`Session::open`].
 pub async fn open(access: CloudAccess) -> Result<Session, NovaError> {
-    let http = Http::new(access.authorities.as_deref(), &access.patience)?;
+    let http = Http::new(access.authorities.as_deref(), &access.patience);
+    let http = http.map_err(|error| match (error, &access.cloud.ca_file) {
+        (NovaError::Client(why), Some(file)) => NovaError::Client(format!("{file}: {why}")),
+        (error, _) => error,
+    })?;
     Session::open(access.cloud, http, access.patience).await
 }
 

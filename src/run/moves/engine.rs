@@ -21,7 +21,6 @@ use crate::trust::legs::Legs;
 
 use super::super::journal::Journal;
 use super::super::request::Surroundings;
-use super::candidates::ask;
 use super::copying::brief;
 use super::error::MovesError;
 use super::images::Images;
@@ -35,8 +34,6 @@ use super::servers::needs_of;
 /// Moves that are proven and requested at the same time. More would wait for Nova's API together, each with a proof that
 /// grows old meanwhile; what has been requested does not count.
 const AT_THE_GATE: usize = 8;
-/// How old what is known of the cloud's hosts may be while moves are still to be started.
-const HOSTS_AGE: SignedDuration = SignedDuration::from_secs(15);
 /// How long the first moves wait for what Glance says.
 const GLANCE: Duration = Duration::from_secs(5);
 /// For how long locks are taken; they are renewed at a third of it.
@@ -74,6 +71,8 @@ pub(super) struct Engine<'a> {
     /// Since when Nova cannot be asked how the moves go, and why.
     pub(super) unheard: Option<(Timestamp, String)>,
     pub(super) cloud_at: Timestamp,
+    /// Hosts of moves under way whose nova-compute was down when Nova was last asked.
+    pub(super) down: BTreeSet<HostName>,
     /// The newest `dest_host` of each destination.
     pub(super) dialled: HashMap<HostName, (u64, String)>,
     /// The last proof of each leg.
@@ -162,25 +161,12 @@ impl Engine<'_> {
         }
         self.look().await?;
         self.look_at_copying().await;
-        if self
-            .entries
-            .iter()
-            .any(|it| it.tracked.stage == Stage::Planned)
-            && now.duration_since(self.cloud_at) > HOSTS_AGE
-        {
-            let (claims, draining) = (self.cloud.claims.clone(), self.cloud.draining.clone());
-            // What was known goes on being used; a proof and Nova itself stand behind it.
-            if let Ok(cloud) = ask(&self.session, self.fleet, claims, draining).await {
-                self.cloud = cloud;
-            }
-            self.ask_about_images();
-            self.cloud_at = system::now();
-        }
+        self.look_at_hosts().await;
         Ok(())
     }
 
     /// Asks about the images of the servers that are at the gate or come to it next.
-    fn ask_about_images(&mut self) {
+    pub(super) fn ask_about_images(&mut self) {
         let before_the_request = |it: &&Entry| {
             matches!(
                 it.tracked.stage,
@@ -390,12 +376,13 @@ impl Engine<'_> {
         self.spawn(index, async move {
             let climbed = prover.climb_all(climbs).await;
             // After the climb: what is read here is the last thing before the request.
-            let looked = look_at(&session, &id).await;
+            let (looked, service) =
+                tokio::join!(look_at(&session, &id), session.service(&wanted.destination));
             Done::Proved(Box::new(Proved {
                 wanted,
                 climbed,
                 settled,
-                looked,
+                looked: looked.and_then(|looked| Ok((looked, service?))),
             }))
         });
         Ok(())

@@ -96,7 +96,8 @@ impl Entry {
     /// # Errors
     /// It cannot follow.
     pub(super) fn take(&mut self, record: &Record, at: Timestamp) -> Result<(), Illegal> {
-        self.tracked = self.tracked.after(record, at)?;
+        let next = self.tracked.after(record, at)?;
+        let before = std::mem::replace(&mut self.tracked, next);
         self.seq += 1;
         match record {
             Record::Proving { .. } => {
@@ -119,6 +120,13 @@ impl Entry {
                 self.last_why.clone_from(why);
                 self.sent = None;
             }
+            Record::Seen(_) if self.tracked.stage == Stage::Planned => {
+                self.rejected = true;
+                if let Some((_, why, _)) = before.settling {
+                    self.last_why = why;
+                }
+            }
+            Record::Reopened => self.ended = None,
             _ => {}
         }
         if self.tracked.stage == Stage::Ended {
@@ -192,6 +200,8 @@ fn changed(entry: &Entry, record: &Record) -> Event {
             None,
             Record::Rejected { why, .. } | Record::NotSent { why } | Record::Uncertain { why, .. },
         ) => why.clone(),
+        (None, Record::Seen(_)) if tracked.stage == Stage::Planned => entry.last_why.clone(),
+        (None, Record::Reopened) => "looked at again".to_owned(),
         (None, Record::ConfirmRejected { why }) => format!("not confirmed: {why}"),
         (None, Record::RevertRejected { why }) => format!("not reverted: {why}"),
         (None, _) => tracked.phase.clone(),

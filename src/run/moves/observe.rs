@@ -147,7 +147,12 @@ impl Engine<'_> {
     async fn end_if_overdue(&mut self, index: usize) -> Result<(), MovesError> {
         let entry = &self.entries[index];
         match overdue(&entry.tracked, self.options.longest(), system::now()) {
-            Some(why) if !entry.busy => self.give_up(index, Verdict::Unknown, &why).await,
+            Some(why) if !entry.busy => {
+                let missing = self.missing_of(index).await;
+                let missing = missing.map_or_else(String::new, |it| format!("{it}; "));
+                let why = format!("{missing}{why}; `clearway resume {}` looks again", self.run);
+                self.give_up(index, Verdict::Unknown, &why).await
+            }
             _ => Ok(()),
         }
     }

@@ -78,8 +78,8 @@ pub struct MoveOptions {
     pub max_age: u64,
     /// How often Nova is looked at, in milliseconds.
     pub interval: u64,
-    /// How long one move may take, in minutes.
-    pub longest: u64,
+    /// How long a phase of one move may take, in seconds.
+    pub longest_seconds: u64,
     /// The reason for overriding the gate, for one move.
     pub overriding: Option<String>,
     /// What is run after each move.
@@ -115,7 +115,7 @@ impl MoveOptions {
             until: None,
             max_age: 60,
             interval: 1_000,
-            longest: 60,
+            longest_seconds: 3_600,
             overriding: None,
             hook: None,
         }
@@ -145,7 +145,7 @@ impl MoveOptions {
     }
 
     pub(super) fn longest(&self) -> SignedDuration {
-        SignedDuration::from_mins(i64::try_from(self.longest).unwrap_or(60 * 24))
+        SignedDuration::from_secs(i64::try_from(self.longest_seconds).unwrap_or(i64::MAX / 2))
     }
 
     pub(super) fn interval(&self) -> Duration {

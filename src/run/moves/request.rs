@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::domain::{Depth, HostName, Lane, MoveKind, Verdict, Why};
-use crate::moves::gate::{LegProof, Override, Reported, Wanted, pass};
+use crate::moves::gate::{LegProof, Override, Reported, Wanted, closed_service, pass};
 use crate::moves::machine::{Record, Verdict as End};
 use crate::moves::{Movable, MoveRequest, movable};
 use crate::nova::{NovaError, Written};
-use crate::openstack::compute::{InstanceAction, Migration, Server};
+use crate::openstack::compute::{ComputeService, InstanceAction, Migration, Server};
 use crate::system;
 use crate::trust::verdict::{Observed, judge};
 
@@ -40,7 +40,8 @@ pub(super) struct Proved {
     pub(super) climbed: Vec<(Lane, Climbed)>,
     /// What needed no climb: not used here, settled by the files, or proven a moment ago.
     pub(super) settled: Vec<LegProof>,
-    pub(super) looked: Result<Looked, NovaError>,
+    /// What Nova says of the server, and of the destination's service.
+    pub(super) looked: Result<(Looked, Option<ComputeService>), NovaError>,
 }
 
 impl Engine<'_> {
@@ -53,7 +54,7 @@ impl Engine<'_> {
             looked,
         } = proved;
         settled.extend(self.judge_all(&wanted, climbed));
-        let looked = match looked {
+        let (looked, service) = match looked {
             Ok(looked) => looked,
             Err(error) => {
                 let why = format!("Nova could not be asked right before: {error}");
@@ -66,6 +67,18 @@ impl Engine<'_> {
         else {
             return Ok(());
         };
+        // It may have been taken out of scheduling while its legs were proven.
+        let closed = match &service {
+            None => Some("Nova does not have it any more".to_owned()),
+            Some(service) => closed_service(service).map(|why| why.to_string()),
+        };
+        if let Some(why) = closed {
+            self.know(&wanted.destination, service);
+            let destination = wanted.destination;
+            return self
+                .record(index, Record::Closed { destination, why })
+                .await;
+        }
         let needs = requirements(
             &server,
             wanted.kind,

@@ -14,7 +14,7 @@ use super::start::{Asked, changed, margin, no_ledger, take_locks};
 use super::work::{Begun, go};
 use crate::domain::{HostName, MoveKind};
 use crate::ledger::{Ledger, RunState, StoredMove};
-use crate::moves::machine::{Hook, Record, Stage, Tracked};
+use crate::moves::machine::{Hook, Record, Stage, Tracked, Verdict};
 use crate::report::MovesReport;
 use crate::run::journal::Journal;
 use crate::run::request::{Request, Surroundings};
@@ -88,7 +88,8 @@ pub async fn resume(
         .checked_add(ahead)
         .unwrap_or(found.start.started);
     // A row that was there before the run, of a move that is confirmed or reverted only.
-    for entry in entries.iter().filter(|it| it.tracked.end.is_none()) {
+    let open = |it: &&Entry| it.tracked.end.is_none() || is_unknown(it);
+    for entry in entries.iter().filter(open) {
         if let Some(row) = entry.tracked.migration {
             let at = changed(&session, &entry.tracked.server, row).await?;
             since = since.min(at.unwrap_or(since));
@@ -112,7 +113,7 @@ pub async fn resume(
 }
 
 /// Every move as its records say.
-async fn replay(
+pub(super) async fn replay(
     ledger: &Ledger,
     run: &str,
     stored: &[StoredMove],
@@ -157,7 +158,8 @@ async fn replay(
     Ok(entries)
 }
 
-/// What was only prepared is prepared again; a confirmation whose outcome is not known is looked at again.
+/// What was only prepared is prepared again; a confirmation whose outcome is not known is looked at again, and so is a move
+/// of which nobody could tell what became.
 async fn unprepare(ledger: &Ledger, run: &str, entries: &mut [Entry]) -> Result<(), MovesError> {
     for entry in entries {
         let record = match entry.tracked.stage {
@@ -180,9 +182,18 @@ async fn unprepare(ledger: &Ledger, run: &str, entries: &mut [Entry]) -> Result<
             Stage::Confirming => Record::ConfirmRejected {
                 why: "clearway was stopped while it was confirmed".to_owned(),
             },
+            _ if is_unknown(entry) => Record::Reopened,
             _ => continue,
         };
         append(ledger, run, entry, &record).await?;
+        if is_unknown(entry) {
+            append(ledger, run, entry, &Record::Reopened).await?;
+        }
     }
     Ok(())
+}
+
+fn is_unknown(entry: &Entry) -> bool {
+    let end = entry.tracked.end.as_ref();
+    end.is_some_and(|end| end.verdict == Verdict::Unknown)
 }

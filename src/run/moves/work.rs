@@ -141,6 +141,7 @@ async fn carry_out(
         glance: JoinSet::new(),
         unheard: None,
         cloud_at: system::now(),
+        down: BTreeSet::new(),
         dialled: dialled_addresses(&rows),
         proofs: HashMap::new(),
         entries,
