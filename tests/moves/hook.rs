@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clearway_nova_lab::{ColdFault, Steer};
 
+use crate::gate::Forgotten;
 use crate::ground::{Ground, ended};
 
 /// A program, and the file that it writes to.
@@ -53,7 +54,8 @@ pub(crate) fn told(ground: &Ground) {
     assert!(!ground.scratch().join("hacked").exists());
     // What was refused by the gate was no move.
     let (hook, told) = program(ground, "refused", "");
-    let refused = ground.moves(&["migrate", &well, "--to", "nowhere", "--hook", &hook]);
+    let _broken = Forgotten::new(ground, "node2", "10.77.0.4");
+    let refused = ground.moves(&["migrate", &well, "--to", "node3.lab", "--hook", &hook]);
     assert_eq!(refused.code, 4, "{}", refused.all());
     assert!(!told.exists());
 }
