@@ -9,7 +9,7 @@ use crate::openssh::stages::{Sharing, Stage, Trace};
 
 use super::settings::Settings;
 use super::transcript::{Connection, Transcript};
-use super::vocabulary::{Errand, Failure, errand, failure};
+use super::vocabulary::{Errand, Failure, errand, failure, pulled};
 
 /// A leg and what must be known to judge it.
 pub(super) struct Judge<'a> {
@@ -234,7 +234,7 @@ impl Judge<'_> {
     ) -> Finding {
         match errand.climb {
             "climb_push" | "climb_rsync" => self.copied_to(transcript, get),
-            "climb_look" => {
+            "climb_look" | "climb_look_rsync" => {
                 let copy = get(2).map_or_else(
                     || Finding::new(Some(Step::Login), Proven::Unknown(Why::ControlGarbage)),
                     |copy| self.copied_from(transcript, copy, 2, Some(Step::Login)),
@@ -303,7 +303,7 @@ impl Judge<'_> {
         }
     }
 
-    /// A copy of the far end's machine id, which tells who answered.
+    /// A copy from the far end. Where it is of its machine id, that tells who answered.
     fn copied_from(
         &self,
         transcript: &Transcript,
@@ -313,7 +313,8 @@ impl Judge<'_> {
     ) -> Finding {
         if seen.status != Some(0) {
             let failed = self.copy_failed(seen, None, before).shown(number);
-            let absent = |line: &&str| line.ends_with("/etc/machine-id: No such file or directory");
+            let absent = format!("{}: No such file or directory", pulled(self.leg));
+            let absent = |line: &&str| line.ends_with(&absent);
             if seen.said.iter().any(absent) {
                 return Finding {
                     outcome: Proven::Unknown(Why::ProbeFailed),
@@ -324,6 +325,10 @@ impl Judge<'_> {
         }
         let machine = transcript.pulled.lines().next().unwrap_or_default();
         match self.leg.machine_id.as_deref() {
+            // As `HELLO` has it: what is no machine id tells nothing.
+            Some(_) if !is_machine_id(machine) => {
+                Finding::new(Some(Step::Copy), Proven::Works).fact(self.untold())
+            }
             Some(meant) if meant != machine => {
                 Finding::new(Some(Step::Login), Proven::Breaks(Reason::WrongMachine)).fact(format!(
                     "machine {meant} was meant, and this one answers: {}",
@@ -332,6 +337,14 @@ impl Judge<'_> {
             }
             _ => Finding::new(Some(Step::Copy), Proven::Works),
         }
+    }
+
+    /// What is worth knowing of a far end whose answer cannot be compared.
+    fn untold(&self) -> String {
+        format!(
+            "the far end shows no /etc/machine-id: whether it is {} rests on its host key",
+            self.server
+        )
     }
 
     fn copy_failed(
@@ -404,10 +417,7 @@ impl Judge<'_> {
         }
         let answered = |answer: &&str| answer.starts_with("id  ");
         if self.leg.machine_id.is_some() && first.answers.iter().any(answered) {
-            finding = finding.fact(format!(
-                "the far end shows no /etc/machine-id: whether it is {} rests on its host key",
-                self.server
-            ));
+            finding = finding.fact(self.untold());
         }
         if finding.outcome == Proven::Works && !first.stdout.trim().is_empty() {
             finding = finding.fact(format!(
@@ -425,6 +435,10 @@ impl Judge<'_> {
 fn cut_status(status: i32, trace: &Trace<'_>) -> Option<i32> {
     let by_deadline = matches!(status, 124 | 137 | 143);
     (!by_deadline || trace.exit_status == Some(status)).then_some(status)
+}
+
+fn is_machine_id(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// The address that ssh itself connected to.

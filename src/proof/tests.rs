@@ -185,8 +185,12 @@ fn a_copy_from_the_far_end_tells_who_answered() {
     };
     for (id, expected) in [
         (MACHINE, Proven::Works),
-        ("feed", Proven::Breaks(Reason::WrongMachine)),
-        ("", Proven::Breaks(Reason::WrongMachine)),
+        (
+            "fedcba9876543210fedcba9876543210",
+            Proven::Breaks(Reason::WrongMachine),
+        ),
+        ("uninitialized", Proven::Works),
+        ("", Proven::Works),
     ] {
         let proof = one(
             Lane::ColdPull,
@@ -200,6 +204,44 @@ fn a_copy_from_the_far_end_tells_who_answered() {
         &["leg", "0", "1", "0", "1=1", "", &sent(absent)],
     );
     assert_eq!(proof.outcome, Proven::Unknown(Why::ProbeFailed));
+}
+
+#[test]
+fn where_no_machine_id_is_known_another_file_is_copied_and_proves_the_leg() {
+    let pull = Leg {
+        context: Arc::from([]),
+        machine_id: None,
+        ..leg(Lane::ColdPull, 1)
+    };
+    let script = program(vec![pull.clone()]).script();
+    assert!(script.contains("leg 0 s0 10.0.0.1 10.0.0.1 '' /etc/hosts\n"));
+    let copied = sent("#1\ndebug1: Server host key: a SHA256:b");
+    let record = ["leg", "0", "1", "0", "1=0", "", &copied];
+    let (proofs, _) = read(vec![pull], &answer(&[&record]), exited(0));
+    assert_eq!(proofs[0].1.outcome, Proven::Works);
+    assert_eq!(proofs[0].1.reached, Some(Step::Copy));
+}
+
+#[test]
+fn where_nothing_may_be_written_the_look_goes_over_the_transport_that_nova_uses() {
+    let only_look = Settings {
+        write: false,
+        ..settings()
+    };
+    let over = |transport| Leg {
+        context: Arc::from([]),
+        transport,
+        ..leg(Lane::ColdPush, 1)
+    };
+    for (transport, tools) in [
+        (Transport::Rsync, "tools='ssh rsync'\n"),
+        (Transport::Scp, "tools='ssh scp'\n"),
+    ] {
+        let script = programs(vec![over(transport)], &only_look, &nonce())
+            .remove(0)
+            .script();
+        assert!(script.contains(tools), "{transport:?}");
+    }
 }
 
 #[test]

@@ -46,6 +46,7 @@ pub(super) fn server(
     let nologin = part.text.role("nologin").map(|(_, path)| path);
     let nologin = nologin.filter(|path| part.paths.meta(path).is_some());
     let facts = ServerFacts {
+        machine_id: part.machine_id().map(str::to_owned),
         sshd_version,
         base_config,
         config_files,
@@ -62,6 +63,7 @@ pub(super) fn server(
 /// The server side where its context could not be entered.
 pub(super) fn failed(why: &str) -> ServerFacts {
     ServerFacts {
+        machine_id: None,
         sshd_version: None,
         base_config: Answer::Failed {
             status: 255,
