@@ -108,6 +108,31 @@ fn state(file: &CheckedFile) -> (bool, bool) {
 }
 
 #[test]
+fn a_private_group_is_spared_where_the_distributions_sshd_spares_it() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(1).start().expect("lab");
+    let node = lab.node("node1");
+    for (os, spared) in [
+        ("Rocky Linux 9.4 (Blue Onyx)", false),
+        ("Ubuntu 24.04.1 LTS", true),
+    ] {
+        plant(
+            node,
+            &format!("rm -f /etc/os-release; echo 'PRETTY_NAME=\"{os}\"' >/etc/os-release"),
+        );
+        let found = survey(node);
+        assert_eq!(found.facts.os.as_deref(), Some(os));
+        let keys = keys_file(
+            account(&found, "nova"),
+            "/var/lib/nova/.ssh/authorized_keys",
+        );
+        assert_eq!(keys.private_group, [spared; 3], "{os}");
+    }
+}
+
+#[test]
 fn an_sshd_in_a_container_has_the_machine_id_of_the_container() {
     if LabSupport::skips_test() {
         return;

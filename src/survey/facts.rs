@@ -296,7 +296,7 @@ pub struct CheckedFile {
     /// The directories above it, nearest first, up to the account's home (or `/`), with what is known of each.
     pub above: Vec<(String, Meta)>,
     /// The `sshd`-relevant exception of Debian: the file's or directory's group is the account's private group
-    /// without other members. One flag per path, the file first, then `above`.
+    /// without other members. False on other distributions, whose sshd makes no exception. One flag per path, the file first, then `above`.
     pub private_group: Vec<bool>,
 }
 

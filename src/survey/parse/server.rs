@@ -255,8 +255,13 @@ fn checked(part: &PartAnswer, entry: &Passwd, gids: &[u32], path: &str) -> Check
     }
 }
 
-/// Debian's `secure_permissions` (user-group-modes.patch): the group has exactly one member, the account.
+/// Debian's `secure_permissions` (user-group-modes.patch): the group has exactly one member, the account. `sshd -d` does
+/// not say whose package it is of, but the system that it runs on does.
 fn private_group(part: &PartAnswer, entry: &Passwd, meta: Meta) -> bool {
+    let os = part.text.os.as_deref().unwrap_or_default();
+    if !["Debian", "Ubuntu"].iter().any(|name| os.contains(name)) {
+        return false;
+    }
     let Some(group) = part.text.groups.get(&meta.gid) else {
         return false;
     };
