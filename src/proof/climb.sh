@@ -106,7 +106,11 @@ o=$t/o$w.$n
 echo "#$n" >|"$e"
 run "$@"
 if [ $rc != 0 ] && [ $again = 0 ] && dropped; then
-again=1
+# What sshd said of throttling comes before its banner, and may not come a second time.
+case $d in
+*': banner line 0: Exceeded MaxStartups'* | *': banner line 0: Not allowed at this time'*) again=2 ;;
+*) again=1 ;;
+esac
 alive
 pause "$rest"
 echo "#$n" >|"$e"

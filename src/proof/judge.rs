@@ -102,9 +102,10 @@ impl Judge<'_> {
             evidence,
             millis: transcript.millis,
             address: seen.first().and_then(|(_, first)| dialled(&first.trace)),
-            throttled: seen
-                .iter()
-                .any(|(_, seen)| throttling(&seen.trace).is_some()),
+            throttled: transcript.throttled
+                || seen
+                    .iter()
+                    .any(|(_, seen)| throttling(&seen.trace).is_some()),
         }
     }
 
@@ -180,6 +181,12 @@ impl Judge<'_> {
             },
         };
         let finding = self.remark(first, finding);
+        if transcript.throttled {
+            return finding.fact(format!(
+                "a connection was dropped by {}, which said that it throttles, and was tried once more",
+                self.server
+            ));
+        }
         if transcript.retried {
             return finding.fact("a connection was dropped before the banner and tried once more");
         }

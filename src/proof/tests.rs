@@ -262,6 +262,17 @@ fn a_deadline_is_told_from_a_command_that_answers_the_same() {
 }
 
 #[test]
+fn what_sshd_said_of_throttling_before_the_second_try_counts() {
+    let text = "#1\ndebug1: Connection established.\nkex_exchange_identification: Connection closed by remote host";
+    for (retried, throttled) in [("0", false), ("1", false), ("2", true)] {
+        let record = ["leg", "0", "1", retried, "1=255", "", &sent(text)];
+        let proof = one(Lane::ColdPush, &record);
+        assert_eq!(proof.outcome, Proven::Unknown(Why::Throttled));
+        assert_eq!(proof.throttled, throttled, "{retried}");
+    }
+}
+
+#[test]
 fn dropped_twice_is_throttled_and_never_a_word_on_trust() {
     let text = "#1\ndebug1: Connection established.\nkex_exchange_identification: read: Connection reset by peer\nConnection reset by 10.0.0.1 port 22";
     let proof = one(
@@ -407,7 +418,7 @@ fn a_node_speaks_of_its_own_legs_once_each() {
             AnswerError::Field("the milliseconds"),
         ),
         (
-            vec![&good[..], &["leg", "1", "1", "2", "1=0", "", ""]],
+            vec![&good[..], &["leg", "1", "1", "3", "1=0", "", ""]],
             AnswerError::Field("the retry"),
         ),
         (
