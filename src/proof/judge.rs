@@ -426,6 +426,13 @@ impl Judge<'_> {
         if self.leg.machine_id.is_some() && first.answers.iter().any(answered) {
             finding = finding.fact(self.untold());
         }
+        let is_meant = self.leg.machine_id.is_some() || self.settings.depth == Depth::Connect;
+        if finding.outcome == Proven::Works && !is_meant {
+            finding = finding.fact(format!(
+                "no machine id is known that could be compared: whether it is {} rests on its host key",
+                self.server
+            ));
+        }
         if finding.outcome == Proven::Works && !first.stdout.trim().is_empty() {
             finding = finding.fact(format!(
                 "the account's start-up files on {} print text: {}",

@@ -220,6 +220,8 @@ fn where_no_machine_id_is_known_another_file_is_copied_and_proves_the_leg() {
     let (proofs, _) = read(vec![pull], &answer(&[&record]), exited(0));
     assert_eq!(proofs[0].1.outcome, Proven::Works);
     assert_eq!(proofs[0].1.reached, Some(Step::Copy));
+    let says_so = |it: &Evidence| matches!(it, Evidence::Fact { text, .. } if text.contains("n1 rests on its host key"));
+    assert!(proofs[0].1.evidence.iter().any(says_so));
 }
 
 #[test]
