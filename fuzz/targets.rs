@@ -403,6 +403,7 @@ pub(crate) fn server_log(data: &[u8]) {
                     nodes: &nodes,
                     user,
                     key_taken,
+                    logs_drops: key_taken,
                     window: Duration::from_secs(60),
                 },
             );

@@ -108,6 +108,54 @@ fn state(file: &CheckedFile) -> (bool, bool) {
 }
 
 #[test]
+fn a_private_group_is_spared_where_the_distributions_sshd_spares_it() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(1).start().expect("lab");
+    let node = lab.node("node1");
+    for (os, spared) in [
+        ("Rocky Linux 9.4 (Blue Onyx)", false),
+        ("Ubuntu 24.04.1 LTS", true),
+    ] {
+        plant(
+            node,
+            &format!("rm -f /etc/os-release; echo 'PRETTY_NAME=\"{os}\"' >/etc/os-release"),
+        );
+        let found = survey(node);
+        assert_eq!(found.facts.os.as_deref(), Some(os));
+        let keys = keys_file(
+            account(&found, "nova"),
+            "/var/lib/nova/.ssh/authorized_keys",
+        );
+        assert_eq!(keys.private_group, [spared; 3], "{os}");
+    }
+}
+
+#[test]
+fn an_sshd_in_a_container_has_the_machine_id_of_the_container() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(1).start().expect("lab");
+    let node = lab.node("node1");
+    let own = "fedcba9876543210fedcba9876543210";
+    for (id, expected) in [(own, Some(own)), ("uninitialized", None), ("", None)] {
+        let enter =
+            format!("echo '{id}' >/tmp/id && mount --bind /tmp/id /etc/machine-id && exec \"$@\"");
+        let mut profile = profile();
+        profile.sshd.context = ["unshare", "-m", "sh", "-c", &enter, "sh"]
+            .map(str::to_owned)
+            .into();
+        let request = SurveyRequest::new(&profile, &[], Nonce::new([5; 16]));
+        let Survey { facts, .. } = survey_through(node, &["sh", "-s"], &request);
+        assert_eq!(facts.server.machine_id.as_deref(), expected, "{id:?}");
+        let host = facts.machine_id.expect("the host has one");
+        assert_ne!(Some(host.as_str()), expected);
+    }
+}
+
+#[test]
 fn a_healthy_node_is_told_as_it_was_made() {
     if LabSupport::skips_test() {
         return;

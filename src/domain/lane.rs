@@ -141,7 +141,7 @@ pub struct Leg {
     pub transport: Transport,
     /// Nova's instances directory on the server: where `cold-push` writes.
     pub directory: Arc<str>,
-    /// The server's `/etc/machine-id`, when the survey read it: who must answer.
+    /// `/etc/machine-id` where the server's sshd runs, when the survey found one there: who must answer.
     pub machine_id: Option<Arc<str>>,
 }
 

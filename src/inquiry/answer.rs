@@ -33,6 +33,8 @@ pub struct Question<'a> {
     /// Whether the far end would have taken the key; see [`key_was_taken`]. What PAM refuses after that is logged
     /// without the client's address.
     pub key_taken: bool,
+    /// Whether the sshd writes down in this log, at least once, that it drops connections: else its silence tells nothing.
+    pub logs_drops: bool,
     /// How long ago the leg can have been tried at most.
     pub window: Duration,
 }
@@ -42,7 +44,7 @@ pub struct Question<'a> {
 pub struct Answer {
     /// Why; `None` when the log does not say.
     pub reason: Option<Reason>,
-    /// Whether sshd was throttling then; `None` when there is no log.
+    /// Whether sshd was throttling then; `None` when there is no log, or none that would say so.
     ///
     /// It does not log every connection that it drops: while `MaxStartups` is exceeded, only the first.
     pub throttled: Option<bool>,
@@ -176,7 +178,10 @@ impl ServerLog {
         }
         Answer {
             reason,
-            throttled: Some(!throttling.is_empty()),
+            throttled: match throttling.is_empty() {
+                false => Some(true),
+                true => question.logs_drops.then_some(false),
+            },
             evidence,
         }
     }

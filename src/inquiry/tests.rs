@@ -46,6 +46,7 @@ fn question(user: Option<&str>) -> Question<'_> {
         nodes: &NODES,
         user,
         key_taken: false,
+        logs_drops: true,
         window: Duration::from_secs(60),
     }
 }
@@ -419,6 +420,24 @@ fn throttling_is_not_a_reason_and_its_absence_is_one() {
         dropped.outcome,
         "no log, no word"
     );
+}
+
+#[test]
+fn silence_tells_nothing_where_the_log_would_not_say_that_connections_are_dropped() {
+    let explain = |text: &str| {
+        let log = ServerLog::read(&answer("journal", text, &[]), &nonce()).expect("whole");
+        let silent = Question {
+            logs_drops: false,
+            ..question(None)
+        };
+        log.explain("n2", &silent)
+    };
+    let quiet = explain(&connection(1, "Server listening on 0.0.0.0 port 22."));
+    assert_eq!(quiet.throttled, None);
+    let dropped = dropped(false);
+    assert_eq!(quiet.settle(&dropped), dropped.outcome);
+    let said = explain(&connection(1, "error: beginning MaxStartups throttling"));
+    assert_eq!(said.throttled, Some(true), "what it does say counts");
 }
 
 #[test]

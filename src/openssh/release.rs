@@ -60,6 +60,13 @@ impl Release {
         self >= Self::new(8, 4)
     }
 
+    /// Whether sshd says in its log when it begins to drop connections because of `MaxStartups`: from 8.4 on. Before, only
+    /// `LogLevel VERBOSE` did.
+    #[must_use]
+    pub fn logs_throttling(self) -> bool {
+        self >= Self::new(8, 4)
+    }
+
     /// Whether a client that orders host key algorithms tells the curves of known ECDSA keys apart: from 8.5 on.
     #[must_use]
     pub fn tells_curves_apart(self) -> bool {

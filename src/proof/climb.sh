@@ -106,7 +106,11 @@ o=$t/o$w.$n
 echo "#$n" >|"$e"
 run "$@"
 if [ $rc != 0 ] && [ $again = 0 ] && dropped; then
-again=1
+# What sshd said of throttling comes before its banner, and may not come a second time.
+case $d in
+*': banner line 0: Exceeded MaxStartups'* | *': banner line 0: Not allowed at this time'*) again=2 ;;
+*) again=1 ;;
+esac
 alive
 pause "$rest"
 echo "#$n" >|"$e"
@@ -161,20 +165,25 @@ rm -rf "$t/r$w"
 made=
 }
 
+# What was copied from there matters where it is a machine id, to be compared.
+pulled() {
+[ -z "$machine" ] || good="$good $t/nine $f"
+}
+
 # cold-pull: one copy from there. The file to write stands there already, so that a directory cannot take its place.
 climb_pull() {
 f=$t/f$w
 : >|"$f"
-C 1 "$host:/etc/machine-id" "$f"
-good="$good $t/nine $f"
+C 1 "$host:$file" "$f"
+pulled
 }
 
 # The same over rsync: Nova copies with whatever remote_filesystem_transport says, in both directions.
 climb_pull_rsync() {
 f=$t/f$w
 : >|"$f"
-R 1 -r --sparse "$host:/etc/machine-id" "$f" --compress
-good="$good $t/nine $f"
+R 1 -r --sparse "$host:$file" "$f" --compress
+pulled
 }
 
 # cold-push where nothing may be written there.
@@ -182,8 +191,18 @@ climb_look() {
 if S 1 "$prepare"; then
 f=$t/f$w
 : >|"$f"
-C 2 "$host:/etc/machine-id" "$f"
-good="$good $t/nine $f"
+C 2 "$host:$file" "$f"
+pulled
+fi
+}
+
+# The same over rsync.
+climb_look_rsync() {
+if S 1 "$prepare"; then
+f=$t/f$w
+: >|"$f"
+R 2 -r --sparse "$host:$file" "$f" --compress
+pulled
 fi
 }
 
@@ -194,7 +213,7 @@ S 1 "$prepare"
 
 leg() {
 take "$1" || return 0
-i=$1 name=$3 host=$4 machine=$5
+i=$1 name=$3 host=$4 machine=$5 file=$6
 again=0 status= good= bad= noise= made=
 now
 began=$up

@@ -5,7 +5,7 @@ use crate::frame::sh_quote;
 use crate::openssh::stages::{ClientKey, FileLine, Stage, Trace};
 
 use super::judge::{Judge, Seen, shortened};
-use super::vocabulary::Errand;
+use super::vocabulary::{Errand, pulled};
 use super::words;
 
 /// sshd's default `MaxAuthTries`.
@@ -88,16 +88,18 @@ impl Judge<'_> {
         match number {
             _ if copies_from => {
                 line.extend(words::scp(leg, self.settings));
-                line.extend([format!("{there}:/etc/machine-id"), "/tmp/".to_owned()]);
+                line.extend([format!("{there}:{}", pulled(leg)), "/tmp/".to_owned()]);
             }
-            1 if errand.climb == "climb_pull_rsync" => {
+            _ if errand.climb == "climb_pull_rsync"
+                || errand.climb == "climb_look_rsync" && number == 2 =>
+            {
                 line.push("env".to_owned());
                 line.push(format!(
                     "RSYNC_RSH={}",
                     words::rsync_shell(leg, self.settings).join(" ")
                 ));
                 line.extend(["rsync", "-r", "--sparse"].map(str::to_owned));
-                line.extend([format!("{there}:/etc/machine-id"), "/tmp/".to_owned()]);
+                line.extend([format!("{there}:{}", pulled(leg)), "/tmp/".to_owned()]);
             }
             2 if leg.transport != Transport::Rsync => {
                 line.extend(words::scp(leg, self.settings));

@@ -9,7 +9,7 @@ use crate::openssh::stages::{Sharing, Stage, Trace};
 
 use super::settings::Settings;
 use super::transcript::{Connection, Transcript};
-use super::vocabulary::{Errand, Failure, errand, failure};
+use super::vocabulary::{Errand, Failure, errand, failure, pulled};
 
 /// A leg and what must be known to judge it.
 pub(super) struct Judge<'a> {
@@ -102,9 +102,10 @@ impl Judge<'_> {
             evidence,
             millis: transcript.millis,
             address: seen.first().and_then(|(_, first)| dialled(&first.trace)),
-            throttled: seen
-                .iter()
-                .any(|(_, seen)| throttling(&seen.trace).is_some()),
+            throttled: transcript.throttled
+                || seen
+                    .iter()
+                    .any(|(_, seen)| throttling(&seen.trace).is_some()),
         }
     }
 
@@ -180,6 +181,12 @@ impl Judge<'_> {
             },
         };
         let finding = self.remark(first, finding);
+        if transcript.throttled {
+            return finding.fact(format!(
+                "a connection was dropped by {}, which said that it throttles, and was tried once more",
+                self.server
+            ));
+        }
         if transcript.retried {
             return finding.fact("a connection was dropped before the banner and tried once more");
         }
@@ -234,7 +241,7 @@ impl Judge<'_> {
     ) -> Finding {
         match errand.climb {
             "climb_push" | "climb_rsync" => self.copied_to(transcript, get),
-            "climb_look" => {
+            "climb_look" | "climb_look_rsync" => {
                 let copy = get(2).map_or_else(
                     || Finding::new(Some(Step::Login), Proven::Unknown(Why::ControlGarbage)),
                     |copy| self.copied_from(transcript, copy, 2, Some(Step::Login)),
@@ -303,7 +310,7 @@ impl Judge<'_> {
         }
     }
 
-    /// A copy of the far end's machine id, which tells who answered.
+    /// A copy from the far end. Where it is of its machine id, that tells who answered.
     fn copied_from(
         &self,
         transcript: &Transcript,
@@ -313,7 +320,8 @@ impl Judge<'_> {
     ) -> Finding {
         if seen.status != Some(0) {
             let failed = self.copy_failed(seen, None, before).shown(number);
-            let absent = |line: &&str| line.ends_with("/etc/machine-id: No such file or directory");
+            let absent = format!("{}: No such file or directory", pulled(self.leg));
+            let absent = |line: &&str| line.ends_with(&absent);
             if seen.said.iter().any(absent) {
                 return Finding {
                     outcome: Proven::Unknown(Why::ProbeFailed),
@@ -324,6 +332,10 @@ impl Judge<'_> {
         }
         let machine = transcript.pulled.lines().next().unwrap_or_default();
         match self.leg.machine_id.as_deref() {
+            // As `HELLO` has it: what is no machine id tells nothing.
+            Some(_) if !is_machine_id(machine) => {
+                Finding::new(Some(Step::Copy), Proven::Works).fact(self.untold())
+            }
             Some(meant) if meant != machine => {
                 Finding::new(Some(Step::Login), Proven::Breaks(Reason::WrongMachine)).fact(format!(
                     "machine {meant} was meant, and this one answers: {}",
@@ -332,6 +344,14 @@ impl Judge<'_> {
             }
             _ => Finding::new(Some(Step::Copy), Proven::Works),
         }
+    }
+
+    /// What is worth knowing of a far end whose answer cannot be compared.
+    fn untold(&self) -> String {
+        format!(
+            "the far end shows no /etc/machine-id: whether it is {} rests on its host key",
+            self.server
+        )
     }
 
     fn copy_failed(
@@ -404,8 +424,12 @@ impl Judge<'_> {
         }
         let answered = |answer: &&str| answer.starts_with("id  ");
         if self.leg.machine_id.is_some() && first.answers.iter().any(answered) {
+            finding = finding.fact(self.untold());
+        }
+        let is_meant = self.leg.machine_id.is_some() || self.settings.depth == Depth::Connect;
+        if finding.outcome == Proven::Works && !is_meant {
             finding = finding.fact(format!(
-                "the far end shows no /etc/machine-id: whether it is {} rests on its host key",
+                "no machine id is known that could be compared: whether it is {} rests on its host key",
                 self.server
             ));
         }
@@ -425,6 +449,10 @@ impl Judge<'_> {
 fn cut_status(status: i32, trace: &Trace<'_>) -> Option<i32> {
     let by_deadline = matches!(status, 124 | 137 | 143);
     (!by_deadline || trace.exit_status == Some(status)).then_some(status)
+}
+
+fn is_machine_id(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// The address that ssh itself connected to.

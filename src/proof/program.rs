@@ -9,7 +9,7 @@ use crate::frame::{Nonce, prelude, sh_quote};
 
 use super::answer::Reader;
 use super::settings::Settings;
-use super::vocabulary::{errand, quoted};
+use super::vocabulary::{errand, pulled, quoted};
 use super::words;
 
 const CLIMB: &str = include_str!("climb.sh");
@@ -145,10 +145,11 @@ impl Program {
             let machine = leg.machine_id.as_deref().filter(|id| is_plain(id));
             let _ = writeln!(
                 list,
-                "leg {number} s{place} {} {} {}",
+                "leg {number} s{place} {} {} {} {}",
                 sh_quote(&leg.name),
                 sh_quote(&words::before_colon(&leg.name)),
                 sh_quote(machine.unwrap_or_default()),
+                pulled(leg),
             );
         }
         for (place, shape) in shapes.iter().enumerate() {
@@ -177,7 +178,12 @@ impl Program {
         if errands().any(|(_, climb)| matches!(climb, "climb_push" | "climb_pull" | "climb_look")) {
             tools.push("scp");
         }
-        if errands().any(|(_, climb)| matches!(climb, "climb_rsync" | "climb_pull_rsync")) {
+        if errands().any(|(_, climb)| {
+            matches!(
+                climb,
+                "climb_rsync" | "climb_pull_rsync" | "climb_look_rsync"
+            )
+        }) {
             tools.push("rsync");
         }
         tools.join(" ")

@@ -185,8 +185,12 @@ fn a_copy_from_the_far_end_tells_who_answered() {
     };
     for (id, expected) in [
         (MACHINE, Proven::Works),
-        ("feed", Proven::Breaks(Reason::WrongMachine)),
-        ("", Proven::Breaks(Reason::WrongMachine)),
+        (
+            "fedcba9876543210fedcba9876543210",
+            Proven::Breaks(Reason::WrongMachine),
+        ),
+        ("uninitialized", Proven::Works),
+        ("", Proven::Works),
     ] {
         let proof = one(
             Lane::ColdPull,
@@ -200,6 +204,46 @@ fn a_copy_from_the_far_end_tells_who_answered() {
         &["leg", "0", "1", "0", "1=1", "", &sent(absent)],
     );
     assert_eq!(proof.outcome, Proven::Unknown(Why::ProbeFailed));
+}
+
+#[test]
+fn where_no_machine_id_is_known_another_file_is_copied_and_proves_the_leg() {
+    let pull = Leg {
+        context: Arc::from([]),
+        machine_id: None,
+        ..leg(Lane::ColdPull, 1)
+    };
+    let script = program(vec![pull.clone()]).script();
+    assert!(script.contains("leg 0 s0 10.0.0.1 10.0.0.1 '' /etc/hosts\n"));
+    let copied = sent("#1\ndebug1: Server host key: a SHA256:b");
+    let record = ["leg", "0", "1", "0", "1=0", "", &copied];
+    let (proofs, _) = read(vec![pull], &answer(&[&record]), exited(0));
+    assert_eq!(proofs[0].1.outcome, Proven::Works);
+    assert_eq!(proofs[0].1.reached, Some(Step::Copy));
+    let says_so = |it: &Evidence| matches!(it, Evidence::Fact { text, .. } if text.contains("n1 rests on its host key"));
+    assert!(proofs[0].1.evidence.iter().any(says_so));
+}
+
+#[test]
+fn where_nothing_may_be_written_the_look_goes_over_the_transport_that_nova_uses() {
+    let only_look = Settings {
+        write: false,
+        ..settings()
+    };
+    let over = |transport| Leg {
+        context: Arc::from([]),
+        transport,
+        ..leg(Lane::ColdPush, 1)
+    };
+    for (transport, tools) in [
+        (Transport::Rsync, "tools='ssh rsync'\n"),
+        (Transport::Scp, "tools='ssh scp'\n"),
+    ] {
+        let script = programs(vec![over(transport)], &only_look, &nonce())
+            .remove(0)
+            .script();
+        assert!(script.contains(tools), "{transport:?}");
+    }
 }
 
 #[test]
@@ -217,6 +261,17 @@ fn a_deadline_is_told_from_a_command_that_answers_the_same() {
     );
     assert_eq!(proof.outcome, Proven::Breaks(Reason::KeyExchangeStalled));
     assert_eq!(proof.reached, Some(Step::Connect));
+}
+
+#[test]
+fn what_sshd_said_of_throttling_before_the_second_try_counts() {
+    let text = "#1\ndebug1: Connection established.\nkex_exchange_identification: Connection closed by remote host";
+    for (retried, throttled) in [("0", false), ("1", false), ("2", true)] {
+        let record = ["leg", "0", "1", retried, "1=255", "", &sent(text)];
+        let proof = one(Lane::ColdPush, &record);
+        assert_eq!(proof.outcome, Proven::Unknown(Why::Throttled));
+        assert_eq!(proof.throttled, throttled, "{retried}");
+    }
 }
 
 #[test]
@@ -365,7 +420,7 @@ fn a_node_speaks_of_its_own_legs_once_each() {
             AnswerError::Field("the milliseconds"),
         ),
         (
-            vec![&good[..], &["leg", "1", "1", "2", "1=0", "", ""]],
+            vec![&good[..], &["leg", "1", "1", "3", "1=0", "", ""]],
             AnswerError::Field("the retry"),
         ),
         (

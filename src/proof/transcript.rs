@@ -11,6 +11,8 @@ pub(super) struct Transcript {
     pub(super) millis: u64,
     /// Whether a connection was dropped before the banner and tried once more.
     pub(super) retried: bool,
+    /// Whether sshd said that it was throttling when it dropped that one.
+    pub(super) throttled: bool,
     /// The connections.
     pub(super) connections: Vec<Connection>,
     /// What became of the comparison of what was sent with what came back; `None` when it did not come to that.
@@ -52,9 +54,10 @@ impl Transcript {
             millis: digits(millis).ok_or(BadField("the milliseconds"))?,
             retried: match retried.as_slice() {
                 b"0" => false,
-                b"1" => true,
+                b"1" | b"2" => true,
                 _ => return Err(BadField("the retry")),
             },
+            throttled: retried == b"2",
             stdout: lines(stdout),
             ..Self::default()
         };

@@ -10,8 +10,8 @@
 use crate::domain::{Depth, Lane, Leg, Reason, Transport};
 
 /// Says who answers, on stderr: stdout stays empty on an account that is not noisy. Another machine than the
-/// intended one is left alone.
-const HELLO: &str = r#"export LC_ALL=C;m=;h=;{ read -r m </etc/machine-id;read -r h </proc/sys/kernel/hostname;} 2>/dev/null;echo "{token} id $m $h" >&2;[ -z "$m" ]||[ -z "{machine}" ]||[ "$m" = "{machine}" ]||exit 40;"#;
+/// intended one is left alone. What is no machine id (images ship `uninitialized`) tells nothing.
+const HELLO: &str = r#"export LC_ALL=C;m=;h=;{ read -r m </etc/machine-id;read -r h </proc/sys/kernel/hostname;} 2>/dev/null;case $m in *[!0-9a-fA-F]*)m=;;esac;[ ${#m} = 32 ]||m=;echo "{token} id $m $h" >&2;[ -z "$m" ]||[ -z "{machine}" ]||[ "$m" = "{machine}" ]||exit 40;"#;
 
 /// Nova's first commands. The loop in the background removes the directory when nobody comes back for it, because the
 /// client or the network died; it ends by itself as soon as the directory is gone.
@@ -44,6 +44,15 @@ pub(super) struct Errand {
     pub(super) after: Option<(&'static str, &'static str)>,
 }
 
+/// The file that is copied from the far end where nothing is copied to it: who answered is in it, where that can be
+/// known. Every host and every container has the other.
+pub(super) fn pulled(leg: &Leg) -> &'static str {
+    match leg.machine_id {
+        Some(_) => "/etc/machine-id",
+        None => "/etc/hosts",
+    }
+}
+
 /// What is done on a leg.
 pub(super) fn errand(leg: &Leg, depth: Depth, write: bool) -> Errand {
     let one = |prepare| Errand {
@@ -56,8 +65,11 @@ pub(super) fn errand(leg: &Leg, depth: Depth, write: bool) -> Errand {
     }
     match (leg.id.lane, leg.transport) {
         (Lane::Live, _) => one(LIBVIRT),
-        (Lane::ColdPush, _) if !write => Errand {
-            climb: "climb_look",
+        (Lane::ColdPush, transport) if !write => Errand {
+            climb: match transport {
+                Transport::Rsync => "climb_look_rsync",
+                _ => "climb_look",
+            },
             prepare: Some(LOOK),
             after: None,
         },

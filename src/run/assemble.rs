@@ -146,7 +146,7 @@ impl Outcome<'_> {
         let on_disk = if as_it_should {
             Vec::new()
         } else {
-            self.prediction.host_keys(id.server)
+            self.prediction.keys_behind(id)
         };
         let answer = self.tried.answers.get(&id);
         let observed = Observed {

@@ -60,12 +60,16 @@ pub(super) async fn inquire(
             (server, log)
         });
     }
-    let nodes: HashSet<IpAddr> = surveyed
+    let addresses: Vec<&[IpAddr]> = surveyed
         .facts
         .iter()
-        .flatten()
-        .flat_map(|facts| facts.addresses.iter().copied())
+        .map(|facts| facts.as_ref().map_or(&[][..], |it| &it.addresses))
         .collect();
+    let own = own_addresses(&addresses);
+    // From loopback only the server itself connects.
+    let loopback = addresses.iter().copied().flatten();
+    let loopback = loopback.filter(|it| it.is_loopback());
+    let nodes: HashSet<IpAddr> = own.iter().flatten().chain(loopback).copied().collect();
     let total = asked.len();
     let mut answers = HashMap::new();
     loop {
@@ -83,17 +87,14 @@ pub(super) async fn inquire(
             let Some(proof) = proofs.get_mut(&id) else {
                 continue;
             };
-            let client: Vec<IpAddr> = surveyed.facts[id.client.index()]
-                .iter()
-                .flat_map(|facts| facts.addresses.iter().copied())
-                .collect();
             let said = log.explain(
                 name,
                 &Question {
-                    client: &client,
+                    client: &own[id.client.index()],
                     nodes: &nodes,
                     user: prediction.login_user(id),
                     key_taken: key_was_taken(proof),
+                    logs_drops: prediction.logs_drops(server),
                     window,
                 },
             );
@@ -108,4 +109,40 @@ pub(super) async fn inquire(
         }
     }
     answers
+}
+
+/// Of the addresses of each node those by which a log can tell it from all others: not loopback, and not those of bridges,
+/// which every node has alike.
+fn own_addresses(nodes: &[&[IpAddr]]) -> Vec<Vec<IpAddr>> {
+    let mut holders: HashMap<IpAddr, usize> = HashMap::new();
+    for &address in nodes.iter().copied().flatten() {
+        *holders.entry(address).or_default() += 1;
+    }
+    let is_own = |it: &IpAddr| !it.is_loopback() && holders.get(it) == Some(&1);
+    nodes
+        .iter()
+        .map(|addresses| addresses.iter().copied().filter(is_own).collect())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_every_node_has_tells_nothing_of_the_client() {
+        let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let one = ["127.0.0.1", "::1", "172.17.0.1", "10.0.0.1"].map(ip);
+        let other = ["127.0.0.1", "::1", "172.17.0.1", "10.0.0.2", "fd00::2"].map(ip);
+        let alone = ["127.0.0.53"].map(ip);
+        assert_eq!(
+            own_addresses(&[&one, &other, &alone, &[]]),
+            [
+                vec![ip("10.0.0.1")],
+                vec![ip("10.0.0.2"), ip("fd00::2")],
+                vec![],
+                vec![]
+            ]
+        );
+    }
 }

@@ -109,7 +109,7 @@ pub enum Answer {
 pub struct NodeFacts {
     /// `uname -n`.
     pub hostname: String,
-    /// `/etc/machine-id`: what a proof compares to know which machine answered.
+    /// `/etc/machine-id` of the host; [`ServerFacts::machine_id`] is what a login sees.
     pub machine_id: Option<String>,
     /// `PRETTY_NAME` of os-release.
     pub os: Option<String>,
@@ -221,6 +221,9 @@ pub enum IdentityState {
 /// The server side of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerFacts {
+    /// `/etc/machine-id` where the sshd runs: what a proof compares to know which machine answered. `None` where there
+    /// is none, as in most containers.
+    pub machine_id: Option<String>,
     /// `sshd -V` or the version that the package names.
     pub sshd_version: Option<String>,
     /// `sshd -T` with connection values that no `Match` block is made for, without `loglevel`. Where another node has
@@ -293,7 +296,7 @@ pub struct CheckedFile {
     /// The directories above it, nearest first, up to the account's home (or `/`), with what is known of each.
     pub above: Vec<(String, Meta)>,
     /// The `sshd`-relevant exception of Debian: the file's or directory's group is the account's private group
-    /// without other members. One flag per path, the file first, then `above`.
+    /// without other members. False on other distributions, whose sshd makes no exception. One flag per path, the file first, then `above`.
     pub private_group: Vec<bool>,
 }
 

@@ -9,7 +9,7 @@ use crate::survey::{
 };
 
 /// Raised when the same facts get another digest: stored ones then count as changed.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// SHA-256, in hexadecimal, of the facts of a node that a verdict may depend on, with what the inventory adds to them.
 ///
@@ -188,6 +188,7 @@ impl Writer {
 
     fn server(&mut self, facts: &NodeFacts) {
         let server = &facts.server;
+        self.optional(&server.machine_id, |hash, it| hash.text(it));
         self.optional(&server.sshd_version, |hash, it| hash.text(it));
         self.answer(&server.base_config);
         self.list(&server.config_files, Self::file);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clearway::domain::{Depth, Evidence, Lane, Leg, Step, Transport};
+use clearway::domain::{Depth, Evidence, Lane, Leg, Proven, Step, Transport};
 use clearway::proof::Settings;
 use clearway_lab::Lab;
 
@@ -48,12 +48,25 @@ fn every_lane_transport_and_depth_works_on_healthy_nodes() {
         write,
         ..settings()
     };
+    // Where the far end has no machine id that could be compared, something else is copied.
+    let unknown = |leg: &Leg| Leg {
+        machine_id: None,
+        ..leg.clone()
+    };
+    let (unknown_pull, unknown_rsync) = (unknown(&pull), unknown(&rsync));
+    let pull_rsync = Leg {
+        transport: Transport::Rsync,
+        ..unknown(&pull)
+    };
     for (leg, settings, reached) in [
         (&live, at(Depth::Copy, true), Step::Command),
         (&rsync, at(Depth::Copy, true), Step::Copy),
         (&push, at(Depth::Copy, false), Step::Login),
         (&rsync, at(Depth::Copy, false), Step::Login),
         (&pull, at(Depth::Copy, false), Step::Copy),
+        (&unknown_pull, at(Depth::Copy, true), Step::Copy),
+        (&pull_rsync, at(Depth::Copy, true), Step::Copy),
+        (&unknown_rsync, at(Depth::Copy, false), Step::Login),
         (&push, at(Depth::Login, true), Step::Login),
         (&pull, at(Depth::Login, true), Step::Login),
         (&live, at(Depth::Login, true), Step::Login),
@@ -71,6 +84,21 @@ fn every_lane_transport_and_depth_works_on_healthy_nodes() {
         .unwrap();
     assert_eq!(mode.stdout, b"755\n");
     nothing_is_left(&lab, Duration::from_secs(15));
+}
+
+#[test]
+fn a_far_end_that_tells_no_machine_id_is_not_taken_for_another_machine() {
+    let lab = Lab::builder().nodes(2).start().unwrap();
+    let legs = [Lane::ColdPush, Lane::ColdPull, Lane::Live].map(|lane| leg(&lab, lane, 1, 2));
+    for id in ["uninitialized", ""] {
+        sh(&lab, 2, &format!("cd /etc; echo '{id}' >machine-id"));
+        for leg in &legs {
+            let proof = climb_with(&lab, &settings(), vec![leg.clone()]).remove(0);
+            assert_eq!(proof.outcome, Proven::Works, "{id:?} {proof:#?}");
+            let says_so = |it: &Evidence| matches!(it, Evidence::Fact { text, .. } if text.contains("rests on its host key"));
+            assert!(proof.evidence.iter().any(says_so), "{id:?} {proof:#?}");
+        }
+    }
 }
 
 #[test]

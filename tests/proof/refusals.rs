@@ -24,6 +24,7 @@ fn ask(lab: &Lab, proof: &Proof) -> Answer {
         client: &[IpAddr::V4(lab.node("node1").address())],
         user: Some("nova"),
         key_taken: key_was_taken(proof),
+        logs_drops: true,
         window,
     };
     log.explain("node2", &question)

@@ -206,7 +206,7 @@ impl Engine<'_> {
     /// The verdict on a leg that was climbed, as a check would give it.
     fn judged(&self, wanted: &Wanted, lane: Lane, climbed: Climbed) -> LegProof {
         let id = wanted.pair.leg(lane);
-        let on_disk = self.prediction.host_keys(id.server);
+        let on_disk = self.prediction.keys_behind(id);
         let (proof, not_proven) = match &climbed.proof {
             Ok(proof) => (Some(proof), Why::ProbeFailed),
             Err(why) => (None, *why),

@@ -23,13 +23,10 @@ pub(super) fn host(part: &PartAnswer, gaps: &mut Vec<String>) -> Result<Host, Su
         return Err(SurveyError::Missing("host name"));
     }
     let clock = part.text.clock.ok_or(SurveyError::Missing("clock"))?;
-    let machine_id = part.machine.clone().filter(|id| {
-        let good = id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
-        if !good {
-            gaps.push("/etc/machine-id: not there, or no machine id".to_owned());
-        }
-        good
-    });
+    let machine_id = part.machine_id().map(str::to_owned);
+    if machine_id.is_none() {
+        gaps.push("/etc/machine-id: not there, or no machine id".to_owned());
+    }
     if part.uid.is_some_and(|uid| uid != 0) {
         gaps.push("the survey did not run as root: what only root may read is missing".to_owned());
     }

@@ -37,7 +37,7 @@ pub(in super::super) struct PartAnswer {
     /// `getent hosts` of the host name.
     pub(super) canonical: Option<String>,
     /// `/etc/machine-id`.
-    pub(super) machine: Option<String>,
+    machine: Option<String>,
     /// Which way the listening sockets were learnt (`ss`, `proc`, or neither), and what came out.
     pub(super) listen: Option<(String, String)>,
     /// `ip route get` of an address that nobody has: exit status and output.
@@ -99,6 +99,12 @@ impl PartAnswer {
                 "{kind}: `{text}` is not looked at: it depends on more than this node"
             ));
         }
+    }
+
+    /// What stands in `/etc/machine-id`, if that is one: images ship the file empty, or with `uninitialized`.
+    pub(super) fn machine_id(&self) -> Option<&str> {
+        let is_one = |id: &&str| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
+        self.machine.as_deref().filter(is_one)
     }
 
     /// The lines that list ssh's or sshd's configuration files, in reading order.

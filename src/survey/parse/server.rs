@@ -46,6 +46,7 @@ pub(super) fn server(
     let nologin = part.text.role("nologin").map(|(_, path)| path);
     let nologin = nologin.filter(|path| part.paths.meta(path).is_some());
     let facts = ServerFacts {
+        machine_id: part.machine_id().map(str::to_owned),
         sshd_version,
         base_config,
         config_files,
@@ -62,6 +63,7 @@ pub(super) fn server(
 /// The server side where its context could not be entered.
 pub(super) fn failed(why: &str) -> ServerFacts {
     ServerFacts {
+        machine_id: None,
         sshd_version: None,
         base_config: Answer::Failed {
             status: 255,
@@ -253,8 +255,13 @@ fn checked(part: &PartAnswer, entry: &Passwd, gids: &[u32], path: &str) -> Check
     }
 }
 
-/// Debian's `secure_permissions` (user-group-modes.patch): the group has exactly one member, the account.
+/// Debian's `secure_permissions` (user-group-modes.patch): the group has exactly one member, the account. `sshd -d` does
+/// not say whose package it is of, but the system that it runs on does.
 fn private_group(part: &PartAnswer, entry: &Passwd, meta: Meta) -> bool {
+    let os = part.text.os.as_deref().unwrap_or_default();
+    if !["Debian", "Ubuntu"].iter().any(|name| os.contains(name)) {
+        return false;
+    }
     let Some(group) = part.text.groups.get(&meta.gid) else {
         return false;
     };

@@ -423,6 +423,10 @@ function last(name,   s) {
 	return s
 }
 
+function system_name(   line) {
+	while ((getline line < "/etc/os-release") > 0) if (line ~ /^PRETTY_NAME=/) out("os", substr(line, 13))
+}
+
 function host(   line, f, ip, found) {
 	# The seed that srand() gives back is the time. Newer releases of mawk count it in nanoseconds, and some awks write
 	# numbers behind 2038 as 2.1e+09.
@@ -430,7 +434,6 @@ function host(   line, f, ip, found) {
 	line = srand()
 	if (line > 1e12) line = int(line / 1e9)
 	out("clock", sprintf("%.0f", line))
-	while ((getline line < "/etc/os-release") > 0) if (line ~ /^PRETTY_NAME=/) out("os", substr(line, 13))
 	while ((getline line < "/proc/net/if_inet6") > 0) if (split(line, f, " ") > 1) out("address6", f[1])
 	while ((getline line < "/proc/net/fib_trie") > 0) {
 		split(line, f, " ")
@@ -443,6 +446,7 @@ function host(   line, f, ip, found) {
 BEGIN {
 	home = ENVIRON["CW_HOME"]; user = ENVIRON["CW_USER"]; uid = ENVIRON["CW_UID"]
 	tasks = ENVIRON["CW_DO"]
+	if (tasks ~ /[hs]/) system_name()
 	if (tasks ~ /h/) host()
 	read_groups()
 	self()

@@ -405,10 +405,14 @@ part() {
 		PATH=$path
 		;;
 	esac
-	case $CW_DO in *h*)
+	# Of the host, and of what the sshd runs in: that one is what a login sees.
+	case $CW_DO in *[hs]*)
 		a=
 		read -r a </etc/machine-id
 		cw machine "$a"
+		;;
+	esac
+	case $CW_DO in *h*)
 		# ss asks the kernel for listening sockets alone. /proc/net/tcp costs many times as much: it walks through a
 		# table that is sized for the memory of the machine.
 		listening

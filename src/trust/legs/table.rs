@@ -62,7 +62,9 @@ impl Legs {
                     migration: address(node, facts, &Dial::MigrationAddress),
                     service: address(node, facts, &Dial::ServiceHost),
                     live: address(node, facts, &Dial::LiveAddress),
-                    machine_id: facts.and_then(|it| it.machine_id.as_deref().map(Arc::from)),
+                    machine_id: facts
+                        .and_then(|it| it.server.machine_id.as_deref())
+                        .map(Arc::from),
                     lanes: Lane::ALL.map(|lane| lane_usage(node, facts, lane)),
                 }
             })

@@ -91,6 +91,7 @@ fn facts_of(number: usize) -> NodeFacts {
         },
         clients: Vec::new(),
         server: ServerFacts {
+            machine_id: Some(format!("sshd's machine{number}")),
             sshd_version: None,
             base_config: nothing(),
             config_files: Vec::new(),
@@ -176,7 +177,7 @@ fn a_leg_has_the_clients_words_and_the_servers_identity() {
     let leg = legs.leg(id(Lane::ColdPush, 0, 1)).expect("a leg");
     assert_eq!(leg.transport, Transport::Rsync);
     assert_eq!(&*leg.directory, "/data");
-    assert_eq!(leg.machine_id.as_deref(), Some("machine1"));
+    assert_eq!(leg.machine_id.as_deref(), Some("sshd's machine1"));
     assert_eq!(leg.context[0], "runuser");
     assert_eq!((leg.user, leg.port), (None, None));
     let back = legs.leg(id(Lane::ColdPush, 1, 0)).expect("a leg");

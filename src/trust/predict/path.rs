@@ -191,7 +191,7 @@ fn connect(
     notes: &mut impl Notes,
 ) -> Option<Predicted> {
     let port = config.port;
-    let is_its_own = server.side.ports.is_empty() || server.side.ports.contains(&port);
+    let is_its_own = server.side.answers_at(port);
     // Another port's listener is another program; then any address says as much as this one.
     let listens = server.side.listens(address.filter(|_| is_its_own), port);
     if listens == Some(false) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::domain::{Evidence, Fleet, KeySeen, Lane, LegId, NodeId, Placeholders, Predicted, Why};
+use crate::openssh::Release;
 use crate::openssh::key::KeyInterner;
 use crate::survey::{ClientFacts, NodeFacts};
 use crate::trust::legs::Legs;
@@ -22,6 +23,7 @@ use super::path::{self, ClientPath, Owners, ServerPath, World};
 use super::paths::{Client, Ground, PathTable};
 use super::recorded::{Files, Library};
 use super::server::ServerSide;
+use super::settings::Settings;
 use super::tail::{self, Baggage};
 
 /// What the surveyed facts imply for every leg of a fleet.
@@ -361,6 +363,45 @@ impl<'a> Prediction<'a> {
     #[must_use]
     pub fn classes(&self) -> (usize, usize) {
         (self.paths.kinds(), self.logins.kinds())
+    }
+
+    /// Whether a node's own log says, at least once, when its sshd drops connections. An sshd in a container logs
+    /// elsewhere, old releases do not, and what `PerSourceMaxStartups` drops is not logged by every release.
+    #[must_use]
+    pub fn logs_drops(&self, node: NodeId) -> bool {
+        let profile = &self.fleet.node(node).profile;
+        let Some(side) = &self.servers[node.index()] else {
+            return false;
+        };
+        let version = side.facts.server.sshd_version.as_deref();
+        let release = version.and_then(Release::find);
+        let by_source = |it: &Settings| {
+            it.first("persourcemaxstartups")
+                .is_some_and(|it| it != "none")
+        };
+        profile.sshd.context.is_empty()
+            && release.is_some_and(Release::logs_throttling)
+            && side.settings.as_ref().is_some_and(|it| !by_source(it))
+    }
+
+    /// The host keys on the disk of the sshd that a leg dials, as evidence; none where its port is none of the surveyed
+    /// sshd's, for whoever listens there has keys of his own.
+    #[must_use]
+    pub fn keys_behind(&self, id: LegId) -> Vec<Evidence> {
+        let is_another = || {
+            let Side::Dials(dialling) = &self.sides[id.lane as usize][id.client.index()] else {
+                return false;
+            };
+            let side = self.servers[id.server.index()].as_ref();
+            side.zip(self.dialled(dialling, id))
+                .is_some_and(|(side, (_, config))| {
+                    !side.answers_at(self.configurations.paths.get(config).port)
+                })
+        };
+        if is_another() {
+            return Vec::new();
+        }
+        self.host_keys(id.server)
     }
 
     /// The host keys on the disk of a node, as evidence; none if it was not surveyed.

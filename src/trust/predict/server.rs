@@ -51,6 +51,11 @@ impl<'a> ServerSide<'a> {
         }
     }
 
+    /// Whether a port is one of this sshd's, as far as its configuration is known.
+    pub(super) fn answers_at(&self, port: u16) -> bool {
+        self.ports.is_empty() || self.ports.contains(&port)
+    }
+
     /// Whether anything listens where a client dials; `None` when the survey could not see.
     ///
     /// Without an address, as for names from the DNS, a socket on any address but loopback will do.

@@ -254,6 +254,7 @@ impl Simulation {
             private_group: vec![false; 3],
         };
         ServerFacts {
+            machine_id: Some(format!("{node:032x}")),
             sshd_version: Some(VERSION.into()),
             base_config: Answer::Output(common.sshd.clone()),
             config_files: vec![FileFact {

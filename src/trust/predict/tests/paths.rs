@@ -1,6 +1,7 @@
 use std::net::IpAddr;
 
 use super::*;
+use crate::domain::Evidence;
 use crate::openssh::fixtures::CertificateOf;
 
 #[test]
@@ -352,4 +353,50 @@ fn a_shared_address_is_refused_before_anything_else() {
         .node(1, |facts| facts.nova.my_ip = Some(address.to_string()))
         .known_hosts("");
     lab.breaks(Reason::SharedAddress);
+}
+
+/// What a prediction of a fleet says.
+fn asked<T>(lab: &Lab, ask: impl FnOnce(&Prediction<'_>) -> T) -> T {
+    let Lab(world) = lab;
+    let legs = Legs::new(&world.fleet, &world.facts);
+    let scope = PairScope::all(&world.fleet);
+    ask(&Prediction::new(&world.fleet, &world.facts, &legs, &scope))
+}
+
+#[test]
+fn the_keys_of_the_surveyed_sshd_say_nothing_of_another_one_on_the_same_host() {
+    let keys = |lab: &Lab| asked(lab, |it| it.keys_behind(PUSH).len());
+    assert_eq!(keys(&Lab::new()), 2);
+    let on_8022 = Lab::new().ssh("port 8022");
+    assert_eq!(keys(&on_8022), 0);
+    let told = asked(&on_8022.node(1, |it| it.listeners = None), |it| {
+        it.explain(PUSH).evidence
+    });
+    let says_so = |it: &Evidence| matches!(it, Evidence::Fact { text, .. } if text == "port 8022 is not one of the surveyed sshd");
+    assert!(told.iter().any(says_so), "{told:?}");
+    // One that has both ports is the same one.
+    assert_eq!(keys(&Lab::new().ssh("port 8022").sshd("port 8022")), 2);
+}
+
+#[test]
+fn a_log_whose_silence_means_that_nothing_was_dropped() {
+    let logs = |lab: Lab| asked(&lab, |it| it.logs_drops(PUSH.server));
+    let release = |text: &str| {
+        let text = text.to_owned();
+        Lab::new().server(|it| it.sshd_version = Some(text))
+    };
+    assert!(logs(Lab::new()));
+    assert!(logs(Lab::new().sshd("persourcemaxstartups none")));
+    assert!(!logs(Lab::new().sshd("persourcemaxstartups 4")));
+    assert!(logs(release("OpenSSH_8.4, OpenSSL 1.1.1")));
+    assert!(!logs(release("OpenSSH_8.0, OpenSSL 1.1.1")));
+    assert!(!logs(Lab::new().server(|it| it.sshd_version = None)));
+    let in_a_container = Lab::new().fleet(|fleet| {
+        for node in &mut fleet.nodes {
+            let mut profile = (*node.profile).clone();
+            profile.sshd.context = vec!["docker".to_owned(), "exec".to_owned()];
+            node.profile = std::sync::Arc::new(profile);
+        }
+    });
+    assert!(!logs(in_a_container));
 }
