@@ -18,6 +18,7 @@ use crate::system::{self, Environment};
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
+    system::raise_open_files();
     let environment = Environment::read();
     let console = Console::standard(environment.terminal);
     ExitCode::from(run(system::command_line(), environment, console))

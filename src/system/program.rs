@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 
@@ -44,6 +46,8 @@ pub async fn run_program(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        // A group of its own: what it starts ends with it, and a Ctrl-C that is meant for clearway does not cut it off.
+        .process_group(0)
         .kill_on_drop(true);
     for (name, value) in variables {
         // The one character that no variable can hold.
@@ -55,6 +59,9 @@ pub async fn run_program(
     let said = tokio::spawn(said(child.stdout.take(), child.stderr.take()));
     let Ok(ended) = tokio::time::timeout(limit, child.wait()).await else {
         said.abort();
+        if let Some(group) = child.id().and_then(|it| i32::try_from(it).ok()) {
+            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+        }
         let seconds = limit.as_secs();
         return Err(format!(
             "it took more than {seconds} seconds and was killed"
@@ -132,6 +139,12 @@ mod tests {
             slow,
             Err("it took more than 2 seconds and was killed".to_owned())
         );
+        let directory = tempfile::tempdir().unwrap();
+        let left = directory.path().join("left");
+        let text = format!("#!/bin/sh\n(sleep 3; touch {}) &\nwait\n", left.display());
+        assert!(run(&text, "").await.is_err());
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(!left.exists(), "what it has started ends with it");
         let much = run("#!/bin/sh\nyes | head -c 200000; exit 1\n", "").await;
         let much = much.unwrap_err();
         assert!(much.len() < 5_000, "{}", much.len());
