@@ -272,7 +272,12 @@ impl Engine<'_> {
         );
         if open.is_empty() {
             let (verdict, why) = no_destination(entry, &excluded);
-            return self.give_up(index, verdict, &why).await;
+            let turned_down = entry.turned_down;
+            self.give_up(index, verdict, &why).await?;
+            if turned_down {
+                self.explain_if_failed(index);
+            }
+            return Ok(());
         }
         let Some(candidate) = open.iter().find(|it| load.may_come(&it.host, limits)) else {
             return Ok(());

@@ -39,6 +39,8 @@ pub(super) struct Entry {
     pub(super) last_why: String,
     /// Whether Nova itself refused a destination.
     pub(super) rejected: bool,
+    /// Whether Nova turned a destination down after it had taken the request: its actions say why.
+    pub(super) turned_down: bool,
     /// When its first proof began.
     pub(super) began: Option<Timestamp>,
     /// When it ended.
@@ -76,6 +78,7 @@ impl Entry {
             compared: 0,
             last_why: String::new(),
             rejected: false,
+            turned_down: false,
             began: None,
             ended: None,
             sent: None,
@@ -122,6 +125,7 @@ impl Entry {
             }
             Record::Seen(_) if self.tracked.stage == Stage::Planned => {
                 self.rejected = true;
+                self.turned_down = true;
                 if let Some((_, why, _)) = before.settling {
                     self.last_why = why;
                 }
