@@ -97,17 +97,7 @@ fn cold(tracked: &Tracked, server: &SeenServer, row: &SeenMigration) -> Reading 
         return stranded(server, row);
     }
     match M::read(&row.status) {
-        M::Accepted
-        | M::Queued
-        | M::Preparing
-        | M::Running
-        | M::PreMigrating
-        | M::Migrating
-        | M::PostMigrating
-            if in_error =>
-        {
-            failing(server, row)
-        }
+        status if in_error && goes_on(status) => failing(server, row),
         M::Finished if server.status == "VERIFY_RESIZE" && idle && there => match tracked.stage {
             Stage::Confirming => Reading::Confirming,
             Stage::Reverting => Reading::Reverting,
@@ -208,16 +198,21 @@ fn is_stranded(tracked: &Tracked, server: &SeenServer, row: &SeenMigration) -> b
             server.status.as_str(),
             "ACTIVE" | "SHUTOFF" | "PAUSED" | "SUSPENDED"
         )
-        && matches!(
-            M::read(&row.status),
-            M::Accepted
-                | M::Queued
-                | M::Preparing
-                | M::Running
-                | M::PreMigrating
-                | M::Migrating
-                | M::PostMigrating
-        )
+        && goes_on(M::read(&row.status))
+}
+
+/// Whether a row says that Nova still works on the move.
+fn goes_on(status: M) -> bool {
+    matches!(
+        status,
+        M::Accepted
+            | M::Queued
+            | M::Preparing
+            | M::Running
+            | M::PreMigrating
+            | M::Migrating
+            | M::PostMigrating
+    )
 }
 
 fn stranded(server: &SeenServer, row: &SeenMigration) -> Reading {
