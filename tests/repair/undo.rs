@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use clearway::repair::{FileState, Operation, Said, Sighting, Standing};
+use clearway::repair::{FileState, Operation, Plan, Said, Sighting, Standing};
+use clearway_lab::Node;
 
 use crate::support::{
     AUTHORIZED_KEYS, HOME, KNOWN_HOSTS, apply, edit, file, left_beside, new_key, nova, now,
@@ -71,10 +72,8 @@ fn undo_gives_back_every_byte_mode_owner_and_time() {
     assert_eq!(picture(node), before);
 }
 
-#[test]
-fn a_file_that_was_changed_since_is_shown_and_left() {
-    let Some(lab) = one_node() else { return };
-    let node = lab.node("node1");
+/// A plan that gives both files a line of clearway's, and nothing else.
+fn both_ours(node: &Node) -> Plan {
     let known = edit(
         KNOWN_HOSTS,
         now(node, KNOWN_HOSTS),
@@ -85,7 +84,14 @@ fn a_file_that_was_changed_since_is_shown_and_left() {
         now(node, AUTHORIZED_KEYS),
         file(nova(node, 0o600), b"ours\n"),
     );
-    let plan = plan(node, vec![known, authorized], Vec::new());
+    plan(node, vec![known, authorized], Vec::new())
+}
+
+#[test]
+fn a_file_that_was_changed_since_is_shown_and_left() {
+    let Some(lab) = one_node() else { return };
+    let node = lab.node("node1");
+    let plan = both_ours(node);
     apply(node, &plan);
     sh(node, &format!("echo theirs >>{KNOWN_HOSTS}"));
     let answer = undo(node, &plan);
@@ -261,17 +267,7 @@ fn what_is_written_while_an_undo_is_at_work_stays() {
     let Some(lab) = one_node() else { return };
     let node = lab.node("node1");
     for (what, command, words, exchanges) in RACES {
-        let known = edit(
-            KNOWN_HOSTS,
-            now(node, KNOWN_HOSTS),
-            file(nova(node, 0o644), b"ours\n"),
-        );
-        let authorized = edit(
-            AUTHORIZED_KEYS,
-            now(node, AUTHORIZED_KEYS),
-            file(nova(node, 0o600), b"ours\n"),
-        );
-        let plan = plan(node, vec![known, authorized], Vec::new());
+        let plan = both_ours(node);
         apply(node, &plan);
         if *exchanges {
             std::fs::write(node.path("/run/exchange"), EXCHANGE).unwrap();
