@@ -151,6 +151,8 @@ fn column(plan: &Plan, conditions: &Conditions, kex: Kex, name: &str) -> Result<
     let mut costs = Costs::default();
     let lanes = ["--lanes", "cold-push,cold-pull"];
     let predict = ["--lanes", "cold-push,cold-pull", "--predict-only"];
+    // What a repair does not prove again is in its ledger.
+    repair(&lab, &plan.program, plan.proof, &lanes)?;
     for round in 1..=plan.repeats {
         let cost = |what: &str, run: &dyn Fn() -> contenders::Outcome| {
             let cost = meter.cost(run)?;

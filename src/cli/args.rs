@@ -240,6 +240,19 @@ pub(super) struct Repair {
     /// Do not limit authorised keys to the addresses of their nodes
     #[arg(long)]
     pub(super) no_from: bool,
+    /// Which pairs to prove before a plan: changed (since their last proof) or all
+    ///
+    /// To find out whether there is anything to repair, a pair that an earlier run has proven is not proven again while nothing
+    /// that the survey reads has changed at either end. Before anything is written, all pairs are proven.
+    #[arg(
+        short,
+        long,
+        value_name = "WHICH",
+        default_value = "changed",
+        conflicts_with = "plan"
+    )]
+    #[arg(hide_possible_values = true)]
+    pub(super) pairs: RepairPairs,
     /// Set accounts right, too: a login shell that runs no commands, a lock
     #[arg(long)]
     pub(super) accounts: bool,
@@ -268,6 +281,15 @@ pub(super) struct Repair {
         hide_possible_values = true
     )]
     pub(super) format: RepairFormat,
+}
+
+/// Which pairs a repair proves before it plans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum RepairPairs {
+    /// Those that have changed since their last proof.
+    Changed,
+    /// All in scope.
+    All,
 }
 
 /// What else there is to do about repairs.

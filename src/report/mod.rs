@@ -13,8 +13,8 @@ mod told;
 pub use groups::{LegGroup, group_legs};
 pub use matrix::{Cell, Matrix};
 pub use model::{
-    Counts, FindingReport, FoldedLegs, LeftReport, LegReport, NodeReport, RepairReport,
-    RepairedNode, Report, SCHEMA_VERSION, Settings, Summary,
+    Counts, FindingReport, FoldedLegs, LeftReport, LegReport, NodeReport, ProvenEarlier,
+    RepairReport, RepairedNode, Report, SCHEMA_VERSION, Settings, Summary,
 };
 pub use moves::{
     DiagnosisReport, MOVES_SCHEMA_VERSION, MoveRow, MovesReport, ServerRow, ServersReport,

@@ -37,6 +37,9 @@ pub struct Report {
     pub legs: Vec<LegReport>,
     /// Legs that were not proven in this run and that the files allow, folded.
     pub predicted_only: Vec<FoldedLegs>,
+    /// Of the pairs that were not proven: those that an earlier run proved and that nothing has happened to since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven_earlier: Option<ProvenEarlier>,
     /// What is worth knowing besides.
     pub findings: Vec<FindingReport>,
     /// What a repair did, or would do.
@@ -50,6 +53,16 @@ impl Report {
     pub fn about(&self) -> Option<&str> {
         self.repair.as_ref()?.about.as_deref()
     }
+}
+
+/// Pairs that `--pairs changed` left out: earlier runs proved all their legs, at least as deep, and whatever the survey reads
+/// is at both ends what it was then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProvenEarlier {
+    /// How many.
+    pub pairs: u64,
+    /// When the oldest of these proofs was made, RFC 3339, UTC.
+    pub since: String,
 }
 
 /// What a repair did, or would do.

@@ -42,6 +42,7 @@ pub(crate) fn healthy(count: usize) -> Report {
         nodes,
         legs,
         predicted_only: Vec::new(),
+        proven_earlier: None,
         findings: Vec::new(),
         repair: None,
     };

@@ -10,8 +10,8 @@ use crate::domain::{
     Verdict, Why, fold,
 };
 use crate::report::{
-    Counts, FindingReport, FoldedLegs, LegReport, NodeReport, Report, SCHEMA_VERSION, Settings,
-    Summary, exit,
+    Counts, FindingReport, FoldedLegs, LegReport, NodeReport, ProvenEarlier, Report,
+    SCHEMA_VERSION, Settings, Summary, exit,
 };
 use crate::trust::legs::{Address, Legs};
 use crate::trust::verdict::{Inquiry, LegResult, Observed, common_placeholders, final_step};
@@ -33,6 +33,7 @@ pub(super) struct Outcome<'a> {
     pub(super) scope: &'a PairScope,
     pub(super) rounds: &'a Rounds,
     pub(super) tried: &'a Tried,
+    pub(super) earlier: Option<ProvenEarlier>,
     pub(super) findings: Vec<Finding>,
     pub(super) interrupted: bool,
 }
@@ -117,6 +118,7 @@ impl Outcome<'_> {
                 .collect(),
             legs: rows,
             predicted_only: folded.finish(&self.request.fleet),
+            proven_earlier: self.earlier.take(),
             findings: merge(findings),
             repair: None,
         }

@@ -38,6 +38,14 @@ impl Tried {
     }
 }
 
+/// What is proven by an examination that goes on from an earlier one.
+pub(super) enum Again<'a> {
+    /// The legs with an end among these nodes, whatever was found of them.
+    Touching(&'a HashSet<NodeId>),
+    /// The pairs of which no leg was climbed.
+    Untried,
+}
+
 /// What an examination brought.
 pub(super) struct Examined<T> {
     /// The report, of all pairs that the request looks at.
@@ -55,8 +63,8 @@ pub(super) struct Beginning {
     pub(super) settings: Settings,
 }
 
-/// Predicts every leg, proves those that are asked for, and judges them all. With `changed`, only legs with an end among
-/// these nodes are proven, and the rest is taken from `before`. `then` is given all that is known.
+/// Predicts every leg, proves those that are asked for, and judges them all. With what was tried `before`, only those legs
+/// are proven that are to be tried again, and the rest is taken from there. `then` is given all that is known.
 ///
 /// # Errors
 /// `--pairs changed` has nothing to compare with, or the ledger cannot be read.
@@ -66,7 +74,7 @@ pub(super) async fn examine<T>(
     surveyed: &Surveyed,
     journal: &Journal,
     beginning: &Beginning,
-    before: Option<(Tried, &HashSet<NodeId>)>,
+    before: Option<(Tried, Again<'_>)>,
     then: impl FnOnce(&Situation<'_>) -> T,
 ) -> Result<Examined<T>, RunError> {
     let fleet = request.fleet.clone();
@@ -75,17 +83,25 @@ pub(super) async fn examine<T>(
     let legs = Legs::new(&fleet, &surveyed.facts);
     let prediction = Prediction::new(&fleet, &surveyed.facts, &legs, &scope);
     let lanes: Vec<Lane> = request.lanes.iter().copied().collect();
-    let selection = selection(request, around, surveyed, &legs).await?;
-    let rounds = Rounds::new(scope.clone(), selection, &lanes);
+    let predicted = |id| legs.obstacle(id).unwrap_or_else(|| prediction.verdict(id));
+    let chosen = selection(request, around, surveyed, &predicted).await?;
+    let rounds = Rounds::new(scope.clone(), chosen.selection, &lanes);
     let (mut tried, to_prove) = match before {
         None => (Tried::default(), rounds.clone()),
-        Some((mut tried, changed)) => {
-            tried.forget(changed);
-            let touching = Selection::Touching(changed.clone());
-            (tried, Rounds::new(scope.clone(), touching, &lanes))
+        Some((mut tried, again)) => {
+            let selection = match again {
+                Again::Touching(changed) => {
+                    tried.forget(changed);
+                    Selection::Touching(changed.clone())
+                }
+                Again::Untried => {
+                    tried.unproven.clear();
+                    Selection::Only(untried(&scope, &lanes, &tried))
+                }
+            };
+            (tried, Rounds::new(scope.clone(), selection, &lanes))
         }
     };
-    let predicted = |id| legs.obstacle(id).unwrap_or_else(|| prediction.verdict(id));
     journal.event(&count_predictions(request, &scope, &to_prove, &predicted));
 
     if request.prove && !around.cancel.is_cancelled() {
@@ -134,6 +150,7 @@ pub(super) async fn examine<T>(
         scope: &scope,
         rounds: &rounds,
         tried: &tried,
+        earlier: chosen.earlier,
         findings: found,
         interrupted,
     }
@@ -162,6 +179,23 @@ pub(super) async fn examine<T>(
         tried,
         made,
     })
+}
+
+fn untried(scope: &PairScope, lanes: &[Lane], tried: &Tried) -> HashSet<Pair> {
+    let mut pairs = HashSet::new();
+    for &source in scope.nodes() {
+        for destination in scope.destinations(source) {
+            let pair = Pair {
+                source,
+                destination,
+            };
+            let mut legs = lanes.iter().map(|&lane| pair.leg(lane));
+            if !legs.any(|id| tried.proofs.contains_key(&id)) {
+                pairs.insert(pair);
+            }
+        }
+    }
+    pairs
 }
 
 fn count_predictions(

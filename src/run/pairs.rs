@@ -4,11 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::Timestamp;
+
 use super::error::RunError;
+use super::examine::rfc3339;
 use super::request::{PairsMode, Request, Surroundings};
 use super::survey::Surveyed;
 use crate::domain::{Depth, LegId, NodeId, Pair, Predicted};
-use crate::trust::legs::Legs;
+use crate::report::ProvenEarlier;
 use crate::trust::{PairScope, Selection, facts_digest};
 
 impl fmt::Display for PairsMode {
@@ -41,14 +44,21 @@ impl FromStr for PairsMode {
     }
 }
 
+/// The pairs that a run proves.
+pub(super) struct Chosen {
+    pub(super) selection: Selection,
+    /// Of those that it does not: the ones that need it no more.
+    pub(super) earlier: Option<ProvenEarlier>,
+}
+
 /// The selection that the request means.
 pub(super) async fn selection(
     request: &Request,
     around: &Surroundings,
     surveyed: &Surveyed,
-    legs: &Legs,
-) -> Result<Selection, RunError> {
-    Ok(match request.pairs {
+    predicted: &(dyn Fn(LegId) -> Predicted + Sync),
+) -> Result<Chosen, RunError> {
+    let selection = match request.pairs {
         PairsMode::All => Selection::All,
         PairsMode::Ring => Selection::Ring,
         PairsMode::Sample(count) => Selection::Sample {
@@ -56,18 +66,23 @@ pub(super) async fn selection(
             seed: request.seed,
         },
         PairsMode::Only(pair) => Selection::Only(HashSet::from([pair])),
-        PairsMode::Changed => Selection::Only(changed(request, around, surveyed, legs).await?),
+        PairsMode::Changed => return changed(request, around, surveyed, predicted).await,
+    };
+    Ok(Chosen {
+        selection,
+        earlier: None,
     })
 }
 
-/// The pairs that have no leg-by-leg proof left that still counts: made at least as deep, by the same name, while both
-/// ends had the facts that they have now.
+/// The pairs that have no leg-by-leg proof left that still counts: made at least as deep, while both ends had the facts
+/// that they have now. What these facts do not allow now is tried all the same: a proof and a prediction that differ are no
+/// reason to believe the prediction alone.
 async fn changed(
     request: &Request,
     around: &Surroundings,
     surveyed: &Surveyed,
-    legs: &Legs,
-) -> Result<HashSet<Pair>, RunError> {
+    predicted: &(dyn Fn(LegId) -> Predicted + Sync),
+) -> Result<Chosen, RunError> {
     let Some(ledger) = &around.ledger else {
         return Err(RunError::NothingToCompare(
             "`--pairs changed` compares with the ledger, and there is none (`--no-ledger`)",
@@ -90,7 +105,7 @@ async fn changed(
     } else {
         request.depth
     };
-    let mut fresh: HashSet<LegId> = HashSet::new();
+    let mut fresh: HashMap<LegId, Timestamp> = HashMap::new();
     for leg in ledger.proven(&request.inventory_path).await? {
         let (Some(&client), Some(&server)) =
             (ids.get(leg.client.as_str()), ids.get(leg.server.as_str()))
@@ -102,30 +117,50 @@ async fn changed(
             && same(client, &leg.client_digest)
             && same(server, &leg.server_digest)
         {
-            fresh.insert(LegId {
+            let id = LegId {
                 lane: leg.lane,
                 client,
                 server,
-            });
+            };
+            fresh.insert(id, leg.at);
         }
     }
     let scope = PairScope::among(fleet, request.selected.iter().copied());
     let mut pairs = HashSet::new();
+    let (mut settled, mut oldest) = (0, None::<Timestamp>);
     for &source in scope.nodes() {
         for destination in scope.destinations(source) {
             let pair = Pair {
                 source,
                 destination,
             };
-            let is_settled = |id| {
-                fresh.contains(&id) || matches!(legs.obstacle(id), Some(Predicted::NotNeeded(_)))
-            };
-            if !request.lanes.iter().all(|&lane| is_settled(pair.leg(lane))) {
+            let mut proven = None::<Timestamp>;
+            let is_settled = request.lanes.iter().all(|&lane| {
+                let id = pair.leg(lane);
+                match (predicted(id), fresh.get(&id)) {
+                    (Predicted::NotNeeded(_), _) => true,
+                    (Predicted::Works, Some(&at)) => {
+                        proven = proven.map_or(Some(at), |other| Some(other.min(at)));
+                        true
+                    }
+                    _ => false,
+                }
+            });
+            if !is_settled {
                 pairs.insert(pair);
+            } else if let Some(at) = proven {
+                settled += 1;
+                oldest = oldest.map_or(Some(at), |other| Some(other.min(at)));
             }
         }
     }
-    Ok(pairs)
+    Ok(Chosen {
+        selection: Selection::Only(pairs),
+        earlier: oldest.map(|oldest| ProvenEarlier {
+            pairs: settled,
+            since: rfc3339(oldest),
+        }),
+    })
 }
 
 #[cfg(test)]

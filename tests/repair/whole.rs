@@ -59,6 +59,20 @@ fn nodes_without_keys_become_a_verified_mesh_and_undo_gives_everything_back() {
         "{again:?}"
     );
     assert_eq!(pictures(&lab), after);
+    // It was proven a moment ago, and no file has changed since: nobody logs in to another node to find that out.
+    assert!(
+        again
+            .out
+            .contains("proven by earlier runs, with nothing changed at either end since: 6 pairs"),
+        "{again:?}"
+    );
+    let proven = clearway(
+        &lab,
+        &["repair", "--yes", "--pairs", "all", "--format", "json"],
+    );
+    assert_eq!(proven.code(), 0, "{proven:?}");
+    assert_eq!(proven.report().summary.pairs.verified, 6);
+    assert_eq!(pictures(&lab), after);
 
     let undone = clearway(&lab, &["repair", "undo", &report.run, "--yes"]);
     assert_eq!(undone.code(), 0, "{undone:?}");
@@ -68,6 +82,28 @@ fn nodes_without_keys_become_a_verified_mesh_and_undo_gives_everything_back() {
     }
     let twice = clearway(&lab, &["repair", "undo", &report.run, "--yes"]);
     assert_eq!(twice.code(), 2, "{twice:?}");
+}
+
+#[test]
+fn only_what_has_changed_is_looked_at_until_something_must_be_done_and_then_everything() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(3).start().unwrap();
+    let checked = clearway(&lab, &["check", "--format", "json"]);
+    assert_eq!(checked.code(), 0, "{checked:?}");
+    sh(lab.node("node2"), ": >/var/lib/nova/.ssh/known_hosts");
+    let repaired = clearway(&lab, &["repair", "--yes", "--format", "json"]);
+    let report = repaired.report();
+    assert_eq!(repaired.code(), 0, "{repaired:?}");
+    assert_eq!(report.summary.pairs.verified, 6, "{:#?}", report.summary);
+    assert_eq!(report.settings.pairs, "all");
+    assert_eq!(report.proven_earlier, None);
+    let written = &report.repair.as_ref().unwrap().nodes;
+    assert!(
+        written.iter().all(|node| node.name == "node2"),
+        "{written:#?}"
+    );
 }
 
 #[test]

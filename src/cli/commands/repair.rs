@@ -10,7 +10,7 @@ use super::keys::{certificates, list_file, read_list};
 use super::runs::write_report;
 use super::session::{Session, runtime};
 use super::way_back;
-use crate::cli::args::{Repair, RepairFormat, RepairOther, RepairResume};
+use crate::cli::args::{Repair, RepairFormat, RepairOther, RepairPairs, RepairResume};
 use crate::cli::error::CliError;
 use crate::cli::observe::Tellers;
 use crate::cli::paint::Label;
@@ -65,7 +65,11 @@ fn plan_and_apply(session: &Session, arguments: &Repair) -> Result<u8, CliError>
         concurrency: arguments.concurrency.get(),
         timeout: Duration::from_secs(arguments.timeout.get()),
     };
-    let request = looking.request(session)?;
+    let mut request = looking.request(session)?;
+    request.pairs = match arguments.pairs {
+        RepairPairs::Changed if plan.is_none() => PairsMode::Changed,
+        RepairPairs::Changed | RepairPairs::All => PairsMode::All,
+    };
     let lanes = request.lanes.clone();
     let certificates = authority(session, arguments, &request)?;
     let asked = RepairRequest {

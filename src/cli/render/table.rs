@@ -347,6 +347,14 @@ fn predicted(
     if more > 0 {
         writeln!(out, "  … {more} more; `-v` shows all")?;
     }
+    if let Some(earlier) = &report.proven_earlier {
+        writeln!(
+            out,
+            "  proven by earlier runs, with nothing changed at either end since: {}, the oldest proof of {}",
+            count(earlier.pairs, "pair"),
+            escape::line(&earlier.since)
+        )?;
+    }
     writeln!(out)
 }
 

@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use super::*;
 use crate::cli::paint::Paint;
 use crate::domain::{Evidence, KeySeen, Lane, Reason, Severity, Why};
-use crate::report::{FindingReport, FoldedLegs, Report, sample};
+use crate::report::{FindingReport, FoldedLegs, ProvenEarlier, Report, sample};
 
 const COLD: [Lane; 2] = [Lane::ColdPush, Lane::ColdPull];
 
@@ -364,6 +364,36 @@ fn what_was_only_predicted_is_no_success() {
 }
 
 #[test]
+fn what_was_proven_earlier_says_so() {
+    let mut report = sample::healthy(2);
+    report.settings.pairs = "changed".to_owned();
+    report.legs.clear();
+    report.predicted_only.push(FoldedLegs {
+        lane: Lane::ColdPush,
+        sources: "cmp[001-002]".to_owned(),
+        destinations: "cmp[001-002]".to_owned(),
+        count: 2,
+    });
+    report.proven_earlier = Some(ProvenEarlier {
+        pairs: 2,
+        since: "2026-11-26T10:00:00.000Z".to_owned(),
+    });
+    assert_snapshot!(table(report, 80), @r#"
+    check: 2 nodes, 2 ordered pairs: all predicted only
+      2 legs: all predicted only
+      run 20261123-013355-7f3a9c, proof up to copy, pairs changed, 12 s
+
+    predicted to work, not proven in this run
+      moves from cmp[001-002] to cmp[001-002]: not tried (cold-push, 2 legs)
+      proven by earlier runs, with nothing changed at either end since: 2 pairs, the oldest proof of 2026-11-26T10:00:00.000Z
+
+    next
+      clearway check                                       proves everything
+      clearway show 20261123-013355-7f3a9c --format json   everything, for programs
+    "#);
+}
+
+#[test]
 fn findings_of_one_kind_are_told_together() {
     let mut report = sample::healthy(4);
     for (nodes, detail) in [
@@ -598,6 +628,10 @@ fn json_is_what_the_schema_says_and_the_schema_has_every_field() {
         sources: "cmp001".to_owned(),
         destinations: "cmp002".to_owned(),
         count: 1,
+    });
+    all.proven_earlier = Some(ProvenEarlier {
+        pairs: 1,
+        since: "2026-11-26T10:00:00.000Z".to_owned(),
     });
     sample::summarise(&mut all);
     for report in [sample::healthy(3), all] {

@@ -63,6 +63,7 @@ pub(super) fn empty_report(start: &RunStart) -> Report {
         nodes: Vec::new(),
         legs: Vec::new(),
         predicted_only: Vec::new(),
+        proven_earlier: None,
         findings: Vec::new(),
         repair: None,
     }

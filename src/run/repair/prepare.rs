@@ -22,9 +22,9 @@ use crate::repair::{
 use crate::report::Report;
 use crate::run::RunError;
 use crate::run::certificates::{CertificatesRequest, PlannedCertificates};
-use crate::run::examine::{Beginning, Tried, examine};
+use crate::run::examine::{Again, Beginning, Examined, Tried, examine};
 use crate::run::journal::Journal;
-use crate::run::request::{Request, Surroundings};
+use crate::run::request::{PairsMode, Request, Surroundings};
 use crate::run::survey::{Surveyed, survey};
 use crate::system;
 use crate::trust::PairScope;
@@ -32,7 +32,9 @@ use crate::trust::PairScope;
 /// What a repair is asked to do.
 #[derive(Debug, Clone)]
 pub struct RepairRequest {
-    /// Which nodes and lanes, and how they are looked at; `command` is `repair`, and all pairs are proven.
+    /// Which nodes and lanes, and how they are looked at; `command` is `repair`. With [`PairsMode::Changed`] only pairs that
+    /// have changed since their last proof are proven to find out whether there is anything to do, and all others before
+    /// anything is done. A plan that was given and a change of keys begin with a proof of all.
     pub request: Request,
     /// What may be repaired, and how.
     pub policy: Policy,
@@ -73,6 +75,14 @@ impl KeyChange {
             Self::Rotate { .. } | Self::GoOn(_) => None,
         }
     }
+}
+
+/// A plan, and what goes with it.
+struct Drafted {
+    plan: Plan,
+    worked: WorkedLegs,
+    complaints: Vec<String>,
+    certificates_wait: bool,
 }
 
 /// A repair that is planned, and has changed nothing.
@@ -126,7 +136,7 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
         request.deadlines,
     ));
     let surveyed = survey(&request, &around, &connector, &events).await;
-    let beginning = Beginning { started, settings };
+    let mut beginning = Beginning { started, settings };
     let policy = &asked.policy;
     let mut given = asked.plan;
     let was_given = given.is_some();
@@ -151,6 +161,7 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
     }
     let rules = asked.certificates.as_ref().map(CertificatesRequest::rules);
     let is_repair = given.is_none() && asked.change.is_none();
+    let run = request.run.clone();
     let look = async {
         let nobody = HashSet::new();
         let (mut before, mut proven) = (None, HashSet::new());
@@ -162,26 +173,26 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
             );
             let first = first.await?;
             proven = prove_alone(request, around, &surveyed, &first.made, &events).await;
-            before = Some((first.tried, &nobody));
+            before = Some((first.tried, Again::Touching(&nobody)));
         }
         let change = &asked.change;
+        let fleet = request.fleet.clone();
         let then = |situation: &Situation<'_>| {
-            let run = &request.run;
             let mut certificates_wait = false;
-            let plan = match (given, change) {
-                (Some(given), _) => given,
+            let plan = match (&given, change) {
+                (Some(given), _) => given.clone(),
                 (None, None) => {
                     let made = repair::plan(situation, policy);
-                    match certified {
+                    match &certified {
                         Some(certified) => {
-                            certificates_wait = !is_empty(&made) && !is_empty(&certified);
+                            certificates_wait = !is_empty(&made) && !is_empty(certified);
                             with_certificates(made, certified)
                         }
                         None => made,
                     }
                 }
                 (None, Some(KeyChange::Rotate { nodes, without })) => {
-                    repair::plan_rotation(situation, policy, nodes, without, run)
+                    repair::plan_rotation(situation, policy, nodes, without, &run)
                 }
                 (None, Some(KeyChange::GoOn(rotation))) => {
                     repair::plan_next(situation, policy, rotation, &proven)
@@ -191,28 +202,50 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
                 }
             };
             let complaints = review(&plan, situation, rules.as_ref());
-            let lost = change.as_ref().and_then(|it| it.revokes(situation.fleet));
+            let lost = change.as_ref().and_then(|it| it.revokes(&fleet));
             let gives_up = |id: LegId| {
                 let task = asked.certificates.as_ref().map(|it| it.task);
                 task.is_some_and(|it| it.gives_up(id))
                     || lost.is_some_and(|lost| id.client == lost || id.server == lost)
             };
-            let worked = worked(situation, gives_up);
-            (plan, worked, complaints, certificates_wait)
+            Drafted {
+                worked: worked(situation, gives_up),
+                plan,
+                complaints,
+                certificates_wait,
+            }
         };
+        if is_repair && request.pairs == PairsMode::Changed {
+            let changed = examine(
+                &request, &around, &surveyed, &events, &beginning, None, &then,
+            );
+            let changed = changed.await?;
+            if is_empty(&changed.made.plan) || around.cancel.is_cancelled() {
+                return Ok(changed);
+            }
+            before = Some((changed.tried, Again::Untried));
+        }
+        // What works must not be lost, and has to be known for that.
+        request.pairs = PairsMode::All;
+        beginning.settings = request.settings();
         examine(
-            &request, &around, &surveyed, &events, &beginning, before, then,
+            &request, &around, &surveyed, &events, &beginning, before, &then,
         )
         .await
     };
-    let examined = match look.await {
+    let examined: Examined<Drafted> = match look.await {
         Ok(examined) => examined,
         Err(error) => {
             events.fail(&error).await;
             return Err(error);
         }
     };
-    let (plan, worked, complaints, certificates_wait) = examined.made;
+    let Drafted {
+        plan,
+        worked,
+        complaints,
+        certificates_wait,
+    } = examined.made;
     if !complaints.is_empty() {
         let error = if was_given {
             RunError::Plan(complaints.join("; "))
@@ -262,10 +295,11 @@ fn is_empty(plan: &Plan) -> bool {
 
 /// What is repaired where nodes trust by certificates: first what a certificate stands on, its key before all. Nothing is
 /// signed for a key that does not exist yet.
-fn with_certificates(mut made: Plan, mut certified: Plan) -> Plan {
+fn with_certificates(mut made: Plan, certified: &Plan) -> Plan {
     if !is_empty(&made) {
         return made;
     }
+    let mut certified = certified.clone();
     // What these certificates do not reach is said by those who planned them.
     made.left.retain(|it| it.remedy != BY_CERTIFICATES);
     certified.left.append(&mut made.left);

@@ -11,7 +11,7 @@ use crate::ledger::WorkedLegs;
 use crate::repair::{self, End, Policy, Progress, Record, Seen, Situation};
 use crate::report::Report;
 use crate::run::RunError;
-use crate::run::examine::{Beginning, Tried, examine};
+use crate::run::examine::{Again, Beginning, Tried, examine};
 use crate::run::request::{Request, Surroundings};
 use crate::run::survey::{Surveyed, survey_again};
 
@@ -128,7 +128,8 @@ impl Looked {
     ) -> Result<Vec<LostLeg>, RunError> {
         self.surveyed.connections = carrier.hands.connections();
         survey_again(&self.request, &mut self.surveyed, nodes, &carrier.events).await;
-        let before = self.tried.take().map(|tried| (tried, nodes));
+        let before = self.tried.take();
+        let before = before.map(|tried| (tried, Again::Touching(nodes)));
         let policy = self.policy.as_ref();
         let then = |situation: &Situation<'_>| {
             let plans_more = |policy| {
