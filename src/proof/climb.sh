@@ -91,10 +91,16 @@ esac
 return 1
 }
 
+# What there is to tell, told.
+tell() {
+told=$up
+cw_flush 2>/dev/null || stop
+}
+
 # A sign of life, where a leg takes its time.
 alive() {
 now
-[ $((up-began)) -lt 1000 ] || { cw alive "$i"; cw_flush 2>/dev/null || stop; }
+[ $((up-began)) -lt 1000 ] || { cw alive "$i"; tell; }
 }
 
 # go N WORD...: connection N of the leg. Once more, and once only, when it was dropped before the banner.
@@ -225,13 +231,17 @@ d=$(sed -n "$brief" $good "$t/last")
 if [ ${#d} -gt 3000 ]; then
 d=$(printf %s "$d" | head -c 1100)$us...$us$(printf %s "$d" | tail -c 1800)
 fi
+# Each packet costs the controller more than what it says: what went well waits for a moment, as long as it fits into one
+# write.
+[ $((${#cw_b}+${#noise}+${#d})) -lt 3700 ] || tell
 cw leg "$i" $(((up-began)*10)) $again "${status# }" "$noise" "$d"
-cw_flush 2>/dev/null || stop
+[ -z "$bad" ] && [ $((up-told)) -lt "$hold" ] || tell
 }
 
 # A worker is not wanted any more.
 stop() {
 trap : HUP INT TERM PIPE
+cw_flush 2>/dev/null
 [ -z "$p" ] || kill -TERM "$p" 2>/dev/null
 if [ -n "$made" ]; then
 made= limit=5 again=1
@@ -245,7 +255,10 @@ work() {
 trap - EXIT
 trap stop HUP INT TERM PIPE
 w=$1 cw_c=0 cw_b= made=
+now
+told=$up
 legs
+tell
 echo $cw_c >|"$t/c$w"
 exit 0
 }

@@ -129,6 +129,7 @@ impl Program {
         line("total", &settings.total.as_secs().to_string());
         line("rest", &settings.pause.as_secs().to_string());
         line("workers", &self.workers().to_string());
+        line("hold", &self.hold().to_string());
         line("tools", &self.tools());
         text.push_str(&SENT);
         let mut shapes = Vec::new();
@@ -162,6 +163,15 @@ impl Program {
     fn workers(&self) -> usize {
         let wanted = usize::try_from(self.settings.workers).unwrap_or(usize::MAX);
         wanted.clamp(1, 16).min(self.legs.len())
+    }
+
+    /// For how many hundredths of a second news of legs that work may be held back: not where there are few of them.
+    fn hold(&self) -> u32 {
+        if self.legs.len() > 4 * self.workers() {
+            300
+        } else {
+            0
+        }
     }
 
     /// Programs without which some of the legs cannot be climbed.

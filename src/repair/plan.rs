@@ -4,6 +4,8 @@
 //! starts from, and a node that is not in that state any more refuses it. The only thing that a plan cannot hold is a
 //! public key that does not exist yet; it is named by the [`NewKey`] that will make it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Lane;
@@ -43,7 +45,7 @@ pub struct Plan {
 /// Names a [`NewKey`] within its plan.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct KeyId(pub String);
+pub struct KeyId(pub Arc<str>);
 
 /// A key pair that is made on a node and whose private half stays there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

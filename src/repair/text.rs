@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_text_waits_for_keys_that_are_not_made_yet() {
-        let id = KeyId("node1:nova".to_owned());
+        let id = KeyId("node1:nova".into());
         let text = Text(vec![
             Piece::Bytes(b"restrict ".to_vec().into()),
             Piece::PublicKey(id.clone()),

@@ -90,7 +90,7 @@ pub(crate) fn now(node: &Node, path: &str) -> FileState {
 
 pub(crate) fn new_key(node: &Node, path: &str) -> NewKey {
     NewKey {
-        id: KeyId(format!("{}:nova", node.name())),
+        id: KeyId(format!("{}:nova", node.name()).into()),
         node: node.name().to_owned(),
         target: target(path),
         owner: nova(node, 0o600),

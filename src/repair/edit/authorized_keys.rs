@@ -1,5 +1,6 @@
 //! Authorising keys in an authorized_keys file.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::block::{add_to_block, find_block, node_of_comment};
@@ -12,7 +13,7 @@ use crate::repair::plan::{Piece, Text};
 #[derive(Debug, Clone)]
 pub(crate) struct Authorised {
     /// The line, `\n` included.
-    pub(crate) line: Vec<Piece>,
+    pub(crate) line: Rc<[Piece]>,
 }
 
 /// Puts lines into clearway's block. Of the lines in it, those that `goes` names (by node and key) go; no line outside

@@ -189,7 +189,7 @@ fn keys_line() -> impl Strategy<Value = Vec<u8>> {
 fn authorised(before: &[u8]) -> Option<Text> {
     let line = format!("restrict,from=\"10.0.0.1\" {} clearway:node1\n", key(1));
     let keys = [Authorised {
-        line: vec![Piece::Bytes(line.into_bytes().into())],
+        line: [Piece::Bytes(line.into_bytes().into())].into(),
     }];
     let bytes: Arc<[u8]> = before.into();
     authorise(&bytes, &keys, |node, _| node == "node1")

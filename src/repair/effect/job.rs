@@ -579,14 +579,14 @@ mod tests {
     fn job(edit: Edit, made: &[(&str, &str)]) -> Result<Job, JobError> {
         let made = made
             .iter()
-            .map(|(id, key)| (KeyId((*id).to_owned()), (*key).to_owned()))
+            .map(|(id, key)| (KeyId((*id).into()), (*key).to_owned()))
             .collect();
         Job::new(&plan(vec![edit], Vec::new()), "n", &made)
     }
 
     fn waiting() -> Text {
         let bytes = |text: &str| Piece::Bytes(Bytes::from(text.as_bytes()));
-        let key = |id: &str| Piece::PublicKey(KeyId(id.to_owned()));
+        let key = |id: &str| Piece::PublicKey(KeyId(id.into()));
         Text(vec![
             bytes("kept\n"),
             key("a"),
@@ -614,7 +614,7 @@ mod tests {
 
     #[test]
     fn an_edit_that_only_waited_for_such_a_key_is_none() {
-        let text = Text(vec![Piece::PublicKey(KeyId("a".to_owned()))]);
+        let text = Text(vec![Piece::PublicKey(KeyId("a".into()))]);
         let nothing = file(Text::known(*b""));
         assert!(
             !job(edit("/f", nothing, file(text)), &[])
@@ -668,7 +668,7 @@ mod tests {
     #[test]
     fn only_usual_keys_with_plain_comments_are_made() {
         let key = |key_type: &str, comment: &str| NewKey {
-            id: KeyId("k".to_owned()),
+            id: KeyId("k".into()),
             node: "n".to_owned(),
             target: target("/home/k"),
             owner: OWNER,

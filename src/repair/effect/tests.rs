@@ -37,7 +37,7 @@ fn job() -> Job {
         schema: PLAN_SCHEMA,
         inventory: "/i".to_owned(),
         keys: vec![NewKey {
-            id: KeyId("n:nova".to_owned()),
+            id: KeyId("n:nova".into()),
             node: "n".to_owned(),
             target: target(&[], "/h/.ssh/id_ed25519"),
             owner: OWNER,

@@ -1,10 +1,14 @@
 //! Keys that servers must let in: which, where, and with what limits.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 use std::sync::Arc;
+
+use smallvec::SmallVec;
 
 use super::cure::{Cure, cure};
 use super::draft::{Because, state_of};
+use super::gathered::{ByNode, InTurn};
 use super::identities::{Given, KeyRef};
 use super::make::Planner;
 use super::modes;
@@ -23,7 +27,7 @@ pub(super) struct Request {
     /// Any leg that logs in to it.
     pub(super) legs: Vec<Because>,
     /// For each client the keys to authorise, and whether each may be limited to its addresses.
-    clients: BTreeMap<NodeId, Vec<(KeyRef, bool)>>,
+    clients: InTurn<SmallVec<[(KeyRef, bool); 1]>>,
     /// Whether owners and modes are to be set right.
     modes: bool,
 }
@@ -33,12 +37,13 @@ pub(super) const REVOKED: &str = "the key was revoked by `clearway keys revoke`"
 /// What lets a node in again that was revoked.
 pub(super) const BACK: &str = "Take the node out of the inventory. If it is to be trusted again, remove its old keys there and repair, or take them out of the file `clearway-revoked`.";
 
-pub(super) type Requests = BTreeMap<(NodeId, Arc<str>), Request>;
+/// By server and account.
+pub(super) type Requests = ByNode<Arc<str>, Request>;
 
 impl Planner<'_> {
     /// Authorises what must be authorised.
     pub(super) fn admissions(&mut self, problems: &[Problem], given: &Given) {
-        let mut requests = Requests::new();
+        let mut requests = Requests::default();
         for problem in problems {
             for &reason in &problem.reasons {
                 match cure(reason) {
@@ -50,7 +55,7 @@ impl Planner<'_> {
             }
         }
         self.ask_for_given(&mut requests, problems, given);
-        for ((server, user), request) in requests {
+        for (server, user, request) in requests.into_sorted() {
             self.admit(server, &user, request);
         }
     }
@@ -62,9 +67,7 @@ impl Planner<'_> {
             return self.left.add(reason, why, None, id);
         };
         let way = &desk.way;
-        let request = requests
-            .entry((id.server, Arc::clone(&desk.user)))
-            .or_default();
+        let request = requests.entry(id.server, &desk.user);
         request.legs.push((reason, id));
         if cure(reason) == Cure::AuthorizedModes {
             request.modes = true;
@@ -87,7 +90,7 @@ impl Planner<'_> {
             return;
         }
         let limited = self.may_limit(way, id);
-        add_key(request, id.client, KeyRef::Known(key), limited);
+        add_key(request, id.client, &KeyRef::Known(key), limited);
     }
 
     /// A key that a client was given is authorised wherever the client goes.
@@ -153,15 +156,13 @@ impl Planner<'_> {
             return;
         }
         let limited = self.may_limit(way, id);
-        let request = requests
-            .entry((id.server, Arc::clone(&desk.user)))
-            .or_default();
+        let request = requests.entry(id.server, &desk.user);
         let reason = reasons
             .get(&id.client)
             .map_or(Reason::IdentityMissing, |(reason, _)| *reason);
         request.legs.push((reason, id));
         for key in keys {
-            add_key(request, id.client, key.clone(), limited);
+            add_key(request, id.client, key, limited);
         }
     }
 
@@ -281,13 +282,13 @@ impl Planner<'_> {
         account: &Account,
         request: &Request,
     ) -> Option<crate::repair::plan::Text> {
-        let mut lines = Vec::new();
-        for (client, keys) in &request.clients {
+        let mut lines = Vec::with_capacity(request.clients.len());
+        for (client, keys) in request.clients.iter() {
             for (key, limited) in keys {
                 if matches!(key, KeyRef::Known(key) if self.policy.revoked.has_key(key)) {
                     continue;
                 }
-                lines.push(self.line(*client, key, *limited));
+                lines.push(self.line(client, key, *limited));
             }
         }
         let mut current: HashMap<NodeId, HashSet<KeyBlob>> = HashMap::new();
@@ -298,7 +299,7 @@ impl Planner<'_> {
             let current = current
                 .entry(*id)
                 .or_insert_with(|| self.current(*id, server, &account.name));
-            let replaced = request.clients.get(id).is_some_and(|keys| {
+            let replaced = request.clients.get(*id).is_some_and(|keys| {
                 let again = |it: &KeyRef| matches!(it, KeyRef::Known(new) if new == key);
                 let stale = !current.contains(key.plain_blob())
                     && !self.renewing.contains(&(*id, key.plain_blob().clone()));
@@ -330,31 +331,33 @@ impl Planner<'_> {
 
     /// The line of a client's key, the same on every server.
     fn line(&mut self, client: NodeId, key: &KeyRef, limited: bool) -> Authorised {
-        let known = self.lines.entry((client, key.clone(), limited));
-        let line = known.or_insert_with(|| {
-            let from = if limited {
-                self.sources.from(client)
-            } else {
-                None
-            };
-            let options = match from {
-                Some(from) => format!("restrict,from=\"{from}\" "),
-                None => "restrict ".to_owned(),
-            };
-            let name = self.situation.fleet.node(client).name.as_str();
-            let tail = format!(" {COMMENT}{name}\n");
-            match key {
-                KeyRef::Known(key) => {
-                    let line = format!("{options}{}{tail}", key.to_plain());
-                    vec![Piece::Bytes(line.into_bytes().into())]
-                }
-                KeyRef::New(id) => vec![
-                    Piece::Bytes(options.into_bytes().into()),
-                    Piece::PublicKey(id.clone()),
-                    Piece::Bytes(tail.into_bytes().into()),
-                ],
+        let known = (key.clone(), limited);
+        if let Some(line) = self.lines.get(client, &known) {
+            return Authorised { line: line.clone() };
+        }
+        let from = if limited {
+            self.sources.from(client)
+        } else {
+            None
+        };
+        let options = match from {
+            Some(from) => format!("restrict,from=\"{from}\" "),
+            None => "restrict ".to_owned(),
+        };
+        let name = self.situation.fleet.node(client).name.as_str();
+        let tail = format!(" {COMMENT}{name}\n");
+        let line: Rc<[Piece]> = match key {
+            KeyRef::Known(key) => {
+                let line = format!("{options}{}{tail}", key.to_plain());
+                Rc::new([Piece::Bytes(line.into_bytes().into())])
             }
-        });
+            KeyRef::New(id) => Rc::new([
+                Piece::Bytes(options.into_bytes().into()),
+                Piece::PublicKey(id.clone()),
+                Piece::Bytes(tail.into_bytes().into()),
+            ]),
+        };
+        let line = self.lines.or_insert_with(client, &known, || line);
         Authorised { line: line.clone() }
     }
 
@@ -387,12 +390,12 @@ impl Planner<'_> {
     }
 }
 
-pub(super) fn add_key(request: &mut Request, client: NodeId, key: KeyRef, limited: bool) {
-    let keys = request.clients.entry(client).or_default();
-    match keys.iter_mut().find(|(known, _)| *known == key) {
+pub(super) fn add_key(request: &mut Request, client: NodeId, key: &KeyRef, limited: bool) {
+    let keys = request.clients.entry(client);
+    match keys.iter_mut().find(|(known, _)| known == key) {
         // One way that cannot be limited leaves the key without limits.
         Some((_, known)) => *known &= limited,
-        None => keys.push((key, limited)),
+        None => keys.push((key.clone(), limited)),
     }
 }
 

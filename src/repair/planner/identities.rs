@@ -1,9 +1,10 @@
 //! The private key of a client: the one that it has, made usable, or a new one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use super::cure::{Cure, cure};
 use super::draft::{Because, attributes, state_of};
+use super::gathered::ByNode;
 use super::make::Planner;
 use super::modes;
 use super::places::{self, may_hold_identity, target};
@@ -31,19 +32,20 @@ pub(super) type Given = HashMap<Ring, Vec<KeyRef>>;
 impl Planner<'_> {
     /// Sees to it that every client that is broken for want of a key has one.
     pub(super) fn identities(&mut self, problems: &[Problem]) -> Given {
-        let mut rings: BTreeMap<Ring, Vec<Because>> = BTreeMap::new();
+        let mut rings: ByNode<Ring, Vec<Because>> = ByNode::default();
         for problem in problems {
             for &reason in &problem.reasons {
                 if cure(reason) == Cure::Identity
                     && let Some((desk, _)) = self.desk(problem.id)
                 {
                     let ring = self.ring(problem.id, &desk.way);
-                    rings.entry(ring).or_default().push((reason, problem.id));
+                    let because = rings.entry(problem.id.client, &ring);
+                    because.push((reason, problem.id));
                 }
             }
         }
         let mut given = Given::new();
-        for (ring, because) in rings {
+        for (_, ring, because) in rings.into_sorted() {
             if let Some(&(_, id)) = because.first()
                 && let Some((desk, _)) = self.desk(id)
             {
@@ -214,7 +216,7 @@ impl Planner<'_> {
             });
             key
         } else {
-            let id = KeyId(format!("{name}:{path}"));
+            let id = KeyId(format!("{name}:{path}").into());
             self.keys.push(NewKey {
                 id: id.clone(),
                 node: name.clone(),

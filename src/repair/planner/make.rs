@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::cure::{Cure, cure};
 use super::draft::Draft;
+use super::gathered::ByNode;
 use super::identities::{KeyRef, Made};
 use super::input::{Policy, Situation};
 use super::left::LeftAlone;
@@ -39,7 +40,8 @@ pub(super) struct Planner<'a> {
     pub(super) made: Made,
     /// The key that all accounts of a name share.
     pub(super) shared: HashMap<String, (KeySource, KeyRef)>,
-    pub(super) lines: HashMap<(NodeId, KeyRef, bool), Vec<Piece>>,
+    /// Lines of authorized_keys, by client, key, and whether it is limited to the client's addresses.
+    pub(super) lines: ByNode<(KeyRef, bool), Rc<[Piece]>>,
     /// New keys of a rotation, which their nodes do not offer yet.
     pub(super) renewing: HashSet<(NodeId, KeyBlob)>,
     /// Nodes that were selected, by name.
@@ -49,7 +51,7 @@ pub(super) struct Planner<'a> {
 }
 
 /// The client sides of nodes, by lane and configuration.
-type Desks<'a> = HashMap<(NodeId, Lane, (u32, u32)), Option<Rc<Desk<'a>>>>;
+type Desks<'a> = ByNode<(Lane, (u32, u32)), Option<Rc<Desk<'a>>>>;
 
 /// A client side of a node, as it is worked at: what all legs with one configuration have in common.
 pub(super) struct Desk<'a> {
@@ -95,7 +97,7 @@ impl<'a> Planner<'a> {
             commands: Vec::new(),
             made: Made::new(),
             shared: HashMap::new(),
-            lines: HashMap::new(),
+            lines: ByNode::default(),
             renewing: HashSet::new(),
             selected: situation
                 .scope
@@ -103,7 +105,7 @@ impl<'a> Planner<'a> {
                 .iter()
                 .map(|&id| (situation.fleet.node(id).name.as_str(), id))
                 .collect(),
-            desks: HashMap::new(),
+            desks: ByNode::default(),
             users: HashMap::new(),
         }
     }
@@ -127,12 +129,12 @@ impl<'a> Planner<'a> {
     /// How a leg's client gets to its server, and the name or address that it dials behind `HostName`.
     pub(super) fn desk(&mut self, id: LegId) -> Option<(Rc<Desk<'a>>, Arc<str>)> {
         let (host, configuration) = self.situation.prediction.configuration(id)?;
-        let key = (id.client, id.lane, configuration);
-        if let Some(known) = self.desks.get(&key) {
+        let key = (id.lane, configuration);
+        if let Some(known) = self.desks.get(id.client, &key) {
             return known.clone().map(|desk| (desk, host));
         }
         let made = self.new_desk(id).map(Rc::new);
-        self.desks.insert(key, made.clone());
+        self.desks.or_insert_with(id.client, &key, || made.clone());
         made.map(|desk| (desk, host))
     }
 
@@ -161,7 +163,7 @@ impl<'a> Planner<'a> {
                 continue;
             }
             let id = problem.id;
-            problem.reasons.retain(|&reason| match cure(reason) {
+            problem.reasons.retain(|&mut reason| match cure(reason) {
                 Cure::Record | Cure::Authorise => {
                     let why = "these nodes trust each other by certificates";
                     let remedy = BY_CERTIFICATES.to_owned();

@@ -5,6 +5,7 @@ mod admit;
 mod config;
 mod cure;
 mod draft;
+mod gathered;
 mod identities;
 mod input;
 mod left;

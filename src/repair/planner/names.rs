@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::gathered::ByNode;
 use super::input::Situation;
 use crate::domain::{Dial, LegId, NodeId};
 use crate::openssh::parse_address;
@@ -42,7 +43,7 @@ pub(super) struct Claims {
     interfaces: HashMap<IpAddr, Vec<NodeId>>,
     everyone: PairScope,
     /// What [`Self::settle`] has found.
-    known: HashMap<(NodeId, Arc<str>), Settled>,
+    known: ByNode<Arc<str>, Settled>,
 }
 
 impl Claims {
@@ -53,7 +54,7 @@ impl Claims {
             own: HashMap::new(),
             interfaces: HashMap::new(),
             everyone: PairScope::all(fleet),
-            known: HashMap::new(),
+            known: ByNode::default(),
         };
         for id in fleet.ids() {
             let node = fleet.node(id);
@@ -123,12 +124,11 @@ impl Claims {
         client: &ClientFacts,
         name: &Arc<str>,
     ) -> Result<(), String> {
-        let key = (id.server, Arc::clone(name));
-        let known = self.known.get(&key).cloned();
+        let known = self.known.get(id.server, name).cloned();
         let known = known.unwrap_or_else(|| {
             let settled = self.settle(situation, id.server, name);
-            self.known.insert(key, settled.clone());
-            settled
+            let known = self.known.or_insert_with(id.server, name, || settled);
+            known.clone()
         });
         if let Some(settled) = known {
             return settled;

@@ -1,6 +1,7 @@
 //! What is broken: for each leg, every part of it that does not work.
 
 use rayon::prelude::*;
+use smallvec::SmallVec;
 
 use super::input::{Policy, Situation};
 use crate::domain::{LegId, NodeId, Pair, Predicted, Reason, Verdict};
@@ -10,7 +11,7 @@ use crate::domain::{LegId, NodeId, Pair, Predicted, Reason, Verdict};
 pub(super) struct Problem {
     pub(super) id: LegId,
     /// In the order in which the leg meets them.
-    pub(super) reasons: Vec<Reason>,
+    pub(super) reasons: SmallVec<[Reason; 8]>,
     /// Another machine than the one meant may be answering.
     pub(super) wrong_machine: bool,
 }
@@ -45,7 +46,7 @@ fn problem(situation: &Situation<'_>, id: LegId) -> Option<Problem> {
         Some(Verdict::Verified | Verdict::NotNeeded(_)) => return None,
         Some(Verdict::Broken(_) | Verdict::Unproven(_)) | None => {}
     }
-    let mut reasons = Vec::new();
+    let mut reasons = SmallVec::new();
     let mut add = |predicted| {
         if let Predicted::Breaks(reason) = predicted
             && !reasons.contains(&reason)

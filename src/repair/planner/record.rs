@@ -1,13 +1,16 @@
 //! Host keys that clients must know: of whom, under which names, in which file.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
+
+use smallvec::SmallVec;
 
 use super::admit::{BACK, REVOKED};
 use super::cure::{Cure, cure};
 use super::draft::{Because, state_of};
+use super::gathered::{ByNode, InTurn};
 use super::make::{Desk, Planner};
 use super::modes;
 use super::places::{self, may_hold_host_keys, target};
@@ -23,18 +26,17 @@ use crate::trust::Way;
 /// What is to be recorded in one file of one client.
 #[derive(Debug, Default)]
 pub(super) struct Job {
-    /// Any leg that reads it.
+    /// The legs that read it.
     legs: Vec<Because>,
-    servers: BTreeMap<NodeId, Names>,
+    servers: InTurn<Names>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Names {
     /// Numbers of names, in the order in which they came up.
-    names: Vec<u32>,
+    names: SmallVec<[u32; 4]>,
     /// Names that many hosts share (`HostKeyAlias`).
     aliases: bool,
-    because: Vec<Because>,
 }
 
 impl Names {
@@ -45,10 +47,10 @@ impl Names {
     }
 }
 
-pub(super) type Jobs = BTreeMap<(NodeId, Rc<Target>), Job>;
+pub(super) type Jobs = ByNode<Rc<Target>, Job>;
 
 /// A content (by hash) and a server: what recording the server there changes, by the names that it is recorded under.
-type Contributions = HashMap<(Option<[u8; 32]>, NodeId), Vec<(Vec<u32>, Arc<Contribution>)>>;
+type Contributions = ByNode<Option<[u8; 32]>, Vec<(SmallVec<[u32; 4]>, Arc<Contribution>)>>;
 
 /// What is recorded in a file, and the file that comes of it; `None` where nothing changes.
 type Outcome = (Vec<Arc<Contribution>>, Option<Text>);
@@ -62,9 +64,9 @@ pub(super) struct Recorder {
     last: HashMap<Option<[u8; 32]>, Outcome>,
     keys: HashMap<NodeId, Arc<[PublicKey]>>,
     everybody: Option<Arc<HashSet<KeyBlob>>>,
-    /// Names as they are looked up, and their numbers by configuration and host.
+    /// Names as they are looked up, and their numbers by server, configuration and host.
     names: Vec<String>,
-    numbers: HashMap<(u32, Arc<str>), (u32, bool)>,
+    numbers: ByNode<(u32, Arc<str>), (u32, bool)>,
     by_text: HashMap<String, u32>,
 }
 
@@ -105,7 +107,7 @@ impl Recorder {
 impl Planner<'_> {
     /// Records what must be recorded.
     pub(super) fn records(&mut self, problems: &[Problem]) {
-        let mut jobs = Jobs::new();
+        let mut jobs = Jobs::default();
         for problem in problems {
             if problem.wrong_machine {
                 continue;
@@ -119,7 +121,7 @@ impl Planner<'_> {
             }
         }
         self.strict_host_keys(&mut jobs);
-        for ((client, place), job) in jobs {
+        for (client, place, job) in jobs.into_sorted() {
             self.record(client, &place, job);
         }
     }
@@ -145,7 +147,7 @@ impl Planner<'_> {
             let why = "ssh reads host keys only from files that repair does not write";
             return self.left.add(reason, why, None, id);
         };
-        let (name, is_alias) = self.name(desk.way.configuration, host);
+        let (name, is_alias) = self.name(id.server, desk.way.configuration, host);
         if !is_alias && let Err(why) = self.claims.check(&situation, id, desk.way.facts, host) {
             let server = situation.fleet.node(id.server).name.as_str();
             let remedy = format!(
@@ -158,10 +160,9 @@ impl Planner<'_> {
         {
             return self.left.add(reason, REVOKED, Some(BACK.to_owned()), id);
         }
-        let job = jobs.entry((id.client, Rc::clone(file))).or_default();
+        let job = jobs.entry(id.client, file);
         job.legs.push((reason, id));
-        let entry = job.servers.entry(id.server).or_default();
-        entry.because.push((reason, id));
+        let entry = job.servers.entry(id.server);
         entry.aliases |= is_alias;
         entry.add(name);
         if desk.way.check_address {
@@ -176,16 +177,18 @@ impl Planner<'_> {
     }
 
     /// The number of the name that is looked up for a host, and whether it is an alias.
-    fn name(&mut self, configuration: (u32, u32), host: &Arc<str>) -> (u32, bool) {
+    fn name(&mut self, server: NodeId, configuration: (u32, u32), host: &Arc<str>) -> (u32, bool) {
         let key = (configuration.0, Arc::clone(host));
-        if let Some(known) = self.recorder.numbers.get(&key) {
+        if let Some(known) = self.recorder.numbers.get(server, &key) {
             return *known;
         }
         let prediction = self.situation.prediction;
         let (name, is_alias) = prediction.known_as(configuration, host);
         let number = (self.recorder.number(name.first()), is_alias);
-        self.recorder.numbers.insert(key, number);
-        number
+        *self
+            .recorder
+            .numbers
+            .or_insert_with(server, &key, || number)
     }
 
     /// The names by which other lanes of the same account dial the same server, where nobody can tell whether they are
@@ -208,7 +211,7 @@ impl Planner<'_> {
             if there.host_keys != desk.host_keys {
                 continue;
             }
-            let (name, is_alias) = self.name(there.way.configuration, &host);
+            let (name, is_alias) = self.name(other.server, there.way.configuration, &host);
             let situation = self.situation;
             let facts = there.way.facts;
             if is_alias || self.claims.check(&situation, other, facts, &host).is_ok() {
@@ -305,27 +308,35 @@ impl Planner<'_> {
                 .or_insert_with(|| Arc::new(KnownHostsEditor::new(bytes))),
         );
         let mut contributions = Vec::with_capacity(job.servers.len());
-        let mut because = Vec::new();
-        for (server, names) in &job.servers {
-            let contribution = self.contribution(hash, &editor, *server, names);
+        let mut revoked: HashMap<NodeId, String> = HashMap::new();
+        let mut recorded: HashSet<NodeId> = HashSet::new();
+        for (server, names) in job.servers.iter() {
+            let contribution = self.contribution(hash, &editor, server, names);
             if let Some(line) = contribution.revoked.first() {
                 let why = format!(
                     "line {line} of {} revokes the key, and only a person knows why",
                     place.path
                 );
-                for &(_, id) in &names.because {
-                    self.left.add(Reason::HostKeyRevoked, &why, None, id);
-                }
+                revoked.insert(server, why);
             }
             if contribution.lines.is_empty() && contribution.stale.is_empty() {
-                let why = "the keys on the server's disk are recorded already";
-                for &(reason, id) in &names.because {
-                    self.left.add(reason, why, None, id);
-                }
+                recorded.insert(server);
                 continue;
             }
-            because.extend(names.because.iter().copied());
             contributions.push(contribution);
+        }
+        let mut because = job.legs;
+        if !revoked.is_empty() || !recorded.is_empty() {
+            because.retain(|&(reason, id)| {
+                if let Some(why) = revoked.get(&id.server) {
+                    self.left.add(Reason::HostKeyRevoked, why, None, id);
+                }
+                if recorded.contains(&id.server) {
+                    let why = "the keys on the server's disk are recorded already";
+                    self.left.add(reason, why, None, id);
+                }
+                !recorded.contains(&id.server)
+            });
         }
         if let Some(text) = self.recorder.apply(hash, &editor, contributions) {
             if before == FileState::Absent {
@@ -346,7 +357,7 @@ impl Planner<'_> {
         names: &Names,
     ) -> Arc<Contribution> {
         if !names.aliases
-            && let Some(known) = self.recorder.contributions.get(&(hash, server))
+            && let Some(known) = self.recorder.contributions.get(server, &hash)
             && let Some((_, known)) = known.iter().find(|(it, _)| *it == names.names)
         {
             return Arc::clone(known);
@@ -378,9 +389,8 @@ impl Planner<'_> {
         };
         let made = Arc::new(editor.contribution(&host, rightful, &self.policy.seed));
         if !names.aliases {
-            let known = self.recorder.contributions.entry((hash, server));
-            let new = (names.names.clone(), Arc::clone(&made));
-            known.or_default().push(new);
+            let known = self.recorder.contributions.entry(server, &hash);
+            known.push((names.names.clone(), Arc::clone(&made)));
         }
         made
     }

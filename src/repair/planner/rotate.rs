@@ -315,7 +315,7 @@ impl Planner<'_> {
             }
         }
         let mut waits: HashMap<NodeId, Option<NodeId>> = HashMap::new();
-        let mut requests = Requests::new();
+        let mut requests = Requests::default();
         let mut renewed = Vec::new();
         for ((client, place), old) in old {
             let unseen = *waits
@@ -331,9 +331,9 @@ impl Planner<'_> {
             match key {
                 Ok((new, renewal)) => {
                     for (id, user, limited) in old.asked {
-                        let request = requests.entry((id.server, user)).or_default();
+                        let request = requests.entry(id.server, &user);
                         request.legs.push((Reason::KeyNotAuthorized, id));
-                        add_key(request, client, KeyRef::New(new.id.clone()), limited);
+                        add_key(request, client, &KeyRef::New(new.id.clone()), limited);
                     }
                     self.keys.push(new);
                     renewed.push(renewal);
@@ -348,7 +348,7 @@ impl Planner<'_> {
                 }
             }
         }
-        for ((server, user), request) in requests {
+        for (server, user, request) in requests.into_sorted() {
             self.admit(server, &user, request);
         }
         renewed
@@ -454,7 +454,7 @@ impl Planner<'_> {
         let Some(kind) = kinds.into_iter().find(agreed) else {
             return Err("no type of key that is made here is taken at both ends".to_owned());
         };
-        let id = KeyId(format!("{}:{next}", node.name));
+        let id = KeyId(format!("{}:{next}", node.name).into());
         let answers = answers(situation.fleet, old.because.clone());
         let new = NewKey {
             id: id.clone(),
@@ -507,7 +507,7 @@ impl Planner<'_> {
     /// Lines of new keys that a server does not have, though it lets in the old ones.
     fn admit_again(&mut self, rotation: &Rotation, standings: &[(&RenewedKey, Standing)]) {
         let situation = self.situation;
-        let mut requests = Requests::new();
+        let mut requests = Requests::default();
         for &(key, standing) in standings {
             let Some(public) = key.public.as_deref().and_then(read) else {
                 continue;
@@ -532,12 +532,12 @@ impl Planner<'_> {
                 };
                 let limited = self.may_limit(&desk.way, id);
                 let user = Arc::clone(&desk.user);
-                let request = requests.entry((id.server, user)).or_default();
+                let request = requests.entry(id.server, &user);
                 request.legs.push((Reason::KeyNotAuthorized, id));
-                add_key(request, id.client, KeyRef::Known(public.clone()), limited);
+                add_key(request, id.client, &KeyRef::Known(public.clone()), limited);
             }
         }
-        for ((server, user), request) in requests {
+        for (server, user, request) in requests.into_sorted() {
             self.admit(server, &user, request);
         }
     }

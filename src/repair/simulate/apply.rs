@@ -35,7 +35,7 @@ pub(super) fn meta(kind: FileKind, attributes: Attributes) -> Meta {
 #[must_use]
 pub(super) fn made_key(id: &KeyId) -> String {
     use base64::Engine as _;
-    let point: [u8; 32] = Sha256::digest(&id.0).into();
+    let point: [u8; 32] = Sha256::digest(id.0.as_bytes()).into();
     let mut blob = Vec::from(&b"\0\0\0\x0bssh-ed25519\0\0\0\x20"[..]);
     blob.extend(point);
     let data = base64::engine::general_purpose::STANDARD.encode(blob);
