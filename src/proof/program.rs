@@ -168,7 +168,7 @@ impl Program {
     /// For how many hundredths of a second news of legs that work may be held back: not where there are few of them.
     fn hold(&self) -> u32 {
         if self.legs.len() > 4 * self.workers() {
-            300
+            500
         } else {
             0
         }
