@@ -682,3 +682,25 @@ fn bash_as_the_shell_tells_the_same() {
     assert_eq!(one.server, two.server);
     assert!(one == two, "{:?} {:?}", one.gaps, two.gaps);
 }
+
+#[test]
+fn bash_needs_no_room_for_temporary_files() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(1).start().expect("lab");
+    let node = lab.node("node1");
+    plant(
+        node,
+        "ln -sf bash /bin/sh; for d in /tmp /var/tmp; do mount -t tmpfs -o ro tmpfs $d; done; rm -rf /usr/tmp",
+    );
+    // Where no directory is one for temporary files, bash takes the one it stands in.
+    let words = ["sh", "-c", "cd /proc; exec sh -s"];
+    // Recent releases use a pipe for what fits into one.
+    let mut request = request();
+    let many = |number: usize| format!("/etc/nova/none-{number:040}.conf");
+    request.nova_conf.extend((0..1200).map(many));
+    let facts = survey_through(node, &words, &request).facts;
+    assert_eq!(facts.clients[0].failed, None);
+    assert!(facts.nova.read, "{:?}", facts.gaps);
+}

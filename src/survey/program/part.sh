@@ -71,9 +71,13 @@ whoami() {
 	while IFS=: read -r a b c d e f g; do
 		[ "$c" = "$CW_UID" ] && { CW_USER=$a CW_HOME=$f CW_SHELL=$g; break; }
 	done </etc/passwd
-	[ -n "$CW_USER" ] || while IFS=: read -r a b c d e f g; do CW_USER=$a CW_HOME=$f CW_SHELL=$g; done <<END
-$(getent passwd "$CW_UID")
-END
+	[ -n "$CW_USER" ] || {
+		a=$(getent passwd "$CW_UID")
+		IFS=:
+		set -- $a
+		unset IFS
+		CW_USER=${1-} CW_HOME=${6-} CW_SHELL=${7-}
+	}
 	: "${CW_HOME:=/nonexistent}"
 }
 
