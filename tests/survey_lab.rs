@@ -704,3 +704,37 @@ fn bash_needs_no_room_for_temporary_files() {
     assert_eq!(facts.clients[0].failed, None);
     assert!(facts.nova.read, "{:?}", facts.gaps);
 }
+
+#[test]
+fn a_link_that_an_account_slips_in_is_not_followed_for_it() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(1).start().expect("lab");
+    let node = lab.node("node1");
+    let keys = "/var/lib/nova/.ssh/authorized_keys";
+    let before = node.sh(&format!("cat {keys}")).expect("read").stdout;
+    // The account is as quick as can be: right after root's stat has looked at its file, a file of root's of the same
+    // length takes the place of it.
+    plant(
+        node,
+        "cp -p authorized_keys /root/keys; size=$(stat -c %s authorized_keys); head -c $size /dev/zero | tr '\\0' x >/root/secret; chmod 600 /root/secret
+         mv /usr/bin/stat /usr/bin/stat.real
+         printf '#!/bin/sh\\n/usr/bin/stat.real \"$@\"; s=$?; [ ! -w /root ] || ln -sf /root/secret %s; exit $s\\n' /var/lib/nova/.ssh/authorized_keys >/usr/bin/stat
+         chmod 755 /usr/bin/stat",
+    );
+    for shell in ["dash", "bash"] {
+        plant(
+            node,
+            &format!(
+                "ln -sf {shell} /bin/sh; rm -f authorized_keys; cp -p /root/keys authorized_keys"
+            ),
+        );
+        let found = survey(node);
+        let file = &keys_file(account(&found, "nova"), keys).file;
+        let content = file
+            .content()
+            .unwrap_or_else(|| panic!("{:?} {file:?}", found.facts.gaps));
+        assert_eq!(&*content.bytes, &*before, "{shell}");
+    }
+}
