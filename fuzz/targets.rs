@@ -360,6 +360,7 @@ pub(crate) fn proof(data: &[u8]) {
         context: Arc::from([]),
         transport: Transport::Scp,
         directory: "/var/lib/nova/instances".into(),
+        may_record: true,
         machine_id: Some("0123456789abcdef0123456789abcdef".into()),
     };
     let settings = Settings::new(Depth::Copy, Duration::from_secs(60));

@@ -682,3 +682,59 @@ fn bash_as_the_shell_tells_the_same() {
     assert_eq!(one.server, two.server);
     assert!(one == two, "{:?} {:?}", one.gaps, two.gaps);
 }
+
+#[test]
+fn bash_needs_no_room_for_temporary_files() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(1).start().expect("lab");
+    let node = lab.node("node1");
+    plant(
+        node,
+        "ln -sf bash /bin/sh; for d in /tmp /var/tmp; do mount -t tmpfs -o ro tmpfs $d; done; rm -rf /usr/tmp",
+    );
+    // Where no directory is one for temporary files, bash takes the one it stands in.
+    let words = ["sh", "-c", "cd /proc; exec sh -s"];
+    // Recent releases use a pipe for what fits into one.
+    let mut request = request();
+    let many = |number: usize| format!("/etc/nova/none-{number:040}.conf");
+    request.nova_conf.extend((0..1200).map(many));
+    let facts = survey_through(node, &words, &request).facts;
+    assert_eq!(facts.clients[0].failed, None);
+    assert!(facts.nova.read, "{:?}", facts.gaps);
+}
+
+#[test]
+fn a_link_that_an_account_slips_in_is_not_followed_for_it() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(1).start().expect("lab");
+    let node = lab.node("node1");
+    let keys = "/var/lib/nova/.ssh/authorized_keys";
+    let before = node.sh(&format!("cat {keys}")).expect("read").stdout;
+    // The account is as quick as can be: right after root's stat has looked at its file, a file of root's of the same
+    // length takes the place of it.
+    plant(
+        node,
+        "cp -p authorized_keys /root/keys; size=$(stat -c %s authorized_keys); head -c $size /dev/zero | tr '\\0' x >/root/secret; chmod 600 /root/secret
+         mv /usr/bin/stat /usr/bin/stat.real
+         printf '#!/bin/sh\\n/usr/bin/stat.real \"$@\"; s=$?; [ ! -w /root ] || ln -sf /root/secret %s; exit $s\\n' /var/lib/nova/.ssh/authorized_keys >/usr/bin/stat
+         chmod 755 /usr/bin/stat",
+    );
+    for shell in ["dash", "bash"] {
+        plant(
+            node,
+            &format!(
+                "ln -sf {shell} /bin/sh; rm -f authorized_keys; cp -p /root/keys authorized_keys"
+            ),
+        );
+        let found = survey(node);
+        let file = &keys_file(account(&found, "nova"), keys).file;
+        let content = file
+            .content()
+            .unwrap_or_else(|| panic!("{:?} {file:?}", found.facts.gaps));
+        assert_eq!(&*content.bytes, &*before, "{shell}");
+    }
+}

@@ -135,6 +135,9 @@ pub struct Leg {
     /// Further `-o` options that the lane's own command line has, for example libvirt's
     /// `StrictHostKeyChecking=no` for `no_verify=1`.
     pub options: Arc<[String]>,
+    /// Whether the client's ssh may write the server's host key into known_hosts as it connects: a probe keeps it from
+    /// that.
+    pub may_record: bool,
     /// Words that enter the context in which `ssh` runs on the client node.
     pub context: Arc<[String]>,
     /// How files are copied in this lane.

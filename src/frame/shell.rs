@@ -10,6 +10,7 @@ use super::nonce::Nonce;
 /// - `cw_flush` writes. A record without a newline in it is then one `write` in every shell, so that several
 ///   processes may write to one pipe as long as it stays below 4096 bytes (`PIPE_BUF`); bash splits others at
 ///   their newlines.
+///   Its status tells whether that worked: where `SIGPIPE` is ignored, nothing else tells that nobody listens.
 /// - `cw_end` adds the end record and flushes.
 ///
 /// `cw_n`, `cw_b`, `cw_c`, `cw_k` and `cw_f` are theirs.
@@ -33,8 +34,9 @@ $cw_n >
 "
 }
 cw_flush() {
-printf %s "$cw_b"
+cw_f=$cw_b
 cw_b=
+printf %s "$cw_f"
 }
 cw_end() {
 cw_b="$cw_b$cw_n end $cw_c

@@ -208,17 +208,34 @@ impl Program {
             quoted.join(" ")
         };
         let ssh = join(words::ssh(leg, settings));
+        // What `unrecorded` finds goes before all other options: the first value counts.
+        let (kept, kept_by_rsync) = match leg.may_record {
+            true => (r#" ${k:+-o "$k"}"#, r#""${k:+ -o $q$k$q}""#),
+            false => ("", ""),
+        };
         let mut body = String::new();
+        if leg.may_record {
+            let _ = writeln!(body, r#"unrecorded ssh -G {ssh} "$name""#);
+        }
         let _ = match leg.id.lane {
-            Lane::Live => writeln!(body, r#"S() {{ go "$1" {ssh} "$name" sh -c "'$2'"; }}"#),
-            _ => writeln!(body, r#"S() {{ go "$1" {ssh} "$name" "$2"; }}"#),
+            Lane::Live => writeln!(
+                body,
+                r#"S() {{ go "$1" ssh{kept} {ssh} "$name" sh -c "'$2'"; }}"#
+            ),
+            _ => writeln!(body, r#"S() {{ go "$1" ssh{kept} {ssh} "$name" "$2"; }}"#),
         };
         let scp = join(words::scp(leg, settings));
-        let _ = writeln!(body, r#"C() {{ d=$1; shift; go "$d" {scp} "$@"; }}"#);
+        let _ = writeln!(
+            body,
+            r#"C() {{ d=$1; shift; go "$d" scp{kept} {scp} "$@"; }}"#
+        );
         if leg.transport == Transport::Rsync {
-            let shell = sh_quote(&join(words::rsync_shell(leg, settings)));
+            let shell = sh_quote(&format!(" {}", join(words::rsync_shell(leg, settings))));
             let _ = writeln!(body, r#"R() {{ d=$1; shift; go "$d" rsync "$@"; }}"#);
-            let _ = writeln!(body, "RSYNC_RSH={shell}\nexport RSYNC_RSH");
+            let _ = writeln!(
+                body,
+                "RSYNC_RSH=ssh{kept_by_rsync}{shell}\nexport RSYNC_RSH"
+            );
         }
         // The quoting in `dq` is for the far end's shell.
         let _ = writeln!(body, "dr={}", sh_quote(&leg.directory));

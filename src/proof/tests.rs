@@ -26,6 +26,7 @@ fn leg(lane: Lane, server: u32) -> Leg {
         port: None,
         identity: None,
         options: Arc::from([]),
+        may_record: false,
         context: Arc::from([
             "runuser".to_owned(),
             "-u".to_owned(),

@@ -3,7 +3,8 @@
 //! Added is only what does not change whether Nova's ssh would succeed:
 //! - `-v`, for the stages; it also lifts `LogLevel QUIET`, which would hide every message;
 //! - `BatchMode=yes` where Nova or libvirt leave it out (neither has a terminal, so a prompt fails there as well);
-//! - `UpdateHostKeys=no`: a probe must not rewrite known_hosts;
+//! - `UpdateHostKeys=no`: a probe must not rewrite known_hosts; where ssh would add to it, `climb.sh` finds out on the node
+//!   what keeps it from that (`unrecorded`);
 //! - `ControlPersist=no`: a shared connection that the probe opened ends with it;
 //! - `ConnectTimeout` and `ServerAlive*`: deadlines. The latter also end a key exchange that stalls.
 
@@ -11,9 +12,9 @@ use crate::domain::{Depth, Lane, Leg};
 
 use super::settings::Settings;
 
-/// `ssh` with everything before the name; what follows is the name and the command.
+/// What follows `ssh` before the name; behind it come the name and the command.
 pub(super) fn ssh(leg: &Leg, settings: &Settings) -> Vec<String> {
-    let mut words = vec!["ssh".to_owned()];
+    let mut words = Vec::new();
     if leg.id.lane == Lane::Live {
         // libvirt/src/rpc/virnetsocket.c virNetSocketNewConnectSSH
         words.extend(own(leg, "-p"));
@@ -36,9 +37,9 @@ pub(super) fn ssh(leg: &Leg, settings: &Settings) -> Vec<String> {
     words
 }
 
-/// `scp` with everything before the two paths.
+/// What follows `scp` before the two paths.
 pub(super) fn scp(leg: &Leg, settings: &Settings) -> Vec<String> {
-    let mut words = vec!["scp".to_owned()];
+    let mut words = Vec::new();
     // remotefs.py SshDriver.copy_file: `-C` unless the image is compressed already (qcow2).
     if leg.id.lane == Lane::ColdPull {
         words.push("-C".to_owned());
@@ -51,10 +52,10 @@ pub(super) fn scp(leg: &Leg, settings: &Settings) -> Vec<String> {
     words
 }
 
-/// What `rsync` runs as its remote shell. Nova gives none, so this is what it would find by itself, and what is added.
+/// What follows `ssh` where `rsync` runs it as its remote shell. Nova gives none, so this is what it would find by itself, and
+/// what is added.
 pub(super) fn rsync_shell(leg: &Leg, settings: &Settings) -> Vec<String> {
-    let mut words = vec!["ssh".to_owned()];
-    words.extend(own(leg, "-p"));
+    let mut words = own(leg, "-p");
     words.extend(options(leg));
     words.extend(["-o", "BatchMode=yes"].map(str::to_owned));
     words.extend(added(settings));

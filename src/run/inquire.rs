@@ -39,7 +39,9 @@ pub(super) async fn inquire(
 ) -> HashMap<LegId, Answered> {
     let mut questions: BTreeMap<NodeId, Vec<LegId>> = BTreeMap::new();
     for (&id, proof) in proofs.iter() {
-        if is_worth_asking(proof.outcome) {
+        // What a host logs is of its own sshd: of one in a container it has nothing, or lines of another.
+        let server = &request.fleet.node(id.server).profile.sshd;
+        if is_worth_asking(proof.outcome) && server.context.is_empty() {
             questions.entry(id.server).or_default().push(id);
         }
     }
@@ -94,7 +96,7 @@ pub(super) async fn inquire(
                     nodes: &nodes,
                     user: prediction.login_user(id),
                     key_taken: key_was_taken(proof),
-                    logs_drops: prediction.logs_drops(server),
+                    logs_drops: prediction.logs_drops(id),
                     window,
                 },
             );

@@ -13,10 +13,28 @@ fn probes_leave_known_hosts_and_files_as_they_were() {
         return;
     }
     let lab = quiet_lab(3);
-    // Where OpenSSH itself would write: a name that known_hosts does not have is learnt by an accept-new client.
-    for node in lab.nodes() {
-        node.sh("printf 'Host *\\n  StrictHostKeyChecking accept-new\\n' >/etc/ssh/ssh_config.d/50-learn.conf")
-            .unwrap();
+    // Where OpenSSH itself would write: a name or an address that known_hosts does not have is learnt. No file at all, one
+    // that lacks some, and one for all accounts beside that of each.
+    for (node, script) in [
+        ("node1", "accepts accept-new; rm $kh"),
+        ("node2", "accepts no; sed -i '/^node3/d' $kh; chown nova:nova $kh"),
+        (
+            "node3",
+            "accepts ask 'CheckHostIP yes'; cat $kh >>/etc/ssh/ssh_known_hosts; chmod 644 /etc/ssh/ssh_known_hosts
+             sed -i 's/^\\(node[0-9]*\\),[^ ]* /\\1,\\1.lab /' $kh; chown nova:nova $kh",
+        ),
+    ] {
+        let script = format!(
+            "set -e; kh=/var/lib/nova/.ssh/known_hosts
+             accepts() {{ printf 'Host *\\n  StrictHostKeyChecking %s\\n  %s\\n' \"$@\" >/etc/ssh/ssh_config.d/50-learn.conf; }}
+             {script}"
+        );
+        let done = lab.node(node).sh(&script).unwrap();
+        assert!(
+            done.status.success(),
+            "{node}: {}",
+            String::from_utf8_lossy(&done.stderr)
+        );
     }
     let before: Vec<_> = lab.nodes().iter().map(files).collect();
     assert!(before.iter().all(|files| files.len() > 100));
@@ -28,6 +46,14 @@ fn probes_leave_known_hosts_and_files_as_they_were() {
         report.legs.iter().all(|leg| leg.verdict == "verified"),
         "{:#?}",
         report.legs
+    );
+    assert!(
+        !report
+            .findings
+            .iter()
+            .any(|finding| finding.code == "prediction-differs"),
+        "{:#?}",
+        report.findings
     );
     for (node, before) in lab.nodes().iter().zip(&before) {
         let after = files(node);

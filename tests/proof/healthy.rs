@@ -1,5 +1,6 @@
 //! Legs that work.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clearway::domain::{Depth, Evidence, Lane, Leg, Proven, Step, Transport};
@@ -31,6 +32,46 @@ fn healthy_legs_work_in_every_lane_and_leave_nothing() {
         );
     }
     nothing_is_left(&lab, Duration::from_secs(8));
+}
+
+#[test]
+fn an_ssh_that_accepts_new_keys_writes_none_down_in_a_probe() {
+    let lab = Lab::builder().nodes(2).start().unwrap();
+    let accepting = |leg: Leg| Leg {
+        may_record: true,
+        ..leg
+    };
+    let over_rsync = |leg: Leg| Leg {
+        transport: Transport::Rsync,
+        ..leg
+    };
+    sh(
+        &lab,
+        1,
+        "printf 'Host *\\n  StrictHostKeyChecking accept-new\\n' >/etc/ssh/ssh_config.d/50-learn.conf
+         rm -f /var/lib/nova/.ssh/known_hosts /root/.ssh/known_hosts",
+    );
+    let push = accepting(leg(&lab, Lane::ColdPush, 1, 2));
+    let pull = accepting(leg(&lab, Lane::ColdPull, 1, 2));
+    // libvirt's `no_verify=1`, which wins over the files.
+    let live = Leg {
+        options: Arc::from(["StrictHostKeyChecking=no".to_owned()]),
+        ..accepting(leg(&lab, Lane::Live, 1, 2))
+    };
+    for (leg, reached) in [
+        (push.clone(), Step::Copy),
+        (pull.clone(), Step::Copy),
+        (over_rsync(push), Step::Copy),
+        (over_rsync(pull), Step::Copy),
+        (live, Step::Command),
+    ] {
+        let proof = climb(&lab, leg.clone());
+        let seen = (proof.reached, proof.outcome);
+        assert_eq!(seen, works(reached), "{leg:?} {proof:#?}");
+        let left = "ls /var/lib/nova/.ssh/known_hosts /root/.ssh/known_hosts 2>/dev/null";
+        let left = lab.node("node1").sh(left).unwrap();
+        assert_eq!(String::from_utf8_lossy(&left.stdout), "", "{leg:?}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use clearway::domain::{Lane, Proven, Step, Why};
+use clearway::domain::{Lane, Leg, Proven, Step, Why};
 use clearway::proof::{Program, Settings, programs};
 use clearway_lab::Lab;
 
@@ -76,6 +76,29 @@ fn hanging() -> (Lab, Program) {
 #[test]
 fn a_lost_control_connection_ends_it_at_its_next_word() {
     let (lab, program) = hanging();
+    let mut child = start(&lab, &program);
+    in_flight(&lab);
+    drop(child.stdout.take());
+    nothing_is_left(&lab, Duration::from_secs(25));
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_lost_control_connection_ends_it_where_the_context_ignores_broken_pipes() {
+    let lab = Lab::builder().nodes(2).start().unwrap();
+    sh(&lab, 2, HANGING_SFTP);
+    // Programs that enter containers, and what runs in them, may have SIGPIPE ignored: no shell can trap it then.
+    let words = ["env", "--ignore-signal=PIPE", "runuser", "-u", "nova", "--"];
+    let push = Leg {
+        context: words.map(str::to_owned).into(),
+        ..leg(&lab, Lane::ColdPush, 1, 2)
+    };
+    // One after the other they take a minute and more.
+    let patient = Settings {
+        workers: 2,
+        ..patient(120)
+    };
+    let program = programs(vec![push; 20], &patient, &nonce()).remove(0);
     let mut child = start(&lab, &program);
     in_flight(&lab);
     drop(child.stdout.take());

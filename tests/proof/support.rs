@@ -54,6 +54,7 @@ pub(crate) fn leg(lab: &Lab, lane: Lane, client: usize, server: usize) -> Leg {
         port: None,
         identity: None,
         options: Arc::from([]),
+        may_record: false,
         context: context.iter().map(|&word| word.to_owned()).collect(),
         transport: if lane == Lane::Live {
             Transport::Libvirt

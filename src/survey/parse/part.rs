@@ -137,7 +137,7 @@ impl PartAnswer {
         }
         let [hostname, uid, fips] = fields(needed(&once, "part")?)?;
         let [text, configuration] = fields(needed(&once, "text")?)?;
-        let stat = fields(needed(&once, "stat")?)?;
+        let stat = fields::<6>(needed(&once, "stat")?)?;
         let files = match once.get("files") {
             Some(record) => {
                 let [list] = fields(record)?;

@@ -55,14 +55,15 @@ impl Reader<'_> {
 
 impl Paths {
     pub(super) fn parse(
-        [stat, links, unseen, reals, refused]: [&[u8]; 5],
+        [stat, links, unseen, reals, refused, held]: [&[u8]; 6],
         files: Option<(&[u8], &[u8])>,
         pool: &ContentPool,
     ) -> Result<Self, SurveyError> {
         let links: BTreeSet<&[u8]> = lines(links).collect();
+        let held = held_files(held)?;
         let mut paths = Self::default();
         for line in lines(stat) {
-            let (path, known) = stat_line(line, &links)?;
+            let (path, known) = stat_line(line, &links, &held)?;
             if paths.known.insert(path, known).is_some() {
                 return Err(SurveyError::Unexpected("stat".to_owned()));
             }
@@ -77,7 +78,7 @@ impl Paths {
             paths.reals.insert(path.to_owned(), real.to_owned());
         }
         if let Some((list, block)) = files {
-            paths.take_contents(list, block, pool)?;
+            paths.take_contents(list, block, &held, pool)?;
         }
         Ok(paths)
     }
@@ -90,14 +91,16 @@ impl Paths {
         &mut self,
         list: &[u8],
         block: &[u8],
+        held: &Held<'_>,
         pool: &ContentPool,
     ) -> Result<(), SurveyError> {
         let listed: Vec<&[u8]> = lines(list).collect();
+        let path_of = |name| lossy(held.get(name).copied().unwrap_or(name));
         let mut rest = block;
         let mut taken: Vec<(String, &[u8])> = Vec::new();
         let mut whole = true;
         for (i, path) in listed.iter().enumerate() {
-            let name = lossy(path);
+            let name = path_of(path);
             let known = self
                 .known
                 .get(&name)
@@ -136,7 +139,7 @@ impl Paths {
             }
         }
         for path in &listed[count..] {
-            let name = lossy(path);
+            let name = path_of(path);
             self.gaps.push(format!("{name}: changed while it was read"));
             if let Some(known) = self.known.get_mut(&name) {
                 known.read = true;
@@ -223,6 +226,19 @@ impl Paths {
     }
 }
 
+/// Paths of files that were opened before anybody looked at them, by the names that they have since.
+type Held<'a> = BTreeMap<&'a [u8], &'a [u8]>;
+
+fn held_files(list: &[u8]) -> Result<Held<'_>, SurveyError> {
+    let mut held = Held::new();
+    for line in lines(list) {
+        let tab = line.iter().position(|&b| b == b'\t');
+        let (name, path) = line.split_at(tab.ok_or(SurveyError::Value("open file"))?);
+        held.insert(name, &path[1..]);
+    }
+    Ok(held)
+}
+
 /// The mark of every private key format that OpenSSH reads.
 const SECRET: &[u8] = b" PRIVATE KEY-----";
 
@@ -245,11 +261,16 @@ fn lossy(bytes: &[u8]) -> String {
 }
 
 /// `mode uid gid size time path`, as `stat -L -c '%f %u %g %s %Y %n'` prints it.
-fn stat_line(line: &[u8], links: &BTreeSet<&[u8]>) -> Result<(String, Known), SurveyError> {
+fn stat_line(
+    line: &[u8],
+    links: &BTreeSet<&[u8]>,
+    held: &Held<'_>,
+) -> Result<(String, Known), SurveyError> {
     const BAD: SurveyError = SurveyError::Value("stat line");
     let mut fields = line.splitn(6, |&b| b == b' ');
     let mut next = || fields.next().ok_or(BAD);
     let (mode, uid, gid, size, time, path) = (next()?, next()?, next()?, next()?, next()?, next()?);
+    let path = held.get(path).copied().unwrap_or(path);
     let text = std::str::from_utf8(mode).map_err(|_| BAD)?;
     let mode = match text.len() {
         1..=8 if !text.starts_with('+') => u32::from_str_radix(text, 16).map_err(|_| BAD)?,

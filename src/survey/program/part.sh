@@ -62,6 +62,7 @@ programs() {
 whoami() {
 	while read -r a b c d; do
 		case $a in
+		Pid:) CW_PID=$b ;;
 		Uid:) CW_UID=$c ;;
 		Gid:) CW_GID=$c ;;
 		Groups:) CW_GIDS="$b $c $d" && break ;;
@@ -71,9 +72,13 @@ whoami() {
 	while IFS=: read -r a b c d e f g; do
 		[ "$c" = "$CW_UID" ] && { CW_USER=$a CW_HOME=$f CW_SHELL=$g; break; }
 	done </etc/passwd
-	[ -n "$CW_USER" ] || while IFS=: read -r a b c d e f g; do CW_USER=$a CW_HOME=$f CW_SHELL=$g; done <<END
-$(getent passwd "$CW_UID")
-END
+	[ -n "$CW_USER" ] || {
+		a=$(getent passwd "$CW_UID")
+		IFS=:
+		set -- $a
+		unset IFS
+		CW_USER=${1-} CW_HOME=${6-} CW_SHELL=${7-}
+	}
 	: "${CW_HOME:=/nonexistent}"
 }
 
@@ -196,15 +201,30 @@ insert_included() {
 	unset IFS
 }
 
+# A file that root reads for another account is opened once, here, and from then on named by what is open: whatever the account
+# makes its path lead to in between, what is read is what stat judged by owner and mode. Nothing but a file that is
+# one a moment before is opened, and no more than shells have numbers for; the content of others stays unknown.
+hold() {
+	case $a in a:0:*) return ;; esac
+	[ "$CW_UID" = 0 ] && [ -f "$p" ] || return
+	b=$a a=m
+	[ $fd -lt 9 ] && [ -n "$CW_PID" ] || return
+	eval "command exec $((fd+1))<\"\$p\"" || return
+	a=$b fd=$((fd+1))
+	held="$held/proc/$CW_PID/fd/$fd$tab$p$nl"
+	p=/proc/$CW_PID/fd/$fd
+}
+
 # A line of awk's that concerns this program.
 take() {
 	case $1 in
 	"want$tab"*)
 		a=${1#*"$tab"}
-		p=${a#*"$tab"}
+		p=${a#*"$tab"} a=${a%%"$tab"*}
 		if [ -e "$p" ]; then
-			paths="$paths$p$nl" flags="$flags$p$tab${a%%"$tab"*}$nl"
 			[ -L "$p" ] && links="$links$p$nl"
+			case $a in a:*) judged="$judged$p$nl" && hold ;; esac
+			paths="$paths$p$nl" flags="$flags$p$tab$a$nl"
 		elif hidden "$p"; then
 			unseen="$unseen$p$nl"
 		fi
@@ -228,12 +248,18 @@ take() {
 # sshd walks up from where a file of an account really is (misc.c safe_path): where links lead elsewhere, the
 # directories there are looked at too.
 resolve() {
-	case $1 in *"${tab}a:"*) ;; *) return ;; esac
-	p=${1%%"$tab"*}
+	p=$1
+	case $nl$held in
+	*"$tab$p$nl"*)
+		name=${held%%"$tab$p$nl"*}
+		name=${name##*"$nl"}
+		;;
+	*) name=$p ;;
+	esac
 	IFS=$nl
 	for a in $links; do
 		case "$p/" in "$a/"*)
-			real=$(readlink -f -- "$p") && [ "$real" != "$p" ] || break
+			real=$(readlink -f -- "$name") && [ "$real" != "$p" ] || break
 			reals="$reals$p$tab$real$nl"
 			while [ -n "$real" ]; do
 				case "$nl$paths" in *"$nl$real$nl"*) ;; *) paths="$paths$real$nl" ;; esac
@@ -304,7 +330,7 @@ read_files() {
 	stat=$([ -z "$paths" ] || exec stat -L -c '%f %u %g %s %Y %n' -- $paths)
 	unset IFS
 	lines choose "$stat"
-	cw stat "$stat" "$links" "$unseen" "$reals" "$refused"
+	cw stat "$stat" "$links" "$unseen" "$reals" "$refused" "$held"
 	[ -n "$reads" ] || return
 	cw_open files "$reads"
 	IFS=$nl
@@ -368,7 +394,7 @@ part() {
 		export $p
 	done
 	name= fips= paths= flags=$nl links= unseen= known_ssh= known_sshd= canonical= instances= identities= lonely=
-	ssh_file= sshd_file= host_keys= reads= reals= refused=
+	ssh_file= sshd_file= host_keys= reads= reals= refused= judged= held= CW_PID= fd=4
 	total=0 limit= slow=
 	command -v timeout >/dev/null && limit='timeout -k 2 20'
 	read -r name </proc/sys/kernel/hostname
@@ -381,7 +407,7 @@ part() {
 	case $CW_DO in *s*) server_files ;; esac
 	read_text
 	lines take "$text"
-	[ -z "$links" ] || lines resolve "$flags"
+	[ -z "$links" ] || lines resolve "$judged"
 	cw text "$text" "$CW_CONF"
 	read_files
 	case $CW_DO in *n*)

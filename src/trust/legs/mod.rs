@@ -2,6 +2,7 @@
 
 mod address;
 mod live_uri;
+mod recording;
 mod sharing;
 mod table;
 #[cfg(test)]

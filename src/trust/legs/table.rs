@@ -120,6 +120,7 @@ impl Legs {
             port: used.port,
             identity: used.identity.clone(),
             options: Arc::clone(&used.options),
+            may_record: used.may_record,
             context: Arc::clone(&used.context),
             transport: used.transport,
             directory: Arc::clone(&used.directory),

@@ -6,6 +6,7 @@ use crate::domain::{Dial, Lane, LaneUse, Node, NotNeeded, Transport, Why};
 use crate::survey::NodeFacts;
 
 use super::live_uri::{LiveTransport, SshUri, live_transport};
+use super::recording::may_record;
 
 /// One lane as one node climbs it.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub(in crate::trust) struct Used {
     pub(in crate::trust) port: Option<u16>,
     pub(in crate::trust) identity: Option<Arc<str>>,
     pub(in crate::trust) options: Arc<[String]>,
+    /// [`Leg::may_record`](crate::domain::Leg::may_record).
+    pub(in crate::trust) may_record: bool,
     pub(in crate::trust) context: Arc<[String]>,
     pub(in crate::trust) transport: Transport,
     /// The client's own `instances_path`: Nova uses it on the far end too (`libvirt_utils.get_instance_path`).
@@ -47,6 +50,7 @@ pub(super) fn lane_usage(node: &Node, facts: Option<&NodeFacts>, lane: Lane) -> 
         port: profile.port,
         identity: profile.identity.as_deref().map(Arc::from),
         options: Arc::from([]),
+        may_record: true,
         context: profile.context.clone().into(),
         transport: if lane == Lane::Live {
             Transport::Libvirt
@@ -67,6 +71,11 @@ pub(super) fn lane_usage(node: &Node, facts: Option<&NodeFacts>, lane: Lane) -> 
         (Some(facts), Lane::Live) => live(facts, profile.used, &mut used),
         (Some(facts), _) => cold(facts, &mut used),
     };
+    let client = facts.and_then(|facts| {
+        let mut clients = facts.clients.iter();
+        clients.find(|client| client.context == profile.context)
+    });
+    used.may_record = may_record(client, &used.options);
     match settled {
         Err(other) if profile.used == LaneUse::Auto => other,
         _ => LaneUsage::Used(Box::new(used)),

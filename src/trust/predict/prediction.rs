@@ -365,12 +365,13 @@ impl<'a> Prediction<'a> {
         (self.paths.kinds(), self.logins.kinds())
     }
 
-    /// Whether a node's own log says, at least once, when its sshd drops connections. An sshd in a container logs
-    /// elsewhere, old releases do not, and what `PerSourceMaxStartups` drops is not logged by every release.
+    /// Whether a node's own log says, at least once, when the sshd that a leg dials drops connections. An sshd in a container
+    /// logs elsewhere, one at another port than the surveyed one's nobody knows where, old releases and those with a
+    /// `LogLevel` below `INFO` do not, and what `PerSourceMaxStartups` drops is not logged by every release.
     #[must_use]
-    pub fn logs_drops(&self, node: NodeId) -> bool {
-        let profile = &self.fleet.node(node).profile;
-        let Some(side) = &self.servers[node.index()] else {
+    pub fn logs_drops(&self, id: LegId) -> bool {
+        let profile = &self.fleet.node(id.server).profile;
+        let Some(side) = &self.servers[id.server.index()] else {
             return false;
         };
         let version = side.facts.server.sshd_version.as_deref();
@@ -380,6 +381,8 @@ impl<'a> Prediction<'a> {
                 .is_some_and(|it| it != "none")
         };
         profile.sshd.context.is_empty()
+            && !self.dials_another(id)
+            && side.logs_info()
             && release.is_some_and(Release::logs_throttling)
             && side.settings.as_ref().is_some_and(|it| !by_source(it))
     }
@@ -388,20 +391,22 @@ impl<'a> Prediction<'a> {
     /// sshd's, for whoever listens there has keys of his own.
     #[must_use]
     pub fn keys_behind(&self, id: LegId) -> Vec<Evidence> {
-        let is_another = || {
-            let Side::Dials(dialling) = &self.sides[id.lane as usize][id.client.index()] else {
-                return false;
-            };
-            let side = self.servers[id.server.index()].as_ref();
-            side.zip(self.dialled(dialling, id))
-                .is_some_and(|(side, (_, config))| {
-                    !side.answers_at(self.configurations.paths.get(config).port)
-                })
-        };
-        if is_another() {
+        if self.dials_another(id) {
             return Vec::new();
         }
         self.host_keys(id.server)
+    }
+
+    /// Whether the port that a leg dials is none of the surveyed sshd's.
+    fn dials_another(&self, id: LegId) -> bool {
+        let Side::Dials(dialling) = &self.sides[id.lane as usize][id.client.index()] else {
+            return false;
+        };
+        let side = self.servers[id.server.index()].as_ref();
+        side.zip(self.dialled(dialling, id))
+            .is_some_and(|(side, (_, config))| {
+                !side.answers_at(self.configurations.paths.get(config).port)
+            })
     }
 
     /// The host keys on the disk of a node, as evidence; none if it was not surveyed.

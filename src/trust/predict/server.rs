@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::openssh::key::{KeyInterner, PublicKey};
 use crate::openssh::known_hosts::server_host_key_algorithms;
-use crate::survey::{HostKeyFact, NodeFacts};
+use crate::survey::{FileFact, FileState, HostKeyFact, NodeFacts};
 
 use super::settings::Settings;
 
@@ -56,6 +56,20 @@ impl<'a> ServerSide<'a> {
         self.ports.is_empty() || self.ports.contains(&port)
     }
 
+    /// Whether it logs at `INFO`, the level of what it says of connections that it drops, as far as its files say.
+    /// `sshd -T` cannot tell: it prints the level of the survey's own `-d`.
+    pub(super) fn logs_info(&self) -> bool {
+        let logs = |file: &FileFact| match &file.state {
+            FileState::Absent => true,
+            FileState::Present {
+                content: Some(content),
+                ..
+            } => !has_lower_level(&content.bytes),
+            FileState::Present { .. } | FileState::Unreadable(_) => false,
+        };
+        self.facts.server.config_files.iter().all(logs)
+    }
+
     /// Whether anything listens where a client dials; `None` when the survey could not see.
     ///
     /// Without an address, as for names from the DNS, a socket on any address but loopback will do.
@@ -78,6 +92,22 @@ impl<'a> ServerSide<'a> {
         let same = |own: &IpAddr| own.to_canonical() == address.to_canonical();
         (!addresses.is_empty()).then(|| addresses.iter().any(same))
     }
+}
+
+/// Whether any line of an sshd_config sets a `LogLevel` below `INFO`, under whatever condition.
+fn has_lower_level(text: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(text);
+    text.lines().any(|line| {
+        let is_between = |c: char| c.is_ascii_whitespace() || "=\"".contains(c);
+        let mut words = line.split(is_between).filter(|word| !word.is_empty());
+        words
+            .next()
+            .is_some_and(|it| it.eq_ignore_ascii_case("loglevel"))
+            && words.next().is_some_and(|level| {
+                let below = ["quiet", "fatal", "error"];
+                below.iter().any(|it| level.eq_ignore_ascii_case(it))
+            })
+    })
 }
 
 fn read_key<'a>(fact: &'a HostKeyFact, keys: &mut KeyInterner) -> Vec<(PublicKey, &'a str)> {

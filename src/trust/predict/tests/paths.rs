@@ -380,7 +380,7 @@ fn the_keys_of_the_surveyed_sshd_say_nothing_of_another_one_on_the_same_host() {
 
 #[test]
 fn a_log_whose_silence_means_that_nothing_was_dropped() {
-    let logs = |lab: Lab| asked(&lab, |it| it.logs_drops(PUSH.server));
+    let logs = |lab: Lab| asked(&lab, |it| it.logs_drops(PUSH));
     let release = |text: &str| {
         let text = text.to_owned();
         Lab::new().server(|it| it.sshd_version = Some(text))
@@ -391,6 +391,23 @@ fn a_log_whose_silence_means_that_nothing_was_dropped() {
     assert!(logs(release("OpenSSH_8.4, OpenSSL 1.1.1")));
     assert!(!logs(release("OpenSSH_8.0, OpenSSL 1.1.1")));
     assert!(!logs(Lab::new().server(|it| it.sshd_version = None)));
+    let configured = |text: &str| {
+        let text = text.to_owned();
+        Lab::new().server(|it| {
+            it.config_files
+                .push(fact("/etc/ssh/sshd_config.d/1.conf", &text))
+        })
+    };
+    assert!(logs(configured("#LogLevel QUIET\nLogLevel VERBOSE\n")));
+    for silent in [
+        "LogLevel QUIET",
+        "loglevel=error",
+        "Match User x\n\tLogLevel \"FATAL\"",
+    ] {
+        assert!(!logs(configured(silent)), "{silent}");
+    }
+    // Whoever else listens there may log anywhere.
+    assert!(!logs(Lab::new().ssh("port 8022")));
     let in_a_container = Lab::new().fleet(|fleet| {
         for node in &mut fleet.nodes {
             let mut profile = (*node.profile).clone();
