@@ -8,7 +8,7 @@ use super::paint::Label;
 use crate::files::{FileError, LoadError, PlanFileError};
 use crate::inventory::LimitError;
 use crate::ledger::LedgerError;
-use crate::nova::NovaError;
+use crate::nova::{Distrust, NovaError};
 use crate::openstack::cloud::CloudError;
 use crate::report::{escape, exit};
 use crate::run::RunError;
@@ -229,6 +229,12 @@ fn nova_hint(error: &NovaError) -> Option<&'static str> {
         NovaError::Unreachable { .. } => {
             Some("is the address right? `region_name` and `interface` choose it")
         }
+        NovaError::Untrusted {
+            why: Distrust::OfAnAuthority,
+            ..
+        } => Some(
+            "let that authority sign one for the server (`basicConstraints=CA:FALSE`), and name the authority's own in `cacert` (OS_CACERT): docs/moves.md",
+        ),
         NovaError::Untrusted { .. } => {
             Some("name the PEM file of the authority that signed it in `cacert` (OS_CACERT)")
         }

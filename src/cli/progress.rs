@@ -160,6 +160,12 @@ fn words(event: &Event, verbose: bool) -> Option<String> {
         Event::CloudUnheard { why } => {
             format!("how the moves go cannot be seen, they are asked for again: {why}")
         }
+        Event::CloudHeard { seconds } => {
+            format!(
+                "Nova answers again, after {}",
+                duration_of(*seconds * 1_000)
+            )
+        }
         Event::ServiceChanged { host, what } => format!("nova-compute on {host}: {what}"),
         Event::HookEnded { name, failure, .. } => match failure {
             Some(why) => format!("{name}: the command after the move failed: {why}"),
@@ -178,8 +184,9 @@ fn words(event: &Event, verbose: bool) -> Option<String> {
             detail => format!("{name}: {what}: {outcome}: {detail}"),
         },
         Event::MovesStopped { why } => format!("nothing new is started: {why}"),
-        // The line that moves has the numbers.
+        // The line that moves has the numbers, the report what was found out.
         Event::MoveCopying { .. }
+        | Event::MoveExplained { .. }
         | Event::NodeRepaired { .. }
         | Event::NodeSurveyed { .. }
         | Event::LegProven { .. }
@@ -189,9 +196,22 @@ fn words(event: &Event, verbose: bool) -> Option<String> {
     Some(escape::line(&text).into_owned())
 }
 
-/// What a stored event says to somebody who watches; `None` for one of a later version, too.
+/// What a stored event says to somebody who watches, and who has no report; `None` for one of a later version, too.
 pub(super) fn stored_words(json: &str, verbose: bool) -> Option<String> {
-    words(&serde_json::from_str(json).ok()?, verbose)
+    match serde_json::from_str(json).ok()? {
+        Event::MoveExplained { name, lines, .. } => Some(explanation(&name, &lines)),
+        event => words(&event, verbose),
+    }
+}
+
+/// What was found out about a failure, a line each below the server's name.
+fn explanation(name: &str, lines: &[String]) -> String {
+    let mut text = format!("{}: why it failed:", escape::line(name));
+    for line in lines.iter().flat_map(|it| escape::lines(it)) {
+        text.push_str("\n    ");
+        text.push_str(&line);
+    }
+    text
 }
 
 /// Whether an event is worth a line above a moving one, which tells the rest.
@@ -202,6 +222,7 @@ fn is_trouble(event: &Event) -> bool {
         | Event::MoveChanged { .. }
         | Event::ServiceChanged { .. }
         | Event::CloudUnheard { .. }
+        | Event::CloudHeard { .. }
         | Event::MovesStopped { .. } => true,
         Event::NodeRepaired { outcome, .. } => outcome != "done",
         Event::HookEnded { failure, .. } => failure.is_some(),
@@ -433,6 +454,23 @@ mod tests {
     cmp001: surveyed in 43 ms
     cold-push: cmp001 → cmp002: breaks (disk-full) in 1.4 s
     "#);
+    }
+
+    #[test]
+    fn whoever_watches_is_told_why_a_move_failed_and_no_node_writes_to_his_terminal() {
+        let event = Event::MoveExplained {
+            server: "s".to_owned(),
+            name: "web\u{1b}[2J".to_owned(),
+            lines: vec!["fault: no\nCommand: x".to_owned(), "\u{1b}[31m".to_owned()],
+        };
+        let json = serde_json::to_string(&event).unwrap();
+        assert_snapshot!(stored_words(&json, false).unwrap(), @r"
+        web\u{1b}[2J: why it failed:
+            fault: no
+            Command: x
+            \u{1b}[31m
+        ");
+        assert_eq!(words(&event, true), None, "the run's own report has it");
     }
 
     #[test]

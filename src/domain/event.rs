@@ -144,6 +144,15 @@ pub enum Event {
         /// Nova's word for it, or why.
         detail: String,
     },
+    /// What was found out about the failure of a move.
+    MoveExplained {
+        /// The server's id.
+        server: String,
+        /// Its name.
+        name: String,
+        /// In the order in which it was looked at.
+        lines: Vec<String>,
+    },
     /// A live move copies: Nova's numbers, in bytes. Never stored.
     MoveCopying {
         /// The server's id.
@@ -174,6 +183,11 @@ pub enum Event {
     CloudUnheard {
         /// Why.
         why: String,
+    },
+    /// Nova can be asked again.
+    CloudHeard {
+        /// Seconds in which it could not.
+        seconds: u64,
     },
     /// The operator's command for a move that is over has ended.
     HookEnded {

@@ -28,7 +28,7 @@ pub enum NovaError {
         /// The CA file, or whatever else says what is trusted.
         authority: String,
         /// Why.
-        why: String,
+        why: Distrust,
     },
     /// Keystone refuses.
     #[error("Keystone refuses the login: {0}")]
@@ -114,12 +114,35 @@ impl NovaError {
     }
 }
 
+/// What is wrong with a certificate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Distrust {
+    /// It is an authority's: rustls takes none for a server's, whoever vouches for it (RFC 5280, 4.2.1.9). What
+    /// `openssl req -x509` makes without further words is one.
+    #[error("it is an authority's own (CA:TRUE) and not a server's")]
+    OfAnAuthority,
+    /// In rustls' words.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Distrust {
+    /// Reads rustls' words for whatever is wrong.
+    pub(super) fn read(words: &str) -> Self {
+        if words.contains("CaUsedAsEndEntity") {
+            Self::OfAnAuthority
+        } else {
+            Self::Other(words.to_owned())
+        }
+    }
+}
+
 /// Why nobody answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unsent {
     /// The certificate is not trusted: nothing was sent.
     #[error("{0}")]
-    Untrusted(String),
+    Untrusted(Distrust),
     /// There was no connection: the request has not been seen by anybody.
     #[error("cannot connect: {0}")]
     NoConnection(String),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, redirect};
 
-use super::error::{NovaError, Unsent};
+use super::error::{Distrust, NovaError, Unsent};
 use crate::openstack::Method;
 
 /// Largest answer that is read. A page of 1,000 servers is some 5 MB.
@@ -116,7 +116,7 @@ impl Http {
             if error.is_connect()
                 && let Some((_, why)) = why.split_once("invalid peer certificate: ")
             {
-                return Failed::Unsent(Unsent::Untrusted(why.to_owned()));
+                return Failed::Unsent(Unsent::Untrusted(Distrust::read(why)));
             }
             // A connection that could not be opened has carried nothing.
             Failed::Unsent(if error.is_connect() || error.is_builder() {

@@ -7,6 +7,6 @@ mod http;
 mod listing;
 mod session;
 
-pub use error::{NovaError, Unsent};
+pub use error::{Distrust, NovaError, Unsent};
 pub use http::{Http, Patience};
 pub use session::{Opened, Session, Written};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
-use super::error::{NovaError, Unsent};
+use super::error::{Distrust, NovaError, Unsent};
 use super::http::{Failed, Http, LARGEST, Patience, Response};
 use crate::openstack::cloud::Cloud;
 use crate::openstack::compute::{VersionRange, read_versions};
@@ -26,6 +26,8 @@ const RENEW_BEFORE_SECONDS: i64 = 10;
 #[derive(Debug, Clone)]
 pub struct Session {
     inner: Arc<Inner>,
+    /// For how long a read is repeated while the API is away.
+    reads: Duration,
 }
 
 #[derive(Debug)]
@@ -97,15 +99,25 @@ impl Session {
             ahead: AtomicI64::new(0),
         };
         let call = Call::get("/", Microversion(1));
-        let answer = inner.read(&call).await?;
+        let answer = inner.read(&call, patience.read).await?;
         inner.versions = read_versions(&answer).map_err(|source| NovaError::Answer {
             call: call.to_string(),
             source,
         })?;
         inner.version = inner.versions.used().map_err(NovaError::TooOld)?;
         Ok(Self {
+            reads: patience.read,
             inner: Arc::new(inner),
         })
+    }
+
+    /// The same session, whose reads are not repeated for longer than this.
+    #[must_use]
+    pub fn impatient(&self, most: Duration) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            reads: self.reads.min(most),
+        }
     }
 
     /// Who is logged in, and where.
@@ -153,7 +165,7 @@ impl Session {
     /// It refuses, or stays away for longer than the patience.
     pub async fn read(&self, call: &Call) -> Result<Answer, NovaError> {
         debug_assert!(call.is_read(), "{call} is no read");
-        self.inner.read(call).await
+        self.inner.read(call, self.reads).await
     }
 
     /// Sends a write, once. Only what has certainly not been carried out is sent again: without a connection, and with a
@@ -170,7 +182,7 @@ impl Session {
 }
 
 impl Inner {
-    async fn read(&self, call: &Call) -> Result<Answer, NovaError> {
+    async fn read(&self, call: &Call, patience: Duration) -> Result<Answer, NovaError> {
         let since = system::Stopwatch::start();
         let mut pause = FIRST_PAUSE;
         let mut renewed = false;
@@ -209,8 +221,13 @@ impl Inner {
                     (error, None)
                 }
             };
+            // Who says when to come back is not asked before, however impatient the reader.
+            let patience = match wait {
+                Some(_) => self.patience.read,
+                None => patience,
+            };
             let wait = wait.unwrap_or(pause).min(LONGEST_PAUSE * 4) + jitter();
-            if since.elapsed() + wait > self.patience.read {
+            if since.elapsed() + wait > patience {
                 return Err(error);
             }
             tokio::time::sleep(wait).await;
@@ -401,7 +418,7 @@ async fn log_in(http: &Http, cloud: &Cloud, patience: &Patience) -> Result<Token
 }
 
 /// A certificate that is not trusted does not become so by asking again.
-fn untrusted(cloud: &Cloud, url: &str, why: String) -> NovaError {
+fn untrusted(cloud: &Cloud, url: &str, why: Distrust) -> NovaError {
     let authority = cloud.ca_file.as_ref().map_or_else(
         || "the authorities of this machine".to_owned(),
         |file| format!("the CA file `{file}`"),
@@ -469,6 +486,16 @@ mod tests {
         let patience = Patience::default();
         let http = Http::new(None, &patience).unwrap();
         Session::open(cloud, http, patience).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_is_impatient_learns_soon_that_nobody_answers() {
+        let session = opened().await.impatient(Duration::from_millis(300));
+        let since = system::Stopwatch::start();
+        let call = Call::get("/servers", Microversion(90));
+        let error = session.read(&call).await.unwrap_err();
+        assert!(error.may_pass(), "{error}");
+        assert!(since.elapsed() < Duration::from_secs(30), "not after 120 s");
     }
 
     #[tokio::test]

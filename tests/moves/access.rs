@@ -45,8 +45,12 @@ while True:
 
 impl Tls {
     fn new(directory: &Path, name: &str, port: &str) -> Self {
+        Self::with(certificate(directory, name), port)
+    }
+
+    /// With this certificate and key.
+    fn with(pem: PathBuf, port: &str) -> Self {
         use std::io::BufRead as _;
-        let pem = certificate(directory, name);
         let mut server = Command::new("python3")
             .args(["-c", FRONT])
             .arg(&pem)
@@ -72,6 +76,29 @@ impl Drop for Tls {
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
+}
+
+/// `clearway servers`, with a Keystone and a Nova behind TLS and nothing but variables to say so.
+fn servers_by_variables(ground: &Ground, keystone: &Tls, nova: &Tls, authority: &Path) -> Ended {
+    let mut command = ground.command("operator", &["servers", "--format", "json"]);
+    command
+        .env_remove("OS_CLOUD")
+        .env_remove("OS_CLIENT_CONFIG_FILE");
+    let keystone = format!("https://127.0.0.1:{}/v3", keystone.port);
+    let nova = format!("https://127.0.0.1:{}/v2.1", nova.port);
+    for (name, value) in [
+        ("OS_AUTH_URL", keystone.as_str()),
+        ("OS_COMPUTE_ENDPOINT_OVERRIDE", &nova),
+        ("OS_USERNAME", "operator"),
+        ("OS_PASSWORD", "clearway-nova-lab"),
+        ("OS_PROJECT_NAME", "demo"),
+        ("OS_USER_DOMAIN_NAME", "Default"),
+        ("OS_PROJECT_DOMAIN_NAME", "Default"),
+    ] {
+        command.env(name, value);
+    }
+    command.env("OS_CACERT", authority);
+    ended(&command.output().unwrap())
 }
 
 /// A certificate for 127.0.0.1 and its key in one file, and beside it the authority that signed it (`.crt`).
@@ -160,6 +187,64 @@ pub(crate) fn authority(ground: &Ground) {
         "{}",
         nowhere.stderr
     );
+}
+
+pub(crate) fn environment(ground: &Ground) {
+    let cloud = ground.cloud();
+    let id = cloud.boot_server("by-variables", "node1.lab").unwrap();
+    let scratch = ground.scratch();
+    let keystone = Tls::new(scratch, "keystone", port(&cloud.identity_url()));
+    let nova = Tls::new(scratch, "nova", port(&cloud.compute_url()));
+    let read = |it: &Tls| std::fs::read_to_string(it.authority.with_extension("crt")).unwrap();
+    let both = scratch.join("authorities.pem");
+    std::fs::write(&both, read(&keystone) + &read(&nova)).unwrap();
+    let well = servers_by_variables(ground, &keystone, &nova, &both);
+    assert_eq!(well.code, 0, "{}", well.all());
+    assert!(well.stdout.contains(&id), "{}", well.stdout);
+    // The login is trusted, Nova is not; then not even the login; then there is no such file.
+    for (authority, host) in [(&keystone, nova.port), (&nova, keystone.port)] {
+        let file = authority.authority.with_extension("crt");
+        let refused = servers_by_variables(ground, &keystone, &nova, &file);
+        assert_eq!(refused.code, 2, "{}", refused.all());
+        let host = format!("the certificate of https://127.0.0.1:{host} is not trusted by");
+        let file = file.display().to_string();
+        for said in [host.as_str(), &file, "OS_CACERT"] {
+            assert!(refused.stderr.contains(said), "{said}: {}", refused.stderr);
+        }
+    }
+    let nowhere = servers_by_variables(ground, &keystone, &nova, Path::new("/nowhere/ca.pem"));
+    assert_eq!(nowhere.code, 2, "{}", nowhere.all());
+    let said = &nowhere.stderr;
+    assert!(said.contains("/nowhere/ca.pem"), "{said}");
+}
+
+/// What `openssl req -x509` makes by itself, and what is then often named as its own authority.
+pub(crate) fn authoritys_own(ground: &Ground) {
+    let cloud = ground.cloud();
+    let scratch = ground.scratch();
+    let script = r#"
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=own \
+            -addext subjectAltName=IP:127.0.0.1 -keyout own.pem -out own.crt && cat own.crt >> own.pem
+    "#;
+    let made = Command::new("sh")
+        .args(["-c", script])
+        .current_dir(scratch)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&made.stderr);
+    assert!(made.status.success(), "{said}");
+    let serve = |url: &str| Tls::with(scratch.join("own.pem"), port(url));
+    let keystone = serve(&cloud.identity_url());
+    let nova = serve(&cloud.compute_url());
+    let refused = servers_by_variables(ground, &keystone, &nova, &scratch.join("own.crt"));
+    assert_eq!(refused.code, 2, "{}", refused.all());
+    for said in [
+        "it is an authority's own (CA:TRUE) and not a server's",
+        "basicConstraints=CA:FALSE",
+        "own.crt",
+    ] {
+        assert!(refused.stderr.contains(said), "{said}: {}", refused.stderr);
+    }
 }
 
 pub(crate) fn regions(ground: &Ground) {

@@ -93,6 +93,10 @@ pub(crate) fn refusals(ground: &Ground) {
     let cloud = ground.cloud();
     for (status, message) in [
         (
+            400,
+            "Extended resource request is not supported by this compute.",
+        ),
+        (
             409,
             "Cannot 'migrate' instance while it is in task_state rebooting",
         ),

@@ -159,6 +159,7 @@ pub(crate) fn explained_by_the_log(ground: &Ground) {
         "{told}"
     );
     assert!(!told.contains("traced now: cold-pull"), "{told}");
+    kept(ground, &it);
 
     // The same of a move that somebody else has made.
     let ended = ground.run("operator", &["diagnose", &id]);
@@ -179,6 +180,20 @@ pub(crate) fn explained_by_the_log(ground: &Ground) {
         "{}",
         ended.stdout
     );
+}
+
+/// What was found out is in the ledger, for whoever was not there.
+fn kept(ground: &Ground, it: &clearway::report::MoveRow) {
+    let show = |format| ground.run("operator", &["show", "last", "--format", format]);
+    assert_eq!(show("json").only(), *it);
+    let line = "Stderr: 'Host key verification failed.";
+    let watch = |format| ground.run("operator", &["watch", "last", "--format", format]);
+    for told in [show("table"), show("jsonl"), watch("table"), watch("jsonl")] {
+        assert_eq!(told.code, 0, "{}", told.all());
+        assert!(told.stdout.contains(line), "{}", told.all());
+    }
+    let watched = watch("table").stdout;
+    assert!(watched.contains("explained: why it failed:"), "{watched}");
 }
 
 /// The API says nothing of a live move that could not log in: every step of it is a success.

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use clearway::report::{MoveRow, MovesReport};
 use clearway_lab::Lab;
-use clearway_nova_lab::{Cloud, Request};
+use clearway_nova_lab::{Builder, Cloud, Compute, Request};
 use nix::sched::{CloneFlags, setns};
 
 /// The destination of the question for rights, which no host has.
@@ -24,6 +24,7 @@ pub(crate) struct Ground {
     scratch: PathBuf,
     inventory: PathBuf,
     clouds_yaml: PathBuf,
+    second: OnceLock<Box<Ground>>,
 }
 
 struct Parts {
@@ -90,28 +91,50 @@ impl Ground {
             .map_err(|error| format!("the lab's network: {error}"))?;
         setns(network, CloneFlags::CLONE_NEWNET)
             .map_err(|error| format!("entering the lab's network: {error}"))?;
-        let cloud = Cloud::builder()
+        let builder = Cloud::builder()
             .computes(NODES)
             // A busy machine does not make a compute seem dead.
             .down_seconds(60)
             // So that a token which Keystone has revoked is not good for five minutes more (keystonemiddleware).
-            .nova_conf("keystone_authtoken", "token_cache_time", "4")
-            .start()
-            .map_err(|error| format!("the cloud: {error}"))?;
+            .nova_conf("keystone_authtoken", "token_cache_time", "4");
+        Self::with(Box::leak(Box::new(lab)), scratch, builder)
+    }
+
+    fn with(lab: &'static Lab, scratch: tempfile::TempDir, cloud: Builder) -> Result<Self, String> {
+        let cloud = cloud.start();
+        let cloud = cloud.map_err(|error| format!("the cloud: {error}"))?;
         Ok(Self {
             scratch: scratch.path().to_owned(),
             inventory: lab.inventory().to_owned(),
             clouds_yaml: cloud.clouds_yaml(),
+            second: OnceLock::new(),
             parts: Mutex::new(Some(Parts {
-                lab: Box::leak(Box::new(lab)),
+                lab,
                 cloud: Box::leak(Box::new(cloud)),
                 scratch,
             })),
         })
     }
 
+    /// The same nodes with another cloud, with nothing on it, started when it is first asked for: Nova calls its computes down
+    /// as soon as they have been silent for 10 seconds, and the last one is in a cell of its own.
+    pub(crate) fn second(&self) -> &Self {
+        let second = self.second.get_or_init(|| {
+            let mut computes: Vec<Compute> = (1..=NODES).map(Compute::of_lab).collect();
+            computes[NODES - 1].cell = "cell2".to_owned();
+            let builder = Cloud::builder().with_computes(computes).down_seconds(10);
+            let scratch = tempfile::tempdir().unwrap();
+            Box::new(Self::with(self.lab(), scratch, builder).unwrap())
+        });
+        second.reset();
+        second
+    }
+
     /// Ends both and removes their directories.
     pub(crate) fn stop(&self) {
+        if let Some(second) = self.second.get() {
+            second.stop();
+        }
         let Some(parts) = self.parts.lock().unwrap().take() else {
             return;
         };

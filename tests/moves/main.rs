@@ -11,12 +11,15 @@
 
 mod access;
 mod api;
+mod bad_request;
+mod dead;
 mod faults;
 mod gate;
 mod ground;
 mod hook;
 mod killed;
 mod midrun;
+mod outage;
 mod ways;
 mod well;
 
@@ -148,10 +151,34 @@ const TESTS: &[(&str, Test)] = &[
         "a_refusal_of_nova_is_a_failure_of_that_move_alone",
         api::refusals,
     ),
+    (
+        "a_server_that_somebody_else_has_brought_there_is_refused_with_a_400",
+        bad_request::already_there,
+    ),
+    (
+        "a_host_of_another_cell_is_refused_with_a_400_and_the_next_one_is_tried",
+        bad_request::another_cell,
+    ),
+    (
+        "a_400_for_want_of_a_valid_host_lets_the_next_one_be_tried",
+        bad_request::no_valid_host,
+    ),
+    (
+        "an_api_that_is_away_for_a_minute_costs_time_and_nothing_else",
+        outage::a_minute,
+    ),
     ("a_token_that_ends_is_replaced", api::token),
     (
         "access_through_tls_needs_the_authority_that_is_named",
         access::authority,
+    ),
+    (
+        "access_by_the_environment_alone_takes_the_authority_of_os_cacert",
+        access::environment,
+    ),
+    (
+        "a_server_with_the_certificate_of_an_authority_is_told_from_an_unknown_one",
+        access::authoritys_own,
     ),
     ("access_is_by_region_interface_and_address", access::regions),
     (
@@ -202,6 +229,14 @@ const TESTS: &[(&str, Test)] = &[
     (
         "a_source_that_dies_in_mid_run_is_named",
         midrun::source_killed,
+    ),
+    (
+        "a_destination_that_nova_itself_calls_down_is_left_out",
+        dead::destination,
+    ),
+    (
+        "moves_from_a_source_that_nova_itself_calls_down_are_explained",
+        dead::source,
     ),
     (
         "a_phase_that_hangs_in_mid_run_is_unknown_until_it_is_seen_to_end",

@@ -36,6 +36,12 @@ pub enum Closed {
 }
 
 impl Closed {
+    /// Whether nothing is wrong but the time that it took since: a fresh proof may open the gate.
+    #[must_use]
+    pub fn is_age(&self) -> bool {
+        matches!(self, Self::TooOld { .. })
+    }
+
     /// Whether no reason of an operator's opens the gate: Nova would copy no disk and lose it.
     #[must_use]
     pub fn is_absolute(&self) -> bool {

@@ -159,6 +159,29 @@ fn a_command_is_run_once_and_only_for_a_move_that_is_over() {
 }
 
 #[test]
+fn a_failure_is_explained_once_and_anew_when_it_is_looked_at_again() {
+    let moving = accepted(MoveKind::Cold);
+    let explained = Record::explained(vec!["fault: no".to_owned()]);
+    assert!(
+        moving.after(&explained, at(1)).is_err(),
+        "it has not failed"
+    );
+    let unknown = Record::GivenUp {
+        verdict: Verdict::Unknown,
+        why: String::new(),
+    };
+    let over = moving.after(&unknown, at(1)).unwrap();
+    let told = over.after(&explained, at(2)).unwrap();
+    assert_eq!(told.explained, ["fault: no"]);
+    assert_eq!(told.end, over.end);
+    assert!(told.after(&explained, at(3)).is_err(), "not twice");
+    let hooked = told.after(&Record::HookStarting, at(3));
+    assert!(hooked.is_ok(), "the command may come before or after it");
+    let open = told.after(&Record::Reopened, at(4)).unwrap();
+    assert!(open.explained.is_empty());
+}
+
+#[test]
 fn what_is_unknown_can_be_looked_at_again_and_nothing_else_that_is_over() {
     let unknown = Record::GivenUp {
         verdict: Verdict::Unknown,

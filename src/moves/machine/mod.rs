@@ -3,6 +3,7 @@
 //! [`Tracked::after`] is what guards every record before it is written to the journal, and what replays the journal: a
 //! record that it refuses is never written, and what was written can always be read back.
 
+mod explained;
 mod observe;
 mod overdue;
 mod record;

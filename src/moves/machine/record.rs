@@ -115,6 +115,11 @@ pub enum Record {
         /// Why it did not do its work; none when it did.
         failure: Option<String>,
     },
+    /// What was found out about its failure; made by [`Record::explained`], which bounds it.
+    Explained {
+        /// In the order in which it was looked at.
+        lines: Vec<String>,
+    },
     /// What became of the move could not be told, and it is looked at again.
     Reopened,
     /// The move is over without Nova's saying so: its time is up, or it never began.

@@ -44,6 +44,8 @@ pub struct Tracked {
     pub since: Timestamp,
     /// How it ended.
     pub end: Option<End>,
+    /// What was found out about its failure.
+    pub explained: Vec<String>,
     /// How far the operator's command for it is.
     pub hook: Hook,
 }
@@ -210,6 +212,7 @@ impl Tracked {
             phase: String::new(),
             since: at,
             end: None,
+            explained: Vec::new(),
             hook: Hook::Not,
         }
     }

@@ -170,10 +170,18 @@ impl Tracked {
             (Stage::Ended, Record::HookEnded { failure }) if self.hook == Hook::Started => {
                 next.hook = Hook::Ended(failure.clone());
             }
+            (Stage::Ended, Record::Explained { lines })
+                if self.explained.is_empty()
+                    && (self.has_ended(Verdict::Failed) || self.has_ended(Verdict::Unknown)) =>
+            {
+                next.explained.clone_from(lines);
+            }
             // Nova may have gone on with what nobody could wait for: it is looked at again, and nothing is sent again that
             // may have been sent.
             (Stage::Ended, Record::Reopened) if self.has_ended(Verdict::Unknown) => {
                 next.end = None;
+                // What is found later is told instead.
+                next.explained.clear();
                 let unsettled = self.migration.is_none() && self.request_id.is_none();
                 next.enter(
                     if unsettled {

@@ -29,7 +29,7 @@ impl Engine<'_> {
         for index in running.into_iter().take(AT_ONCE) {
             let entry = &mut self.entries[index];
             entry.counted = Some(system::now());
-            let (session, id) = (self.session.clone(), entry.tracked.server.clone());
+            let (session, id) = (self.looking.clone(), entry.tracked.server.clone());
             reading.spawn(async move { (index, session.live_migrations(&id).await) });
         }
         while let Some(read) = reading.join_next().await {

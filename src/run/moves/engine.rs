@@ -34,6 +34,9 @@ use super::servers::needs_of;
 /// Moves that are proven and requested at the same time. More would wait for Nova's API together, each with a proof that
 /// grows old meanwhile; what has been requested does not count.
 const AT_THE_GATE: usize = 8;
+/// For how long an answer of Nova's is asked for again before whoever watches is told that it is away; then the intervals
+/// ask. A proof would only grow old meanwhile.
+pub(super) const LOOKING: Duration = Duration::from_secs(5);
 /// How long the first moves wait for what Glance says.
 const GLANCE: Duration = Duration::from_secs(5);
 /// For how long locks are taken; they are renewed at a third of it.
@@ -51,10 +54,21 @@ pub(super) enum Done {
     Hooked(Result<(), String>),
 }
 
+/// What goes on while another move wants to start.
+struct Going {
+    /// Moves that are being proven, or asked of Nova.
+    at_the_gate: usize,
+    load: Load,
+    /// Memory that is coming to each host.
+    coming: HashMap<HostName, i64>,
+}
+
 /// A run of moves at work.
 pub(super) struct Engine<'a> {
     pub(super) run: String,
     pub(super) session: Session,
+    /// The same for what the loop itself waits for, and for what is asked between a proof and its request.
+    pub(super) looking: Session,
     pub(super) around: &'a Surroundings,
     pub(super) journal: &'a Journal,
     pub(super) ledger: Ledger,
@@ -78,8 +92,12 @@ pub(super) struct Engine<'a> {
     /// The last proof of each leg.
     pub(super) proofs: HashMap<LegId, LegProof>,
     pub(super) entries: Vec<Entry>,
-    /// Since when Nova is asked for changes, by its clock.
+    /// Since when everything has changed that this run is about, by the cloud's clock.
     pub(super) since: Timestamp,
+    /// Since when there may be changes that were not listed yet, by the cloud's clock.
+    pub(super) unlisted: Timestamp,
+    /// When everything since the run's beginning was last listed.
+    pub(super) listed_all: Timestamp,
     pub(super) stopped: Option<String>,
     pub(super) tasks: JoinSet<(usize, Done)>,
     pub(super) renewed: Timestamp,
@@ -94,6 +112,10 @@ impl Engine<'_> {
         let mut ticker = tokio::time::interval(self.options.interval());
         ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut told = false;
+        // Those that failed right before clearway was stopped.
+        for index in 0..self.entries.len() {
+            self.explain_if_failed(index);
+        }
         loop {
             if self.cancelled() && !told {
                 told = true;
@@ -147,7 +169,7 @@ impl Engine<'_> {
             Done::Confirmed(written) => self.confirmed(index, written).await?,
             Done::Reverted(written) => self.reverted(index, written).await?,
             Done::Compared(server) => self.compared(index, server).await?,
-            Done::Explained(lines) => self.entries[index].explained = lines,
+            Done::Explained(lines) => self.explained(index, lines).await?,
             Done::Hooked(ended) => self.hooked(index, ended).await?,
         }
         self.explain_if_failed(index);
@@ -160,8 +182,11 @@ impl Engine<'_> {
             self.keep_locks(now).await?;
         }
         self.look().await?;
-        self.look_at_copying().await;
-        self.look_at_hosts().await;
+        // Who does not answer one question is not asked two more.
+        if self.unheard.is_none() {
+            self.look_at_copying().await;
+            self.look_at_hosts().await;
+        }
         Ok(())
     }
 
@@ -226,6 +251,7 @@ impl Engine<'_> {
         if let Some(why) = stop(moves, &limits, system::now()) {
             self.stop(why.to_string());
         }
+        let mut going = self.going();
         for index in 0..self.entries.len() {
             self.hook_if_due(index).await?;
             let entry = &self.entries[index];
@@ -236,20 +262,41 @@ impl Engine<'_> {
                 self.give_up(index, Verdict::NotStarted, &why).await?;
                 continue;
             }
+            // Its proof would grow old while Nova is away.
+            if self.unheard.is_some() {
+                continue;
+            }
             let now = system::now();
             if self.entries[index].not_before.is_some_and(|at| at > now) {
                 continue;
             }
-            self.start(index, &limits).await?;
+            self.start(index, &limits, &going).await?;
+            if self.entries[index].tracked.stage != Stage::Planned {
+                going = self.going();
+            }
         }
         Ok(())
     }
 
-    async fn start(&mut self, index: usize, limits: &Limits) -> Result<(), MovesError> {
-        if self.at_the_gate() >= AT_THE_GATE {
+    /// What goes on now. It costs a look at every move, so it is asked once for all that wait.
+    fn going(&self) -> Going {
+        Going {
+            at_the_gate: self.at_the_gate(),
+            load: Load::of(self.entries.iter().map(|it| &it.tracked)),
+            coming: self.coming(),
+        }
+    }
+
+    async fn start(
+        &mut self,
+        index: usize,
+        limits: &Limits,
+        going: &Going,
+    ) -> Result<(), MovesError> {
+        let load = &going.load;
+        if going.at_the_gate >= AT_THE_GATE {
             return Ok(());
         }
-        let load = Load::of(self.entries.iter().map(|it| &it.tracked));
         let entry = &self.entries[index];
         let tracked = &entry.tracked;
         if !load.may_leave(tracked.kind, &tracked.source, limits) {
@@ -268,7 +315,7 @@ impl Engine<'_> {
             &server,
             &self.options.to,
             &tracked.tried,
-            &self.coming(),
+            &going.coming,
         );
         if open.is_empty() {
             let (verdict, why) = no_destination(entry, &excluded);
@@ -377,7 +424,7 @@ impl Engine<'_> {
         let destination = Some(destination);
         self.record(index, Record::Proving { destination }).await?;
         let (climbs, settled) = self.to_prove(server, &wanted);
-        let (prover, session, id) = (self.prover.clone(), self.session.clone(), server.id.clone());
+        let (prover, session, id) = (self.prover.clone(), self.looking.clone(), server.id.clone());
         self.spawn(index, async move {
             let climbed = prover.climb_all(climbs).await;
             // After the climb: what is read here is the last thing before the request.

@@ -219,7 +219,7 @@ pub(super) fn row(entry: &Entry) -> MoveRow {
 /// host that came back in that moment.
 fn explained(entry: &Entry) -> Vec<String> {
     let tracked = &entry.tracked;
-    let mut lines = entry.explained.clone();
+    let mut lines = tracked.explained.clone();
     if let Some(failure) = tracked.hook_failure() {
         lines.push(format!("the command after the move failed: {failure}"));
     }

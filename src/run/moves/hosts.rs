@@ -24,12 +24,12 @@ impl Engine<'_> {
         // What was known goes on being used where nobody answers; a proof and Nova itself stand behind it.
         if age > TO_START && any(|it| it.stage == Stage::Planned) {
             let (claims, draining) = (self.cloud.claims.clone(), self.cloud.draining.clone());
-            if let Ok(cloud) = ask(&self.session, self.fleet, claims, draining).await {
+            if let Ok(cloud) = ask(&self.looking, self.fleet, claims, draining).await {
                 self.cloud = cloud;
             }
             self.ask_about_images();
         } else if age > UNDER_WAY && any(|it| it.stage.is_in_flight()) {
-            if let Ok(services) = self.session.services().await {
+            if let Ok(services) = self.looking.services().await {
                 self.cloud.services = services;
             }
         } else {
@@ -74,7 +74,7 @@ impl Engine<'_> {
 
     /// The ends of a move whose nova-compute is down, as Nova says it now: why the move stands still.
     pub(super) async fn missing_of(&self, index: usize) -> Option<String> {
-        let services = self.session.services().await.ok()?;
+        let services = self.looking.services().await.ok()?;
         let down: Vec<&str> = ends(&self.entries[index].tracked)
             .filter(|&host| services.iter().any(|it| is_down(it) && it.host == *host))
             .map(HostName::as_str)

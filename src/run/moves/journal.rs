@@ -7,7 +7,7 @@ use crate::ledger::{Ledger, StoredRecord};
 use crate::moves::compare::Portrait;
 use crate::moves::machine::{Doubt, Illegal, Record, Stage, Tracked, Verdict};
 use crate::moves::pace::Pace;
-use crate::openstack::compute::Server;
+use crate::openstack::compute::{Migration, Server};
 use crate::system;
 
 use super::engine::Engine;
@@ -23,6 +23,8 @@ pub(super) struct Entry {
     pub(super) before: Portrait,
     /// The server as it was last seen; `None` when it is gone.
     pub(super) server: Option<Server>,
+    /// Its row of os-migrations as it was last listed: what has not changed is not listed again.
+    pub(super) row: Option<Migration>,
     /// Whether a task works on it.
     pub(super) busy: bool,
     /// Not to be started before then.
@@ -53,8 +55,6 @@ pub(super) struct Entry {
     pub(super) pace: Option<Pace>,
     /// When its numbers were last asked for.
     pub(super) counted: Option<Timestamp>,
-    /// What its failure is.
-    pub(super) explained: Vec<String>,
 }
 
 impl Entry {
@@ -70,6 +70,7 @@ impl Entry {
             name,
             before,
             server,
+            row: None,
             busy: false,
             not_before: None,
             unsent: 0,
@@ -85,7 +86,6 @@ impl Entry {
             doubt: None,
             pace: None,
             counted: None,
-            explained: Vec::new(),
         }
     }
 
@@ -131,6 +131,7 @@ impl Entry {
                 }
             }
             Record::Reopened => self.ended = None,
+            Record::Compared { .. } => self.compared += 1,
             _ => {}
         }
         if self.tracked.stage == Stage::Ended {

@@ -21,8 +21,12 @@ use super::explain;
 use super::investigate::Case;
 use super::journal::Entry;
 use super::options::{Finish, MoveOptions};
+use super::start::margin;
 use crate::run::request::{Request, Surroundings};
 
+/// How often everything since the run's beginning is listed again, and not only what has changed since the last look: for
+/// clouds whose clocks differ by more than the margin.
+const ALL_AGAIN: SignedDuration = SignedDuration::from_mins(5);
 /// How often a server that is not as it was is looked at again: its state may still be changing.
 const COMPARISONS: u32 = 5;
 /// How often a server that cannot be read is asked for.
@@ -42,16 +46,20 @@ impl Engine<'_> {
             })
             .collect();
         if flying.is_empty() {
-            return Ok(());
+            return self.listen().await;
         }
+        let now = system::now();
+        let all = now.duration_since(self.listed_all) > ALL_AGAIN;
+        let since = if all { self.since } else { self.unlisted };
         let filter = ServerFilter {
-            changes_since: Some(self.since),
+            changes_since: Some(since),
             ..ServerFilter::default()
         };
+        let asked = self.session.cloud_time();
         // Rows first: a server that is looked at later is never older than its row.
-        let rows = self.session.migrations(None, Some(self.since)).await;
+        let rows = self.looking.migrations(None, Some(since)).await;
         let servers = match &rows {
-            Ok(_) => self.session.servers(&filter).await,
+            Ok(_) => self.looking.servers(&filter).await,
             Err(_) => Ok(Vec::new()),
         };
         let (rows, servers) = match (rows, servers) {
@@ -65,27 +73,42 @@ impl Engine<'_> {
                 return Ok(());
             }
         };
-        self.unheard = None;
+        self.heard();
+        // Changes that were written while it was listed are listed once more.
+        self.unlisted = margin(asked).max(self.since);
+        if all {
+            self.listed_all = now;
+        }
         self.dialled.extend(dialled_addresses(&rows));
+        let mut rows_of: HashMap<ServerId, Vec<Migration>> = HashMap::new();
+        for row in rows {
+            rows_of.entry(row.server.clone()).or_default().push(row);
+        }
         let mut changed: HashMap<ServerId, Server> =
             servers.into_iter().map(|it| (it.id.clone(), it)).collect();
         for index in flying {
-            let id = &self.entries[index].tracked.server;
+            let entry = &mut self.entries[index];
+            let id = &entry.tracked.server;
             if let Some(server) = changed.remove(id) {
                 let gone = matches!(server.status.status.as_str(), "DELETED" | "SOFT_DELETED");
-                self.entries[index].server = (!gone).then_some(server);
+                entry.server = (!gone).then_some(server);
             }
-            if !self.entries[index].busy {
-                self.look_at(index, &rows).await?;
+            let rows = rows_of.get(id).map_or(&[][..], Vec::as_slice);
+            if let Some(row) = own_row(&entry.tracked, rows) {
+                entry.row = Some(row.clone());
+            }
+            if !entry.busy {
+                self.look_at(index).await?;
                 self.explain_if_failed(index);
             }
         }
         Ok(())
     }
 
-    async fn look_at(&mut self, index: usize, rows: &[Migration]) -> Result<(), MovesError> {
+    async fn look_at(&mut self, index: usize) -> Result<(), MovesError> {
         let entry = &self.entries[index];
-        let row = own_row(&entry.tracked, rows);
+        // It may be that of a destination that was given up since.
+        let row = own_row(&entry.tracked, entry.row.as_slice());
         match entry.tracked.stage {
             Stage::Arrived => {
                 self.compare(index);
@@ -157,11 +180,38 @@ impl Engine<'_> {
         }
     }
 
+    /// Asks whether Nova is there again, where nothing is under way that it would be asked about.
+    async fn listen(&mut self) -> Result<(), MovesError> {
+        if self.unheard.is_none() {
+            return Ok(());
+        }
+        match self.looking.services().await {
+            Ok(services) => {
+                self.cloud.services = services;
+                self.heard();
+                Ok(())
+            }
+            Err(error) => self.not_heard(error),
+        }
+    }
+
+    fn heard(&mut self) {
+        if let Some((since, _)) = self.unheard.take() {
+            let away = system::now().duration_since(since).as_secs();
+            let seconds = u64::try_from(away).unwrap_or_default();
+            self.journal.event(&Event::CloudHeard { seconds });
+        }
+    }
+
     /// Nova could not be asked how the moves go. Where it is away, it is asked again for as long as the moves have time; what
     /// will not pass by itself ends the run, which can be resumed.
-    fn not_heard(&mut self, error: NovaError) -> Result<(), MovesError> {
+    pub(super) fn not_heard(&mut self, error: NovaError) -> Result<(), MovesError> {
         let now = system::now();
-        let why = error.to_string();
+        // Whatever was asked for: who is away answers nothing.
+        let why = match &error {
+            NovaError::Unreachable { host, .. } => format!("no answer from {host}"),
+            error => error.to_string(),
+        };
         let since = match &self.unheard {
             Some((since, told)) if *told == why => *since,
             before => {
@@ -183,9 +233,9 @@ impl Engine<'_> {
         let entry = &self.entries[index];
         let id = entry.tracked.server.clone();
         let asked = tokio::join!(
-            self.session.server(&id),
-            self.session.migrations(Some(&id), None),
-            self.session.actions(&id)
+            self.looking.server(&id),
+            self.looking.migrations(Some(&id), None),
+            self.looking.actions(&id)
         );
         let (server, rows, actions) = match asked {
             (Ok(server), Ok(rows), Ok(actions)) => (server, rows, actions),
@@ -215,6 +265,7 @@ impl Engine<'_> {
                         destination: row.dest_compute.clone(),
                     }),
                 };
+                self.entries[index].row = row.cloned();
                 self.entries[index].server = server;
                 self.record(index, Record::Seen(seen)).await
             }
@@ -354,7 +405,7 @@ impl Engine<'_> {
             .end
             .as_ref()
             .is_some_and(|end| matches!(end.verdict, Verdict::Failed | Verdict::Unknown));
-        if !failed || entry.busy || !entry.explained.is_empty() || entry.sent.is_none() {
+        if !failed || entry.busy || !entry.tracked.explained.is_empty() || entry.sent.is_none() {
             return;
         }
         let (session, id) = (self.session.clone(), entry.tracked.server.clone());
@@ -371,6 +422,25 @@ impl Engine<'_> {
             let lines = explain::explain(&session, &id, request, kind, since, nodes, ends).await;
             Done::Explained(lines)
         });
+    }
+
+    /// Keeps what was found out about a failure.
+    pub(super) async fn explained(
+        &mut self,
+        index: usize,
+        lines: Vec<String>,
+    ) -> Result<(), MovesError> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        self.record(index, Record::explained(lines)).await?;
+        let entry = &self.entries[index];
+        self.journal.event(&Event::MoveExplained {
+            server: entry.tracked.server.to_string(),
+            name: entry.name.clone(),
+            lines: entry.tracked.explained.clone(),
+        });
+        Ok(())
     }
 
     /// A failed move as its nodes are asked for it; `Err` says why they are not.

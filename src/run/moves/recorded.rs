@@ -8,8 +8,7 @@ use crate::ledger::{Ledger, RunState, StoredService};
 use crate::moves::machine::Stage;
 use crate::report::{MOVES_SCHEMA_VERSION, MovesReport, ServiceRow};
 
-/// The report of a run of moves as its journal has it, also of one that was killed; `None` for a run that moved nothing. What
-/// was found out about failures is not kept.
+/// The report of a run of moves as its journal has it, also of one that was killed; `None` for a run that moved nothing.
 ///
 /// # Errors
 /// There is no such run, or its journal is damaged.

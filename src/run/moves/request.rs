@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crate::domain::{Depth, HostName, Lane, MoveKind, Verdict, Why};
-use crate::moves::gate::{LegProof, Override, Reported, Wanted, closed_service, pass};
+use crate::moves::gate::{Closed, LegProof, Override, Reported, Wanted, closed_service, pass};
 use crate::moves::machine::{Record, Verdict as End};
 use crate::moves::{Movable, MoveRequest, movable};
 use crate::nova::{NovaError, Written};
+use crate::openstack::Fault;
 use crate::openstack::compute::{ComputeService, InstanceAction, Migration, Server};
 use crate::system;
 use crate::trust::verdict::{Observed, judge};
@@ -58,6 +59,10 @@ impl Engine<'_> {
             Ok(looked) => looked,
             Err(error) => {
                 let why = format!("Nova could not be asked right before: {error}");
+                // It is told, and nothing else is begun, until somebody answers.
+                if error.may_pass() {
+                    self.not_heard(error)?;
+                }
                 return self.not_sent(index, why).await;
             }
         };
@@ -104,6 +109,10 @@ impl Engine<'_> {
             Err(closed) => {
                 let why: Vec<String> = closed.iter().map(ToString::to_string).collect();
                 let why = why.join("; ");
+                // Nova took so long to answer: the pair itself is as good as it was.
+                if closed.iter().all(Closed::is_age) {
+                    return self.not_sent(index, why).await;
+                }
                 return self
                     .record(index, Record::Closed { destination, why })
                     .await;
@@ -292,8 +301,9 @@ impl Engine<'_> {
                     ]
                     .iter()
                     .any(|text| fault.message.contains(text));
+                let more = self.behind(index, &fault).await;
                 Record::Rejected {
-                    why: format!("Nova refuses: {fault}"),
+                    why: format!("Nova refuses: {fault}{more}"),
                     elsewhere,
                 }
             }
@@ -301,5 +311,22 @@ impl Engine<'_> {
             Written::Unknown { why, over } => Record::Uncertain { why, over },
         };
         self.record(index, record).await
+    }
+
+    /// What Nova's words of a refusal leave out.
+    async fn behind(&self, index: usize, fault: &Fault) -> String {
+        match fault.status {
+            // A host of another cell is one that the cell's conductor does not find.
+            400 if fault.message.contains("Compute host") => {
+                " (if Nova has it, it is in another cell, and servers move within theirs)"
+                    .to_owned()
+            }
+            // `ServiceUnavailable`: the source's nova-compute is not called up.
+            409 if fault.message.contains("Service is unavailable") => {
+                let missing = self.missing_of(index).await;
+                missing.map_or_else(String::new, |it| format!(" ({it})"))
+            }
+            _ => String::new(),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! A resize: Nova chooses where it goes, so every host that it could choose is proven, or it is not asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use tokio::task::JoinSet;
@@ -12,7 +12,7 @@ use super::request::Looked;
 use super::servers::requirements;
 use crate::domain::{HostName, Lane, MoveKind, Pair};
 use crate::moves::MoveRequest;
-use crate::moves::gate::{LegProof, Pass, Wanted, eligible, is_outside, pass, unmatched};
+use crate::moves::gate::{Closed, LegProof, Pass, Wanted, eligible, is_outside, pass, unmatched};
 use crate::moves::machine::{Record, Verdict as End};
 use crate::nova::NovaError;
 use crate::openstack::compute::{ComputeService, Server};
@@ -72,7 +72,7 @@ impl Engine<'_> {
             let (climbs, settled) = self.to_prove(server, &wanted);
             climbing.push((wanted, climbs, settled));
         }
-        let (prover, session) = (self.prover.clone(), self.session.clone());
+        let (prover, session) = (self.prover.clone(), self.looking.clone());
         self.spawn(index, async move {
             let mut tasks = JoinSet::new();
             for (wanted, climbs, settled) in climbing {
@@ -110,6 +110,10 @@ impl Engine<'_> {
             (Ok(looked), Ok(services)) => (looked, services),
             (Err(error), _) | (_, Err(error)) => {
                 let why = format!("Nova could not be asked right before: {error}");
+                // It is told, and nothing else is begun, until somebody answers.
+                if error.may_pass() {
+                    self.not_heard(error)?;
+                }
                 return self.not_sent(index, why).await;
             }
         };
@@ -129,6 +133,7 @@ impl Engine<'_> {
         );
         let now = system::now();
         let mut passes: Vec<Pass> = Vec::new();
+        let mut aged = BTreeSet::new();
         for (wanted, climbed, mut settled) in pairs {
             settled.extend(self.judge_all(&wanted, climbed));
             let reported = self.reported(&wanted);
@@ -138,6 +143,9 @@ impl Engine<'_> {
                 Ok(pass) => passes.push(pass),
                 Err(closed) => {
                     let why: Vec<String> = closed.iter().map(ToString::to_string).collect();
+                    if closed.iter().all(Closed::is_age) {
+                        aged.insert(host.clone());
+                    }
                     unproven.insert(host, why.join(", "));
                 }
             }
@@ -153,6 +161,12 @@ impl Engine<'_> {
                 format!("{host} ({why})")
             })
             .collect();
+        let only_aged = |host: &HostName| is_proven(host) || aged.contains(host);
+        if !missing.is_empty() && possible.iter().all(only_aged) {
+            // Nova took so long to answer: the pairs themselves are as good as they were.
+            let why = format!("proofs have become too old: {}", missing.join("; "));
+            return self.not_sent(index, why).await;
+        }
         if !missing.is_empty() || possible.is_empty() {
             let why = if possible.is_empty() {
                 "Nova has no other host that it could choose".to_owned()

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::access::right;
 use super::candidates::{ask, claims, dialled_addresses};
-use super::engine::Engine;
+use super::engine::{Engine, LOOKING};
 use super::error::MovesError;
 use super::finish::{disable, restore};
 use super::images::Images;
@@ -126,6 +126,7 @@ async fn carry_out(
     let connections = std::mem::take(&mut surveyed.connections);
     let mut engine = Engine {
         run: check.run.clone(),
+        looking: session.impatient(LOOKING),
         session: session.clone(),
         around,
         journal: &journal,
@@ -146,6 +147,8 @@ async fn carry_out(
         proofs: HashMap::new(),
         entries,
         since,
+        unlisted: since,
+        listed_all: system::now(),
         stopped: None,
         tasks: JoinSet::new(),
         renewed: system::now(),
