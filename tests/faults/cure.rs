@@ -58,12 +58,26 @@ impl Curing<'_> {
         all_verified(&report)?;
         let repaired = self.pictures()?;
 
-        let (again, nothing) = self.repair(words)?;
-        ensure(nothing.nodes.is_empty() && !nothing.applied, || {
-            format!("a second run writes: {nothing:#?}")
-        })?;
-        all_verified(&again)?;
-        same(&repaired, &self.pictures()?, "after a second run")?;
+        // It was proven by the run before, and is proven again if that is asked for.
+        let all = [words, &["--pairs", "all"]].concat();
+        for (words, when) in [(words, "after a second run"), (&all, "after a third run")] {
+            let (again, nothing) = self.repair(words)?;
+            ensure(nothing.nodes.is_empty() && !nothing.applied, || {
+                format!("{when}: it writes: {nothing:#?}")
+            })?;
+            let earlier = again.proven_earlier.as_ref().map_or(0, |it| it.pairs);
+            let proven = again.summary.pairs.verified;
+            ensure(earlier + proven == again.summary.pairs.total, || {
+                format!(
+                    "{when}, {earlier} pairs were proven earlier: {:#?}",
+                    again.summary
+                )
+            })?;
+            ensure(again.settings.pairs != "all" || earlier == 0, || {
+                "not all pairs were proven".to_owned()
+            })?;
+            same(&repaired, &self.pictures()?, when)?;
+        }
 
         for run in [&report.run].into_iter().chain(repair.earlier.iter().rev()) {
             let undone = run::clearway(self.lab, &["repair", "undo", run, "--yes"])?;
