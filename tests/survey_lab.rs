@@ -738,3 +738,67 @@ fn a_link_that_an_account_slips_in_is_not_followed_for_it() {
         assert_eq!(&*content.bytes, &*before, "{shell}");
     }
 }
+
+#[test]
+fn a_running_nova_compute_tells_the_order_of_its_files() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(1).start().expect("lab");
+    let node = lab.node("node1");
+    // systemd keeps the processes of a service in a group of that name.
+    plant(
+        node,
+        "mkdir -p /etc/nova/nova.conf.d; printf '[DEFAULT]\\nhost = layered\\n' >/etc/nova/nova.conf.d/10.conf; chgrp -R nova /etc/nova
+         printf '#!/bin/sh\\nwhile sleep 100; do :; done\\n' >/usr/bin/nova-compute; chmod 755 /usr/bin/nova-compute
+         mkdir -p /sys/fs/cgroup/system.slice/nova-compute.service",
+    );
+    let own = node.host().to_owned();
+    let found = survey(node).facts;
+    let undecided = found
+        .nova
+        .undecided(&["[DEFAULT]host"])
+        .expect("two orders");
+    assert_eq!(undecided.values, format!("layered or {own}"));
+    assert!(
+        found
+            .gaps
+            .iter()
+            .any(|gap| gap.contains("[DEFAULT]host is layered or ")),
+        "{:?}",
+        found.gaps
+    );
+    plant(node, "printf '[DEFAULT]\\nhost = mine\\n' >/srv/mine.conf");
+    let own = own.as_str();
+    for (words, expected) in [
+        ("", Some("layered")),
+        ("--log-file /x", Some("layered")),
+        ("--config-file=/etc/nova/nova.conf --log-file /x", Some(own)),
+        ("--config-file /etc/nova/nova.conf", Some(own)),
+        (
+            "--config-file /etc/nova/nova.conf --config-dir /etc/nova/nova.conf.d",
+            Some("layered"),
+        ),
+        (
+            "--config-dir=/etc/nova/nova.conf.d/ --config-file=/etc/nova/nova.conf",
+            Some(own),
+        ),
+        ("--config-file /srv/mine.conf", Some("mine")),
+        // What is not understood settles nothing.
+        ("--config-f /etc/nova/nova.conf", None),
+        ("--config-file nova.conf", None),
+        ("--config-file", None),
+    ] {
+        plant(
+            node,
+            &format!(
+                "setsid nova-compute {words} </dev/null >/dev/null 2>&1 &
+                 echo $! >/sys/fs/cgroup/system.slice/nova-compute.service/cgroup.procs; sleep 0.2"
+            ),
+        );
+        let found = survey(node).facts.nova;
+        let is_decided = found.undecided(&["[DEFAULT]host"]).is_none();
+        let host = found.host.as_deref().filter(|_| is_decided);
+        assert_eq!(host, expected, "{words}");
+    }
+}

@@ -1,13 +1,13 @@
 # What runs on the client node, in the lane's context, after the frame's prelude and the settings. See program.rs.
 #
 # Few processes: builtins, and per leg beside ssh and scp one sed, one cmp and a timeout around each connection.
-# Nothing reads standard input. `w` is the worker, `i` the leg, `p` what is being waited for.
+# Nothing but `listen` reads standard input. `w` is the worker, `i` the leg, `p` what is being waited for.
 
 umask 077
 unset SSH_AUTH_SOCK SSH_ASKPASS DISPLAY
-exec </dev/null
+exec 5<&0 </dev/null
 main=$$
-t= p= pids= hound=
+t= p= pids= hound= ear=
 nl='
 '
 
@@ -314,6 +314,13 @@ kill -KILL $main $pids 2>/dev/null
 rm -rf "$t"
 }
 
+# Ends all when standard input does: nobody wants it any more.
+listen() {
+trap - EXIT HUP INT TERM PIPE
+read -r d <&5
+kill -TERM $main
+}
+
 finish() {
 for f in "$t"/c[0-9]*; do
 [ ! -e "$f" ] || { read -r d <"$f" && cw_c=$((cw_c+d)); }
@@ -321,7 +328,7 @@ done
 cw_end 2>/dev/null
 rm -rf "$t"
 t=
-[ -z "$hound" ] || kill $hound 2>/dev/null
+[ -z "$hound" ] || kill $hound $ear 2>/dev/null
 exit 0
 }
 
@@ -356,6 +363,11 @@ pids="$pids $!"
 done
 watch >/dev/null 2>&1 &
 hound=$!
+if [ -n "${listens-}" ]; then
+listen >/dev/null 2>&1 &
+ear=$!
+fi
+exec 5<&-
 for d in $pids; do wait $d; done
 finish
 }

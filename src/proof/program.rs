@@ -88,17 +88,25 @@ impl Program {
     /// The POSIX sh script, to be run as root on the client node. It enters the context once, for all legs, and gives
     /// the program to a shell there on standard input: in a context that passes none (`docker exec` without `-i`)
     /// nothing happens.
+    ///
+    /// That input stays open behind the program for as long as the context's words run. Between them and the program there
+    /// may be a daemon (docker) that passes on no signal, and that reads what the program writes also when nobody listens
+    /// any more: the end of the input is then all that the program sees. The shell holds both ends of that pipe; it has
+    /// something left to do behind the words, or it would turn into them.
     #[must_use]
     pub fn script(&self) -> String {
         let program = self.inner();
         if self.context.is_empty() {
             return program;
         }
+        let program = format!("listens=1\n{program}");
         let context: Vec<_> = self.context.iter().map(|word| sh_quote(word)).collect();
         format!(
-            "p={}\nprintf %s \"$p\" | {} /bin/sh -c 'eval \"$(cat)\"'\n",
+            "p={}\n: | {{\nexec 9>/proc/self/fd/0\nprintf %s \"$p\" >&9 2>/dev/null &\n\
+             {} /bin/sh -c 'eval \"$(head -c {})\"' 9>&-\nexit $?\n}}\n",
             sh_quote(&program),
-            context.join(" ")
+            context.join(" "),
+            program.len(),
         )
     }
 

@@ -17,7 +17,7 @@ pub use facts::{
     Account, Answer, CheckedFile, ClientFacts, Content, FileFact, FileKind, FileState, HostKeyFact,
     Identity, IdentityState, InstancesFact, LockState, LoginAccount, Meta, NodeFacts, ServerFacts,
 };
-pub use nova_conf::NovaSettings;
+pub use nova_conf::{NovaSettings, Undecided};
 pub use parse::{Survey, SurveyError, parse};
 pub use request::{ContextRequest, SurveyRequest};
 

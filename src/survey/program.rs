@@ -14,6 +14,7 @@ use super::answers::Tool;
 use super::request::{FILE_MAX, Part, SurveyRequest, TOTAL_MAX};
 
 const ROOT: &str = include_str!("program/root.sh");
+const NOVA: &str = include_str!("program/nova.sh");
 const PART: &str = include_str!("program/part.sh");
 const AWK: &str = include_str!("program/part.awk");
 
@@ -21,7 +22,11 @@ const AWK: &str = include_str!("program/part.awk");
 static SENT_ROOT: LazyLock<String> = LazyLock::new(|| stripped(ROOT));
 static SENT_BODY: LazyLock<String> = LazyLock::new(|| {
     let awk = sh_quote(&stripped(AWK));
-    sh_quote(&format!("cw_awk={awk}\n{}", stripped(PART)))
+    sh_quote(&format!(
+        "cw_awk={awk}\n{}{}",
+        stripped(NOVA),
+        stripped(PART)
+    ))
 });
 
 /// bash reads a script from a pipe byte by byte; this lets `cat` read it at once. Other shells read in blocks, and

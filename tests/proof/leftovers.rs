@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clearway::domain::{Lane, Leg, Proven, Step, Why};
@@ -99,6 +100,51 @@ fn a_lost_control_connection_ends_it_where_the_context_ignores_broken_pipes() {
         ..patient(120)
     };
     let program = programs(vec![push; 20], &patient, &nonce()).remove(0);
+    let mut child = start(&lab, &program);
+    in_flight(&lab);
+    drop(child.stdout.take());
+    nothing_is_left(&lab, Duration::from_secs(25));
+    child.wait().unwrap();
+}
+
+/// Like `docker exec -i`: what runs inside has the pipes of a daemon, which reads on when nobody listens any more, and closes
+/// its standard input then.
+const DAEMON: &str = r#"cat >/usr/bin/box <<'END'
+#!/usr/bin/perl
+use POSIX; $SIG{PIPE} = 'IGNORE';
+pipe(my $in_r, my $in_w); pipe(my $out_r, my $out_w);
+if (!fork) {
+    setsid; open(STDIN, '<&', $in_r); open(STDOUT, '>&', $out_w);
+    close $_ for $in_r, $in_w, $out_r, $out_w;
+    exec 'runuser', '-u', 'nova', '--', @ARGV;
+}
+close $in_r; close $out_w;
+my $feeder = fork;
+if (!$feeder) { close $out_r; while (sysread STDIN, my $text, 4096) { syswrite $in_w, $text } exit }
+close $in_w;
+my $listens = 1;
+while (sysread $out_r, my $text, 4096) {
+    next if !$listens || defined syswrite STDOUT, $text;
+    $listens = 0;
+    kill 'TERM', $feeder;
+}
+kill 'TERM', $feeder;
+END
+chmod 755 /usr/bin/box"#;
+
+#[test]
+fn a_lost_control_connection_ends_it_behind_a_daemon_that_reads_on() {
+    let lab = Lab::builder().nodes(2).start().unwrap();
+    sh(&lab, 1, DAEMON);
+    let push = Leg {
+        context: Arc::from(["box".to_owned()]),
+        ..leg(&lab, Lane::ColdPush, 1, 2)
+    };
+    let proof = climb(&lab, push.clone());
+    assert_eq!((proof.reached, proof.outcome), works(Step::Copy));
+    nothing_is_left(&lab, Duration::from_secs(8));
+    sh(&lab, 2, HANGING_SFTP);
+    let program = programs(vec![push; 20], &patient(120), &nonce()).remove(0);
     let mut child = start(&lab, &program);
     in_flight(&lab);
     drop(child.stdout.take());

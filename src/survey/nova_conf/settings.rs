@@ -39,8 +39,29 @@ pub struct NovaSettings {
     /// nova-compute's log file by `[DEFAULT]log_file` and `log_dir` (oslo_log/log.py `_get_log_file_path`); `None` when
     /// neither is set: then its command line, or the journal, decides.
     pub log_file: Option<String>,
+    /// Options whose value depends on an order of files that is not known; above, they have what the order of the profile
+    /// makes of them.
+    pub undecided: Vec<Undecided>,
     /// Options whose value could not be worked out (unknown `$name`, unreadable file), with why.
     pub problems: Vec<String>,
+}
+
+/// An option that has one value or another: files of a directory count before or after others, as nova-compute was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undecided {
+    /// The option, as Nova's documentation names it.
+    pub option: &'static str,
+    /// Both values, in words.
+    pub values: String,
+}
+
+impl NovaSettings {
+    /// The first of these options whose value is not known, with both that it may have.
+    #[must_use]
+    pub fn undecided(&self, options: &[&str]) -> Option<&Undecided> {
+        let mut all = self.undecided.iter();
+        all.find(|it| options.contains(&it.option))
+    }
 }
 
 /// What Nova's defaults take from the node.
@@ -118,6 +139,7 @@ pub(crate) fn settings(files: &[(String, IniFile)], around: &Surroundings) -> No
             // Relative to nowhere that is known.
             (None, _) => None,
         },
+        undecided: Vec::new(),
         problems: options.problems,
     }
 }

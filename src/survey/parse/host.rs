@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::super::facts::InstancesFact;
-use super::super::nova_conf::{IniFile, NovaSettings, Surroundings, settings};
+use super::super::nova_conf::{IniFile, NovaSettings, Surroundings, settings_in_order};
 use super::part::PartAnswer;
 use super::stream::{Outcome, SurveyError, text_number};
 
@@ -146,6 +146,7 @@ fn source_address(said: &str) -> Option<String> {
 /// Nova's settings and its instances directory, from the first context.
 pub(super) fn nova(
     context: Option<&Outcome>,
+    listed: &[String],
     host: &Host,
     gaps: &mut Vec<String>,
 ) -> (NovaSettings, InstancesFact) {
@@ -159,10 +160,11 @@ pub(super) fn nova(
             around.hostname.clone_from(&part.hostname);
             let canonical = part.canonical.as_deref().unwrap_or_default();
             around.libvirt_hostname = canonical.split_whitespace().nth(1).map(str::to_owned);
-            (settings(&files(part), &around), Some(part))
+            let nova = settings_in_order(files(part), listed, part.started, &around);
+            (nova, Some(part))
         }
         Some(Outcome::Failed(_) | Outcome::Skipped) | None => {
-            let mut nova = settings(&[], &around);
+            let mut nova = settings_in_order(Vec::new(), listed, false, &around);
             nova.problems =
                 vec!["nova.conf was not read: nova-compute's context failed".to_owned()];
             (nova, None)
@@ -179,6 +181,13 @@ pub(super) fn nova(
     let Some(part) = instances else {
         return (nova, fact);
     };
+    for it in &nova.undecided {
+        gaps.push(format!(
+            "{} is {}: whether directories of nova.conf files count last depends on how nova-compute was started, and \
+             none is seen to run",
+            it.option, it.values
+        ));
+    }
     for (number, what) in &part.text.nova_bad {
         if let Some((_, path)) = part.text.nova_files.get(number - 1) {
             let problem = format!("{path}: {what}: nova-compute does not start with this");

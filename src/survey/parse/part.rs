@@ -36,6 +36,8 @@ pub(in super::super) struct PartAnswer {
     pub(super) instances: Option<Instances>,
     /// `getent hosts` of the host name.
     pub(super) canonical: Option<String>,
+    /// Whether the files of nova.conf come in the order of a running nova-compute.
+    pub(super) started: bool,
     /// `/etc/machine-id`.
     machine: Option<String>,
     /// Which way the listening sockets were learnt (`ss`, `proc`, or neither), and what came out.
@@ -73,12 +75,13 @@ pub(super) struct Instances {
 }
 
 /// What may come, apart from spans and `identity`.
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 15] = [
     "part",
     "text",
     "stat",
     "instances",
     "canonical",
+    "started",
     "machine",
     "listen",
     "my-ip",
@@ -187,6 +190,10 @@ impl PartAnswer {
                 None => None,
             },
             canonical: one("canonical")?,
+            started: match once.get("started") {
+                Some(record) => fields::<0>(record).map(|_| true)?,
+                None => false,
+            },
             machine: one("machine")?,
             listen,
             my_ip,

@@ -156,7 +156,7 @@ fn assemble(
             answer.gaps(&mut gaps);
         }
     }
-    let (nova, instances) = host::nova(outcomes.first(), &host, &mut gaps);
+    let (nova, instances) = host::nova(outcomes.first(), &request.nova_conf, &host, &mut gaps);
     let mut clients = Vec::with_capacity(request.contexts.len());
     for context in &request.contexts {
         let (facts, answer) = client::client(request, context, of(&context.words)?)?;

@@ -100,31 +100,6 @@ daemon_configuration() {
 	configuration d "$1"
 }
 
-nova_file() {
-	p=-
-	if [ -f "$1" ] && [ -r "$1" ]; then p=r
-	elif [ -e "$1" ] || hidden "$1"; then p=u
-	fi
-	CW_NOVA="$CW_NOVA$p $1$nl"
-}
-
-# nova.conf files, and directories of them.
-nova_files() {
-	for path do
-		if [ -d "$path" ]; then
-			set +f
-			set -- "$path"/*.conf
-			set -f
-			for path do
-				case $path in *"$nl"*) continue ;; esac
-				[ -e "$path" ] && nova_file "$path"
-			done
-		else
-			nova_file "$path"
-		fi
-	done
-}
-
 client_files() {
 	CW_SSH=$(command -v ssh)
 	configuration u "$CW_HOME/.ssh/config"
@@ -394,7 +369,7 @@ part() {
 		export $p
 	done
 	name= fips= paths= flags=$nl links= unseen= known_ssh= known_sshd= canonical= instances= identities= lonely=
-	ssh_file= sshd_file= host_keys= reads= reals= refused= judged= held= CW_PID= fd=4
+	ssh_file= sshd_file= host_keys= reads= reals= refused= layered= judged= held= CW_PID= fd=4
 	total=0 limit= slow=
 	command -v timeout >/dev/null && limit='timeout -k 2 20'
 	read -r name </proc/sys/kernel/hostname
@@ -402,7 +377,7 @@ part() {
 	whoami
 	cw part "$name" "$CW_UID" "$fips"
 	case $CW_DO in *l*) [ -n "$cw_live" ] && CW_DO=${CW_DO}c ;; esac
-	case $CW_DO in *n*) eval "nova_files $cw_nova_conf" ;; esac
+	case $CW_DO in *n*) eval "nova_order $cw_nova_conf" ;; esac
 	case $CW_DO in *c*) client_files ;; esac
 	case $CW_DO in *s*) server_files ;; esac
 	read_text

@@ -40,7 +40,7 @@ pub enum Address {
         /// Who says so.
         origin: Origin,
     },
-    /// The value cannot be dialled: it is empty, has blanks, or would be read as an option.
+    /// The value cannot be dialled: it is empty, has blanks, would be read as an option, or may be another one.
     Unusable {
         /// The value, as it stands.
         value: String,
@@ -125,10 +125,14 @@ pub(super) fn address(node: &Node, facts: Option<&NodeFacts>, dial: &Dial) -> Ad
         }
         Some(facts) => &facts.nova,
     };
-    let setting = |value: &Option<String>, name| {
-        value
+    let setting = |value: &Option<String>, name| match nova.undecided(&[name]) {
+        Some(it) => Some(Address::Unusable {
+            value: it.values.clone(),
+            origin: Origin::Setting(name),
+        }),
+        None => value
             .as_deref()
-            .map(|value| Address::new(value, Origin::Setting(name)))
+            .map(|value| Address::new(value, Origin::Setting(name))),
     };
     let service_host = || {
         node.service_host

@@ -7,7 +7,7 @@ use crate::domain::{
     NotNeeded, Predicted, Profile, Reason, Scope, SshdProfile, Transport, Why,
 };
 use crate::survey::{
-    Answer, FileFact, FileState, InstancesFact, NodeFacts, NovaSettings, ServerFacts,
+    Answer, FileFact, FileState, InstancesFact, NodeFacts, NovaSettings, ServerFacts, Undecided,
 };
 
 /// A fleet `cmp0`, `cmp1`, … whose lanes are those of distribution packages.
@@ -157,6 +157,46 @@ fn cold_moves_dial_the_migration_address_with_its_defaults() {
         facts[1].as_mut().expect("surveyed").nova.my_ip = Some("10.9.9.9".into());
     });
     assert_eq!(dialled(&stated, Lane::ColdPush), "10.0.0.1");
+}
+
+#[test]
+fn what_depends_on_how_nova_compute_was_started_is_not_guessed() {
+    let undecided = |node, option| {
+        with_nova(node, |nova| {
+            nova.undecided.push(Undecided {
+                option,
+                values: "one or other".to_owned(),
+            });
+        })
+    };
+    let (push, pull) = (id(Lane::ColdPush, 0, 1), id(Lane::ColdPull, 0, 1));
+    for (option, leg, works) in [
+        ("[libvirt]migration_inbound_addr", push, pull),
+        ("[DEFAULT]host", pull, push),
+    ] {
+        let legs = undecided(1, option);
+        let expected = Some(Predicted::Breaks(Reason::AddressUnknown));
+        assert_eq!(legs.obstacle(leg), expected, "{option}");
+        assert_eq!(legs.obstacle(works), None, "{option}");
+    }
+    let unknown = Some(Predicted::Unknown(Why::NotPredictable));
+    let by_ssh = |option| {
+        let legs = undecided(0, option);
+        [legs.obstacle(push), legs.obstacle(id(Lane::Live, 0, 1))]
+    };
+    let tcp = Some(Predicted::NotNeeded(NotNeeded::LiveOverTcp));
+    for option in [
+        "[libvirt]remote_filesystem_transport",
+        "[DEFAULT]instances_path",
+    ] {
+        assert_eq!(by_ssh(option), [unknown, tcp], "{option}");
+    }
+    for option in [
+        "[libvirt]live_migration_uri",
+        "[libvirt]live_migration_scheme",
+    ] {
+        assert_eq!(by_ssh(option), [None, unknown], "{option}");
+    }
 }
 
 #[test]

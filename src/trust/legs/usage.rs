@@ -82,7 +82,28 @@ pub(super) fn lane_usage(node: &Node, facts: Option<&NodeFacts>, lane: Lane) -> 
     }
 }
 
+/// An option of nova.conf without which nobody knows whether or how a lane is used.
+fn decided(facts: &NodeFacts, options: &[&str]) -> Result<(), LaneUsage> {
+    match facts.nova.undecided(options) {
+        None => Ok(()),
+        Some(it) => Err(LaneUsage::Unknown(
+            Why::NotPredictable,
+            format!(
+                "{} is {}, as nova-compute was started",
+                it.option, it.values
+            ),
+        )),
+    }
+}
+
 fn cold(facts: &NodeFacts, used: &mut Used) -> Result<(), LaneUsage> {
+    decided(
+        facts,
+        &[
+            "[libvirt]remote_filesystem_transport",
+            "[DEFAULT]instances_path",
+        ],
+    )?;
     match facts.nova.remote_filesystem_transport.as_str() {
         "rsync" => used.transport = Transport::Rsync,
         // Without any nova.conf the field may be empty: Nova's default is ssh.
@@ -97,6 +118,15 @@ fn live(facts: &NodeFacts, in_profile: LaneUse, used: &mut Used) -> Result<(), L
         let text = "no readable nova.conf says how live migrations connect".to_owned();
         return Err(LaneUsage::Unknown(Why::NotPredictable, text));
     }
+    decided(
+        facts,
+        &[
+            "[libvirt]live_migration_uri",
+            "[libvirt]live_migration_scheme",
+            "[libvirt]virt_type",
+            "[libvirt]live_migration_tunnelled",
+        ],
+    )?;
     let transport = live_transport(&facts.nova)
         .map_err(|complaint| LaneUsage::Unknown(Why::NotPredictable, complaint))?;
     match transport {
