@@ -25,6 +25,16 @@ impl Session {
         page: impl Fn(Option<&str>) -> Call,
         read: impl Fn(&Answer) -> Result<Page<T>, ReadError>,
     ) -> Result<Vec<T>, NovaError> {
+        self.enough(page, read, |_| false).await
+    }
+
+    /// Pages until these rows are enough, or all.
+    async fn enough<T>(
+        &self,
+        page: impl Fn(Option<&str>) -> Call,
+        read: impl Fn(&Answer) -> Result<Page<T>, ReadError>,
+        are_enough: impl Fn(&[T]) -> bool,
+    ) -> Result<Vec<T>, NovaError> {
         let mut rows = Vec::new();
         let mut marker: Option<String> = None;
         for _ in 0..PAGES {
@@ -34,7 +44,9 @@ impl Session {
             rows.extend(found.rows);
             match found.next {
                 // The same marker again would be the same page again.
-                Some(next) if marker.as_ref() != Some(&next) => marker = Some(next),
+                Some(next) if marker.as_ref() != Some(&next) && !are_enough(&rows) => {
+                    marker = Some(next);
+                }
                 _ => return Ok(rows),
             }
         }
@@ -66,6 +78,29 @@ impl Session {
         .await
     }
 
+    /// Servers that have changed since, deleted ones included: pages of them until they are enough. A page that is full has a
+    /// next one, also when that is empty.
+    ///
+    /// # Errors
+    /// As [`Session::read`].
+    pub async fn changed_servers(
+        &self,
+        since: jiff::Timestamp,
+        are_enough: impl Fn(&[Server]) -> bool,
+    ) -> Result<Vec<Server>, NovaError> {
+        let version = self.version();
+        let filter = ServerFilter {
+            changes_since: Some(since),
+            ..ServerFilter::default()
+        };
+        self.enough(
+            |marker| compute::servers(&filter, marker, ROWS, version),
+            compute::read_servers,
+            are_enough,
+        )
+        .await
+    }
+
     /// One server; `None` when there is none with this id.
     ///
     /// # Errors
@@ -81,18 +116,31 @@ impl Session {
         }
     }
 
-    /// Rows of os-migrations, newest first: of one server, or all that changed since.
+    /// Rows of os-migrations of one server, newest first.
     ///
     /// # Errors
     /// As [`Session::read`].
-    pub async fn migrations(
-        &self,
-        server: Option<&ServerId>,
-        changes_since: Option<jiff::Timestamp>,
-    ) -> Result<Vec<Migration>, NovaError> {
+    pub async fn migrations(&self, server: &ServerId) -> Result<Vec<Migration>, NovaError> {
         self.all(
-            |marker| compute::migrations(server, changes_since, marker, ROWS),
+            |marker| compute::migrations(Some(server), None, marker, ROWS),
             compute::read_migrations,
+        )
+        .await
+    }
+
+    /// Rows of os-migrations that have changed since, newest first: pages of them until they are enough.
+    ///
+    /// # Errors
+    /// As [`Session::read`].
+    pub async fn changed_migrations(
+        &self,
+        since: jiff::Timestamp,
+        are_enough: impl Fn(&[Migration]) -> bool,
+    ) -> Result<Vec<Migration>, NovaError> {
+        self.enough(
+            |marker| compute::migrations(None, Some(since), marker, ROWS),
+            compute::read_migrations,
+            are_enough,
         )
         .await
     }

@@ -447,7 +447,7 @@ pub(super) async fn look_at(
 ) -> Result<Looked, NovaError> {
     let (server, rows, actions) = tokio::join!(
         session.server(id),
-        session.migrations(Some(id), None),
+        session.migrations(id),
         session.actions(id)
     );
     Ok(Looked {

@@ -1,6 +1,6 @@
 //! Looking at Nova: one listing of rows and one of servers for all moves together.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::SignedDuration;
 
@@ -11,7 +11,7 @@ use crate::moves::machine::{
     was_sent,
 };
 use crate::nova::{NovaError, Written};
-use crate::openstack::compute::{self, Migration, Server, ServerFilter};
+use crate::openstack::compute::{self, Migration, Server};
 use crate::system;
 
 use super::candidates::dialled_addresses;
@@ -21,12 +21,13 @@ use super::explain;
 use super::investigate::Case;
 use super::journal::Entry;
 use super::options::{Finish, MoveOptions};
-use super::start::margin;
 use crate::run::request::{Request, Surroundings};
 
 /// How often everything since the run's beginning is listed again, and not only what has changed since the last look: for
 /// clouds whose clocks differ by more than the margin.
 const ALL_AGAIN: SignedDuration = SignedDuration::from_mins(5);
+/// For how long what Nova has dated may not be in its database yet, or be dated by a clock that is late.
+const UNSEEN: SignedDuration = SignedDuration::from_secs(20);
 /// How often a server that is not as it was is looked at again: its state may still be changing.
 const COMPARISONS: u32 = 5;
 /// How often a server that cannot be read is asked for.
@@ -51,15 +52,12 @@ impl Engine<'_> {
         let now = system::now();
         let all = now.duration_since(self.listed_all) > ALL_AGAIN;
         let since = if all { self.since } else { self.unlisted };
-        let filter = ServerFilter {
-            changes_since: Some(since),
-            ..ServerFilter::default()
-        };
+        let (all_rows, all_servers) = self.wanted(&flying);
         let asked = self.session.cloud_time();
         // Rows first: a server that is looked at later is never older than its row.
-        let rows = self.looking.migrations(None, Some(since)).await;
+        let rows = self.looking.changed_migrations(since, all_rows).await;
         let servers = match &rows {
-            Ok(_) => self.looking.servers(&filter).await,
+            Ok(_) => self.looking.changed_servers(since, all_servers).await,
             Err(_) => Ok(Vec::new()),
         };
         let (rows, servers) = match (rows, servers) {
@@ -75,7 +73,7 @@ impl Engine<'_> {
         };
         self.heard();
         // Changes that were written while it was listed are listed once more.
-        self.unlisted = margin(asked).max(self.since);
+        self.unlisted = (asked - UNSEEN).max(self.since);
         if all {
             self.listed_all = now;
         }
@@ -103,6 +101,32 @@ impl Engine<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether rows, and whether servers, are all that is wanted of those under way.
+    fn wanted(
+        &self,
+        flying: &[usize],
+    ) -> (
+        impl Fn(&[Migration]) -> bool + use<>,
+        impl Fn(&[Server]) -> bool + use<>,
+    ) {
+        let flying = flying.iter().map(|&index| &self.entries[index].tracked);
+        let servers: HashSet<ServerId> = flying.clone().map(|it| it.server.clone()).collect();
+        // Numbers are those of a cell: only with the server do they name a row.
+        let rows: Option<HashSet<(ServerId, u64)>> = flying
+            .map(|it| Some((it.server.clone(), it.migration?)))
+            .collect();
+        let all_rows = move |listed: &[Migration]| {
+            let listed = listed.iter().map(|row| (row.server.clone(), row.id));
+            let listed: HashSet<_> = listed.collect();
+            rows.as_ref().is_some_and(|rows| rows.is_subset(&listed))
+        };
+        let all_servers = move |listed: &[Server]| {
+            let listed: HashSet<_> = listed.iter().map(|it| it.id.clone()).collect();
+            servers.is_subset(&listed)
+        };
+        (all_rows, all_servers)
     }
 
     async fn look_at(&mut self, index: usize) -> Result<(), MovesError> {
@@ -234,7 +258,7 @@ impl Engine<'_> {
         let id = entry.tracked.server.clone();
         let asked = tokio::join!(
             self.looking.server(&id),
-            self.looking.migrations(Some(&id), None),
+            self.looking.migrations(&id),
             self.looking.actions(&id)
         );
         let (server, rows, actions) = match asked {
