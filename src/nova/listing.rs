@@ -264,3 +264,34 @@ impl Session {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::session::tests::opened;
+    use super::*;
+
+    fn page(ids: std::ops::Range<u64>) -> String {
+        let row = |id| {
+            serde_json::json!({
+                "id": id, "uuid": format!("u{id}"), "migration_type": "migration", "status": "migrating",
+                "instance_uuid": "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "created_at": "2026-11-25T18:00:00.000000"
+            })
+        };
+        let rows: Vec<_> = ids.map(row).collect();
+        let links = [serde_json::json!({"rel": "next"})];
+        serde_json::json!({"migrations": rows, "migrations_links": links}).to_string()
+    }
+
+    #[tokio::test]
+    async fn no_page_is_asked_for_once_all_that_is_wanted_is_listed() {
+        let session = opened(vec![page(0..3), page(3..6)]).await;
+        let since = "2026-11-25T18:00:00Z".parse().unwrap();
+        let has = |id| move |rows: &[Migration]| rows.iter().any(|row| row.id == id);
+        // A third page would not be answered.
+        let rows = session.changed_migrations(since, has(4)).await.unwrap();
+        assert_eq!(rows.len(), 6);
+        let impatient = session.impatient(std::time::Duration::ZERO);
+        let more = impatient.changed_migrations(since, has(9)).await;
+        assert!(more.is_err(), "{more:?}");
+    }
+}
