@@ -55,13 +55,31 @@ impl Watched {
 
     /// The most memory that it had at any time, in MiB.
     pub(crate) fn peak_mib(&self) -> f64 {
+        self.try_peak_mib().expect("proc_pid_status(5)")
+    }
+
+    /// None when it has ended and nobody has waited for it yet.
+    fn try_peak_mib(&self) -> Option<f64> {
         let status = self.read("status");
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|it| it.split_whitespace().next());
-        kib.expect("proc_pid_status(5)")
-            .parse::<f64>()
-            .expect("a number")
-            / 1024.0
+        let kib = line?.split_whitespace().next()?;
+        Some(kib.parse::<f64>().expect("a number") / 1024.0)
+    }
+
+    /// Waits until it has ended: its exit code, and the most memory and all CPU seconds that were seen of it before.
+    pub(crate) fn ended(&mut self, patience: Duration) -> (Option<i32>, f64, f64) {
+        let (began, mut memory, mut cpu) = (Instant::now(), 0.0, 0.0);
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it is a child") {
+                return (status.code(), memory, cpu);
+            }
+            assert!(began.elapsed() < patience, "it has not ended");
+            // It may end in this moment, and have neither any more.
+            if let Some(now) = self.try_peak_mib() {
+                (memory, cpu) = (now, self.cpu());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     pub(crate) fn kill(&mut self) {

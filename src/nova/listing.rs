@@ -25,6 +25,16 @@ impl Session {
         page: impl Fn(Option<&str>) -> Call,
         read: impl Fn(&Answer) -> Result<Page<T>, ReadError>,
     ) -> Result<Vec<T>, NovaError> {
+        self.enough(page, read, |_| false).await
+    }
+
+    /// Pages until these rows are enough, or all.
+    async fn enough<T>(
+        &self,
+        page: impl Fn(Option<&str>) -> Call,
+        read: impl Fn(&Answer) -> Result<Page<T>, ReadError>,
+        are_enough: impl Fn(&[T]) -> bool,
+    ) -> Result<Vec<T>, NovaError> {
         let mut rows = Vec::new();
         let mut marker: Option<String> = None;
         for _ in 0..PAGES {
@@ -34,7 +44,9 @@ impl Session {
             rows.extend(found.rows);
             match found.next {
                 // The same marker again would be the same page again.
-                Some(next) if marker.as_ref() != Some(&next) => marker = Some(next),
+                Some(next) if marker.as_ref() != Some(&next) && !are_enough(&rows) => {
+                    marker = Some(next);
+                }
                 _ => return Ok(rows),
             }
         }
@@ -66,6 +78,29 @@ impl Session {
         .await
     }
 
+    /// Servers that have changed since, deleted ones included: pages of them until they are enough. A page that is full has a
+    /// next one, also when that is empty.
+    ///
+    /// # Errors
+    /// As [`Session::read`].
+    pub async fn changed_servers(
+        &self,
+        since: jiff::Timestamp,
+        are_enough: impl Fn(&[Server]) -> bool,
+    ) -> Result<Vec<Server>, NovaError> {
+        let version = self.version();
+        let filter = ServerFilter {
+            changes_since: Some(since),
+            ..ServerFilter::default()
+        };
+        self.enough(
+            |marker| compute::servers(&filter, marker, ROWS, version),
+            compute::read_servers,
+            are_enough,
+        )
+        .await
+    }
+
     /// One server; `None` when there is none with this id.
     ///
     /// # Errors
@@ -81,18 +116,31 @@ impl Session {
         }
     }
 
-    /// Rows of os-migrations, newest first: of one server, or all that changed since.
+    /// Rows of os-migrations of one server, newest first.
     ///
     /// # Errors
     /// As [`Session::read`].
-    pub async fn migrations(
-        &self,
-        server: Option<&ServerId>,
-        changes_since: Option<jiff::Timestamp>,
-    ) -> Result<Vec<Migration>, NovaError> {
+    pub async fn migrations(&self, server: &ServerId) -> Result<Vec<Migration>, NovaError> {
         self.all(
-            |marker| compute::migrations(server, changes_since, marker, ROWS),
+            |marker| compute::migrations(Some(server), None, marker, ROWS),
             compute::read_migrations,
+        )
+        .await
+    }
+
+    /// Rows of os-migrations that have changed since, newest first: pages of them until they are enough.
+    ///
+    /// # Errors
+    /// As [`Session::read`].
+    pub async fn changed_migrations(
+        &self,
+        since: jiff::Timestamp,
+        are_enough: impl Fn(&[Migration]) -> bool,
+    ) -> Result<Vec<Migration>, NovaError> {
+        self.enough(
+            |marker| compute::migrations(None, Some(since), marker, ROWS),
+            compute::read_migrations,
+            are_enough,
         )
         .await
     }
@@ -214,5 +262,36 @@ impl Session {
             compute::read_hypervisors,
         )
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::session::tests::opened;
+    use super::*;
+
+    fn page(ids: std::ops::Range<u64>) -> String {
+        let row = |id| {
+            serde_json::json!({
+                "id": id, "uuid": format!("u{id}"), "migration_type": "migration", "status": "migrating",
+                "instance_uuid": "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "created_at": "2026-11-25T18:00:00.000000"
+            })
+        };
+        let rows: Vec<_> = ids.map(row).collect();
+        let links = [serde_json::json!({"rel": "next"})];
+        serde_json::json!({"migrations": rows, "migrations_links": links}).to_string()
+    }
+
+    #[tokio::test]
+    async fn no_page_is_asked_for_once_all_that_is_wanted_is_listed() {
+        let session = opened(vec![page(0..3), page(3..6)]).await;
+        let since = "2026-11-25T18:00:00Z".parse().unwrap();
+        let has = |id| move |rows: &[Migration]| rows.iter().any(|row| row.id == id);
+        // A third page would not be answered.
+        let rows = session.changed_migrations(since, has(4)).await.unwrap();
+        assert_eq!(rows.len(), 6);
+        let impatient = session.impatient(std::time::Duration::ZERO);
+        let more = impatient.changed_migrations(since, has(9)).await;
+        assert!(more.is_err(), "{more:?}");
     }
 }

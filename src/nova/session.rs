@@ -440,7 +440,7 @@ fn origin(url: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
 
@@ -448,8 +448,8 @@ mod tests {
     use crate::openstack::cloud::{Credentials, Interface, Named, Scope};
     use crate::openstack::{Method, Secret};
 
-    /// A Keystone and a Nova that answer twice, a login and the question for versions, and then are gone.
-    async fn opened() -> Session {
+    /// A Keystone and a Nova that answer a login, the question for versions and these, and then are gone.
+    pub(in crate::nova) async fn opened(more: Vec<String>) -> Session {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let token = format!(
@@ -459,7 +459,7 @@ mod tests {
         let versions =
             r#"{"version": {"id": "v2.1", "min_version": "2.1", "version": "2.96"}}"#.to_owned();
         std::thread::spawn(move || {
-            for body in [token, versions] {
+            for body in [token, versions].into_iter().chain(more) {
                 let (mut stream, _) = listener.accept().unwrap();
                 let mut asked = [0; 8_192];
                 let _ = stream.read(&mut asked).unwrap();
@@ -490,7 +490,9 @@ mod tests {
 
     #[tokio::test]
     async fn who_is_impatient_learns_soon_that_nobody_answers() {
-        let session = opened().await.impatient(Duration::from_millis(300));
+        let session = opened(Vec::new())
+            .await
+            .impatient(Duration::from_millis(300));
         let since = system::Stopwatch::start();
         let call = Call::get("/servers", Microversion(90));
         let error = session.read(&call).await.unwrap_err();
@@ -500,7 +502,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_sent_after_its_time_also_when_nova_comes_back_later() {
-        let session = opened().await;
+        let session = opened(Vec::new()).await;
         let call = Call::write(
             Method::Post,
             "/servers/x/action".to_owned(),

@@ -27,7 +27,7 @@ use super::images::Images;
 use super::journal::Entry;
 use super::options::MoveOptions;
 use super::prover::{Prover, to_climb};
-use super::request::{Looked, Proved};
+use super::request::{Proved, look_at};
 use super::resize::ProvedAll;
 use super::servers::needs_of;
 
@@ -439,22 +439,6 @@ impl Engine<'_> {
         });
         Ok(())
     }
-}
-
-pub(super) async fn look_at(
-    session: &Session,
-    id: &crate::domain::ServerId,
-) -> Result<Looked, NovaError> {
-    let (server, rows, actions) = tokio::join!(
-        session.server(id),
-        session.migrations(Some(id), None),
-        session.actions(id)
-    );
-    Ok(Looked {
-        server: server?,
-        rows: rows?,
-        actions: actions?,
-    })
 }
 
 /// A leg that is not climbed: the deployment does not use it, or the files break it so that it must not be dialled.

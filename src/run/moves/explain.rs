@@ -142,7 +142,7 @@ struct Newest {
 
 /// The newest move of a server; `Err` says why there is none that failed.
 async fn newest(session: &Session, server: &Server) -> Result<Result<Newest, String>, NovaError> {
-    let rows = session.migrations(Some(&server.id), None).await?;
+    let rows = session.migrations(&server.id).await?;
     let kinds = [MoveKind::Cold, MoveKind::Live, MoveKind::Resize];
     let newest = rows
         .iter()

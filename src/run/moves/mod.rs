@@ -15,6 +15,7 @@ mod images;
 mod investigate;
 mod journal;
 mod locks;
+mod look;
 mod observe;
 mod options;
 mod plan;

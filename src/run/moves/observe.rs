@@ -1,111 +1,33 @@
-//! Looking at Nova: one listing of rows and one of servers for all moves together.
+//! What was seen of one move, and what follows from it.
 
-use std::collections::HashMap;
-
-use jiff::SignedDuration;
-
-use crate::domain::{Event, HostName, MoveKind, Pair, ServerId};
+use crate::domain::{Event, HostName, MoveKind, Pair};
 use crate::moves::compare::Portrait;
 use crate::moves::machine::{
     Doubt, Lookup, Record, Seen, SeenMigration, SeenServer, Sent, Stage, Verdict, overdue, own_row,
     was_sent,
 };
 use crate::nova::{NovaError, Written};
-use crate::openstack::compute::{self, Migration, Server, ServerFilter};
+use crate::openstack::compute::{self, Server};
 use crate::system;
 
-use super::candidates::dialled_addresses;
 use super::engine::{Done, Engine};
 use super::error::MovesError;
 use super::explain;
 use super::investigate::Case;
 use super::journal::Entry;
 use super::options::{Finish, MoveOptions};
-use super::start::margin;
 use crate::run::request::{Request, Surroundings};
 
-/// How often everything since the run's beginning is listed again, and not only what has changed since the last look: for
-/// clouds whose clocks differ by more than the margin.
-const ALL_AGAIN: SignedDuration = SignedDuration::from_mins(5);
 /// How often a server that is not as it was is looked at again: its state may still be changing.
 const COMPARISONS: u32 = 5;
 /// How often a server that cannot be read is asked for.
 const UNREAD: u32 = 30;
-/// For how long Nova may refuse to say how moves go.
-const UNHEARD: SignedDuration = SignedDuration::from_secs(30);
 /// Confirmations that Nova may refuse.
 const CONFIRMATIONS: u32 = 5;
 
 impl Engine<'_> {
-    /// Looks at all moves that are in flight.
-    pub(super) async fn look(&mut self) -> Result<(), MovesError> {
-        let flying: Vec<usize> = (0..self.entries.len())
-            .filter(|&index| {
-                let entry = &self.entries[index];
-                entry.tracked.stage.is_in_flight() || entry.tracked.stage == Stage::Arrived
-            })
-            .collect();
-        if flying.is_empty() {
-            return self.listen().await;
-        }
-        let now = system::now();
-        let all = now.duration_since(self.listed_all) > ALL_AGAIN;
-        let since = if all { self.since } else { self.unlisted };
-        let filter = ServerFilter {
-            changes_since: Some(since),
-            ..ServerFilter::default()
-        };
-        let asked = self.session.cloud_time();
-        // Rows first: a server that is looked at later is never older than its row.
-        let rows = self.looking.migrations(None, Some(since)).await;
-        let servers = match &rows {
-            Ok(_) => self.looking.servers(&filter).await,
-            Err(_) => Ok(Vec::new()),
-        };
-        let (rows, servers) = match (rows, servers) {
-            (Ok(rows), Ok(servers)) => (rows, servers),
-            (Err(error), _) | (_, Err(error)) => {
-                self.not_heard(error)?;
-                // Time goes on for what is not seen, too.
-                for index in flying {
-                    self.end_if_overdue(index).await?;
-                }
-                return Ok(());
-            }
-        };
-        self.heard();
-        // Changes that were written while it was listed are listed once more.
-        self.unlisted = margin(asked).max(self.since);
-        if all {
-            self.listed_all = now;
-        }
-        self.dialled.extend(dialled_addresses(&rows));
-        let mut rows_of: HashMap<ServerId, Vec<Migration>> = HashMap::new();
-        for row in rows {
-            rows_of.entry(row.server.clone()).or_default().push(row);
-        }
-        let mut changed: HashMap<ServerId, Server> =
-            servers.into_iter().map(|it| (it.id.clone(), it)).collect();
-        for index in flying {
-            let entry = &mut self.entries[index];
-            let id = &entry.tracked.server;
-            if let Some(server) = changed.remove(id) {
-                let gone = matches!(server.status.status.as_str(), "DELETED" | "SOFT_DELETED");
-                entry.server = (!gone).then_some(server);
-            }
-            let rows = rows_of.get(id).map_or(&[][..], Vec::as_slice);
-            if let Some(row) = own_row(&entry.tracked, rows) {
-                entry.row = Some(row.clone());
-            }
-            if !entry.busy {
-                self.look_at(index).await?;
-                self.explain_if_failed(index);
-            }
-        }
-        Ok(())
-    }
-
-    async fn look_at(&mut self, index: usize) -> Result<(), MovesError> {
+    /// What was last listed of a move, and what follows from it.
+    pub(super) async fn look_at(&mut self, index: usize) -> Result<(), MovesError> {
         let entry = &self.entries[index];
         // It may be that of a destination that was given up since.
         let row = own_row(&entry.tracked, entry.row.as_slice());
@@ -167,7 +89,7 @@ impl Engine<'_> {
         Ok(())
     }
 
-    async fn end_if_overdue(&mut self, index: usize) -> Result<(), MovesError> {
+    pub(super) async fn end_if_overdue(&mut self, index: usize) -> Result<(), MovesError> {
         let entry = &self.entries[index];
         match overdue(&entry.tracked, self.options.longest(), system::now()) {
             Some(why) if !entry.busy => {
@@ -180,61 +102,13 @@ impl Engine<'_> {
         }
     }
 
-    /// Asks whether Nova is there again, where nothing is under way that it would be asked about.
-    async fn listen(&mut self) -> Result<(), MovesError> {
-        if self.unheard.is_none() {
-            return Ok(());
-        }
-        match self.looking.services().await {
-            Ok(services) => {
-                self.cloud.services = services;
-                self.heard();
-                Ok(())
-            }
-            Err(error) => self.not_heard(error),
-        }
-    }
-
-    fn heard(&mut self) {
-        if let Some((since, _)) = self.unheard.take() {
-            let away = system::now().duration_since(since).as_secs();
-            let seconds = u64::try_from(away).unwrap_or_default();
-            self.journal.event(&Event::CloudHeard { seconds });
-        }
-    }
-
-    /// Nova could not be asked how the moves go. Where it is away, it is asked again for as long as the moves have time; what
-    /// will not pass by itself ends the run, which can be resumed.
-    pub(super) fn not_heard(&mut self, error: NovaError) -> Result<(), MovesError> {
-        let now = system::now();
-        // Whatever was asked for: who is away answers nothing.
-        let why = match &error {
-            NovaError::Unreachable { host, .. } => format!("no answer from {host}"),
-            error => error.to_string(),
-        };
-        let since = match &self.unheard {
-            Some((since, told)) if *told == why => *since,
-            before => {
-                let since = before.as_ref().map_or(now, |(since, _)| *since);
-                self.journal
-                    .event(&Event::CloudUnheard { why: why.clone() });
-                since
-            }
-        };
-        self.unheard = Some((since, why));
-        if !error.may_pass() && now.duration_since(since) > UNHEARD {
-            return Err(error.into());
-        }
-        Ok(())
-    }
-
     /// A request whose outcome is not known is decided from what Nova has.
     async fn settle_uncertain(&mut self, index: usize) -> Result<(), MovesError> {
         let entry = &self.entries[index];
         let id = entry.tracked.server.clone();
         let asked = tokio::join!(
             self.looking.server(&id),
-            self.looking.migrations(Some(&id), None),
+            self.looking.migrations(&id),
             self.looking.actions(&id)
         );
         let (server, rows, actions) = match asked {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::domain::{Depth, HostName, Lane, MoveKind, Verdict, Why};
+use crate::domain::{Depth, HostName, Lane, MoveKind, ServerId, Verdict, Why};
 use crate::moves::gate::{Closed, LegProof, Override, Reported, Wanted, closed_service, pass};
 use crate::moves::machine::{Record, Verdict as End};
 use crate::moves::{Movable, MoveRequest, movable};
-use crate::nova::{NovaError, Written};
+use crate::nova::{NovaError, Session, Written};
 use crate::openstack::Fault;
 use crate::openstack::compute::{ComputeService, InstanceAction, Migration, Server};
 use crate::system;
@@ -26,6 +26,20 @@ pub(super) struct Looked {
     pub(super) server: Option<Server>,
     pub(super) rows: Vec<Migration>,
     pub(super) actions: Vec<InstanceAction>,
+}
+
+/// Asks what is said of a server right before its request.
+pub(super) async fn look_at(session: &Session, id: &ServerId) -> Result<Looked, NovaError> {
+    let (server, rows, actions) = tokio::join!(
+        session.server(id),
+        session.migrations(id),
+        session.actions(id)
+    );
+    Ok(Looked {
+        server: server?,
+        rows: rows?,
+        actions: actions?,
+    })
 }
 
 /// What a server has had until its request.

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use super::engine::{Done, Engine, look_at};
+use super::engine::{Done, Engine};
 use super::error::MovesError;
 use super::prover::Climbed;
-use super::request::Looked;
+use super::request::{Looked, look_at};
 use super::servers::requirements;
 use crate::domain::{HostName, Lane, MoveKind, Pair};
 use crate::moves::MoveRequest;

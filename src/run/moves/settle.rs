@@ -62,7 +62,7 @@ async fn waiting(
             "it is {status}: no move of it waits to be confirmed or reverted"
         )));
     }
-    let rows = session.migrations(Some(&server.id), None).await?;
+    let rows = session.migrations(&server.id).await?;
     Ok(adopt(server, &rows, finish))
 }
 

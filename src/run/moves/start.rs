@@ -229,7 +229,7 @@ pub(super) async fn changed(
     server: &ServerId,
     row: u64,
 ) -> Result<Option<Timestamp>, MovesError> {
-    let rows = session.migrations(Some(server), None).await?;
+    let rows = session.migrations(server).await?;
     let found = rows.iter().find(|it| it.id == row);
     Ok(found.map(|it| it.updated_at.unwrap_or(it.created_at)))
 }

@@ -140,7 +140,7 @@ async fn ask(
     server: &Server,
     how: Steering,
 ) -> Result<SteeredRow, MovesError> {
-    let rows = session.migrations(Some(&server.id), None).await?;
+    let rows = session.migrations(&server.id).await?;
     let mut row = SteeredRow {
         server: server.id.to_string(),
         name: server.name.clone(),
@@ -203,7 +203,7 @@ async fn wait(session: &Session, how: Steering, row: &mut SteeredRow) -> Result<
     };
     loop {
         // The row first: a server that is looked at later is never older than its row.
-        let rows = session.migrations(Some(&id), None).await?;
+        let rows = session.migrations(&id).await?;
         let Some(server) = session.server(&id).await? else {
             "failed".clone_into(&mut row.outcome);
             "the server was deleted meanwhile".clone_into(&mut row.why);
