@@ -802,3 +802,24 @@ fn a_running_nova_compute_tells_the_order_of_its_files() {
         assert_eq!(host, expected, "{words}");
     }
 }
+
+#[test]
+fn what_was_no_file_when_it_was_looked_for_is_not_read_as_one_later() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(1).start().expect("lab");
+    let node = lab.node("node1");
+    let keys = "/var/lib/nova/.ssh/authorized_keys";
+    // A directory until root's stat, a file of the account's for it, and a file of root's right after it.
+    plant(
+        node,
+        "cp -p authorized_keys /root/keys; size=$(stat -c %s authorized_keys); head -c $size /dev/zero | tr '\\0' x >/root/secret; chmod 600 /root/secret
+         mv /usr/bin/stat /usr/bin/stat.real; rm authorized_keys; mkdir authorized_keys; chown nova authorized_keys
+         printf '#!/bin/sh\\n[ ! -w /root ] || { rm -rf %s; cp -p /root/keys %s; }\\n/usr/bin/stat.real \"$@\"; s=$?; [ ! -w /root ] || ln -sf /root/secret %s; exit $s\\n' /var/lib/nova/.ssh/authorized_keys /var/lib/nova/.ssh/authorized_keys /var/lib/nova/.ssh/authorized_keys >/usr/bin/stat
+         chmod 755 /usr/bin/stat",
+    );
+    let found = survey(node);
+    let file = &keys_file(account(&found, "nova"), keys).file;
+    assert!(file.content().is_none(), "{file:?}");
+}

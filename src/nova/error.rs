@@ -104,6 +104,12 @@ impl NovaError {
         }
     }
 
+    /// Whether nobody is there at all: no answer, or one from whoever stands in front of it (502, 503, 504).
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        matches!(self, Self::Unreachable { .. }) || matches!(self.status(), Some(502..=504))
+    }
+
     /// The HTTP status of a refusal.
     #[must_use]
     pub fn status(&self) -> Option<u16> {

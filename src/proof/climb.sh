@@ -93,16 +93,26 @@ esac
 return 1
 }
 
-# What there is to tell, told.
+# Writes what there is to tell. Where nobody listens any more, the worker ends.
 tell() {
 told=$up
-cw_flush 2>/dev/null || stop
+cw_flush 2>/dev/null || ends=1
+}
+
+# What ends a worker waits while `telling`: a record is told and counted, or neither.
+told() {
+telling=
+[ -z "$ends" ] || stop
 }
 
 # A sign of life, where a leg takes its time.
 alive() {
 now
-[ $((up-began)) -lt 1000 ] || { cw alive "$i"; tell; }
+[ $((up-began)) -ge 1000 ] || return 0
+telling=1
+cw alive "$i"
+tell
+told
 }
 
 # go N WORD...: connection N of the leg. Once more, and once only, when it was dropped before the banner.
@@ -151,9 +161,13 @@ d=${d%%"$nl"*}
 case $d in
 none | /dev/null* | *[!A-Za-z0-9/._~@+,:=\ -]*) return ;;
 esac
-# ssh takes 32 of them.
+# ssh takes 32 of them, and tells one with a blank in it as two.
 set -- $d
-[ $# -ge 32 ] || k="UserKnownHostsFile=/dev/null $d"
+[ $# -lt 32 ] || return
+for f do
+case $f in [/~]*) ;; *) return ;; esac
+done
+k="UserKnownHostsFile=/dev/null $d"
 }
 
 # What came back against what was sent. Start-up files of the far end may have written something before it.
@@ -261,13 +275,17 @@ d=$(printf %s "$d" | head -c 1100)$us...$us$(printf %s "$d" | tail -c 1800)
 fi
 # Each packet costs the controller more than what it says: what went well waits for a moment, as long as it fits into one
 # write.
+telling=1
 [ $((${#cw_b}+${#noise}+${#d})) -lt 3700 ] || tell
 cw leg "$i" $(((up-began)*10)) $again "${status# }" "$noise" "$d"
 [ -z "$bad" ] && [ $((up-told)) -lt "$hold" ] || tell
+told
 }
 
 # A worker is not wanted any more.
 stop() {
+ends=1
+[ -z "$telling" ] || return 0
 trap : HUP INT TERM PIPE
 cw_flush 2>/dev/null
 [ -z "$p" ] || kill -TERM "$p" 2>/dev/null
@@ -282,10 +300,11 @@ exit 0
 work() {
 trap - EXIT
 trap stop HUP INT TERM PIPE
-w=$1 cw_c=0 cw_b= made=
+w=$1 cw_c=0 cw_b= made= telling= ends=
 now
 told=$up
 legs
+telling=1
 tell
 echo $cw_c >|"$t/c$w"
 exit 0

@@ -167,6 +167,10 @@ const TESTS: &[(&str, Test)] = &[
         "an_api_that_is_away_for_a_minute_costs_time_and_nothing_else",
         outage::a_minute,
     ),
+    (
+        "an_api_that_stays_away_ends_the_run_and_nothing_is_begun",
+        outage::stays_away,
+    ),
     ("a_token_that_ends_is_replaced", api::token),
     (
         "access_through_tls_needs_the_authority_that_is_named",

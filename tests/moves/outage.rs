@@ -81,6 +81,48 @@ pub(crate) fn a_minute(ground: &Ground) {
     in_time(ground, &ids);
 }
 
+pub(crate) fn stays_away(ground: &Ground) {
+    let cloud = ground.cloud();
+    let ids = cloud.boot_servers("forsaken", 2, "node1.lab").unwrap();
+    let said = ground.scratch().join("said");
+    let words = ["drain", "node1.lab", "--cold", "--yes", "--format", "jsonl"];
+    // Twelve seconds.
+    let more = ["--to", "node2.lab,node3.lab", "--longest", "0.2"];
+    let mut running = ground
+        .command("operator", &[&words[..], &more].concat())
+        .stdout(Stdio::piped())
+        .stderr(File::create(&said).unwrap())
+        .spawn()
+        .unwrap();
+    let mut gone = None;
+    for line in BufReader::new(running.stdout.take().unwrap()).lines() {
+        let event: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        if event["stage"] == "proving" && gone.is_none() {
+            cloud.refuse_connections(Duration::from_secs(600)).unwrap();
+            gone = Some(Timestamp::now());
+        }
+    }
+    let code = running.wait().unwrap().code();
+    let took = Timestamp::now().duration_since(gone.expect("one came to the gate"));
+    let said = std::fs::read_to_string(said).unwrap();
+    assert!(took < SignedDuration::from_secs(120), "{took}: {said}");
+    cloud.clear_api_faults().unwrap();
+
+    // Its service could not be put back, and it says how to.
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("no answer from http://"), "{said}");
+    assert!(said.contains("clearway resume "), "{said}");
+    for id in &ids {
+        assert_eq!(ground.requests_of("migrate", id).len(), 0, "{said}");
+    }
+    let resumed = ground.run("operator", &["resume", "last"]);
+    assert_eq!(
+        ground.service("node1.lab"),
+        ("enabled".to_owned(), None),
+        "{resumed:?}"
+    );
+}
+
 /// No request was sent after its pass had lapsed, by the journal and by Nova's own log.
 fn in_time(ground: &Ground, ids: &[String]) {
     let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -49,8 +49,8 @@ impl Names {
 
 pub(super) type Jobs = ByNode<Rc<Target>, Job>;
 
-/// A content (by hash) and a server: what recording the server there changes, by the names that it is recorded under.
-type Contributions = ByNode<Option<[u8; 32]>, Vec<(SmallVec<[u32; 4]>, Arc<Contribution>)>>;
+/// A content (by number) and a server: what recording the server there changes, by the names that it is recorded under.
+type Contributions = HashMap<(u32, NodeId), Vec<(SmallVec<[u32; 4]>, Arc<Contribution>)>>;
 
 /// What is recorded in a file, and the file that comes of it; `None` where nothing changes.
 type Outcome = (Vec<Arc<Contribution>>, Option<Text>);
@@ -58,10 +58,11 @@ type Outcome = (Vec<Arc<Contribution>>, Option<Text>);
 /// What is shared between the files of a fleet.
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
-    editors: HashMap<Option<[u8; 32]>, Arc<KnownHostsEditor>>,
+    /// By what is in a file: its number, and what edits it.
+    editors: HashMap<Option<[u8; 32]>, (u32, Arc<KnownHostsEditor>)>,
     contributions: Contributions,
     /// By content, what was recorded last in a file of it, and what came of that.
-    last: HashMap<Option<[u8; 32]>, Outcome>,
+    last: HashMap<u32, Outcome>,
     keys: HashMap<NodeId, Arc<[PublicKey]>>,
     everybody: Option<Arc<HashSet<KeyBlob>>>,
     /// Names as they are looked up, and their numbers by server, configuration and host.
@@ -74,11 +75,11 @@ impl Recorder {
     /// A file with all contributions. Clients with the same file and the same to record in it share the outcome.
     fn apply(
         &mut self,
-        hash: Option<[u8; 32]>,
+        content: u32,
         editor: &KnownHostsEditor,
         contributions: Vec<Arc<Contribution>>,
     ) -> Option<Text> {
-        if let Some((known, text)) = self.last.get(&hash)
+        if let Some((known, text)) = self.last.get(&content)
             && known.len() == contributions.len()
             && known
                 .iter()
@@ -88,7 +89,7 @@ impl Recorder {
             return text.clone();
         }
         let text = editor.apply(contributions.iter().map(|it| &**it));
-        self.last.insert(hash, (contributions, text.clone()));
+        self.last.insert(content, (contributions, text.clone()));
         text
     }
 
@@ -301,17 +302,18 @@ impl Planner<'_> {
         let content = fact.content();
         let hash = content.map(|content| content.sha256);
         let bytes = content.map_or_else(|| Arc::from(&[][..]), |content| content.bytes.clone());
-        let editor = Arc::clone(
-            self.recorder
-                .editors
-                .entry(hash)
-                .or_insert_with(|| Arc::new(KnownHostsEditor::new(bytes))),
-        );
+        let next = u32::try_from(self.recorder.editors.len()).unwrap_or(u32::MAX);
+        let (number, editor) = self
+            .recorder
+            .editors
+            .entry(hash)
+            .or_insert_with(|| (next, Arc::new(KnownHostsEditor::new(bytes))));
+        let (number, editor) = (*number, Arc::clone(editor));
         let mut contributions = Vec::with_capacity(job.servers.len());
         let mut revoked: HashMap<NodeId, String> = HashMap::new();
         let mut recorded: HashSet<NodeId> = HashSet::new();
         for (server, names) in job.servers.iter() {
-            let contribution = self.contribution(hash, &editor, server, names);
+            let contribution = self.contribution(number, &editor, server, names);
             if let Some(line) = contribution.revoked.first() {
                 let why = format!(
                     "line {line} of {} revokes the key, and only a person knows why",
@@ -338,7 +340,7 @@ impl Planner<'_> {
                 !recorded.contains(&id.server)
             });
         }
-        if let Some(text) = self.recorder.apply(hash, &editor, contributions) {
+        if let Some(text) = self.recorder.apply(number, &editor, contributions) {
             if before == FileState::Absent {
                 let context = place.context.clone();
                 self.client_directory(way, &place.path, (client, &context), &because);
@@ -351,13 +353,13 @@ impl Planner<'_> {
 
     fn contribution(
         &mut self,
-        hash: Option<[u8; 32]>,
+        content: u32,
         editor: &KnownHostsEditor,
         server: NodeId,
         names: &Names,
     ) -> Arc<Contribution> {
         if !names.aliases
-            && let Some(known) = self.recorder.contributions.get(server, &hash)
+            && let Some(known) = self.recorder.contributions.get(&(content, server))
             && let Some((_, known)) = known.iter().find(|(it, _)| *it == names.names)
         {
             return Arc::clone(known);
@@ -389,8 +391,10 @@ impl Planner<'_> {
         };
         let made = Arc::new(editor.contribution(&host, rightful, &self.policy.seed));
         if !names.aliases {
-            let known = self.recorder.contributions.entry(server, &hash);
-            known.push((names.names.clone(), Arc::clone(&made)));
+            let known = self.recorder.contributions.entry((content, server));
+            known
+                .or_default()
+                .push((names.names.clone(), Arc::clone(&made)));
         }
         made
     }

@@ -132,7 +132,16 @@ impl Engine<'_> {
                 self.heard();
                 Ok(())
             }
-            Err(error) => self.not_heard(error),
+            Err(error) => {
+                self.not_heard(error)?;
+                if let Some((since, why)) = &self.unheard
+                    && system::now().duration_since(*since) > self.options.longest()
+                {
+                    let why = format!("{why}, for longer than a move may wait (`--longest`)");
+                    self.stop(why);
+                }
+                Ok(())
+            }
         }
     }
 

@@ -110,8 +110,8 @@ impl Engine<'_> {
             (Ok(looked), Ok(services)) => (looked, services),
             (Err(error), _) | (_, Err(error)) => {
                 let why = format!("Nova could not be asked right before: {error}");
-                // It is told, and nothing else is begun, until somebody answers.
-                if error.may_pass() {
+                // It is told, and nothing else is begun, until somebody answers. Trouble with one server is that server's.
+                if error.is_absence() {
                     self.not_heard(error)?;
                 }
                 return self.not_sent(index, why).await;

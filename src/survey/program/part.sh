@@ -178,12 +178,13 @@ insert_included() {
 
 # A file that root reads for another account is opened once, here, and from then on named by what is open: whatever the account
 # makes its path lead to in between, what is read is what stat judged by owner and mode. Nothing but a file that is
-# one a moment before is opened, and no more than shells have numbers for; the content of others stays unknown.
+# one a moment before is opened, and no more than shells have numbers for; the content of all others stays unknown, whatever
+# they become.
 hold() {
 	case $a in a:0:*) return ;; esac
-	[ "$CW_UID" = 0 ] && [ -f "$p" ] || return
+	[ "$CW_UID" = 0 ] || return
 	b=$a a=m
-	[ $fd -lt 9 ] && [ -n "$CW_PID" ] || return
+	[ -f "$p" ] && [ $fd -lt 9 ] && [ -n "$CW_PID" ] || return
 	eval "command exec $((fd+1))<\"\$p\"" || return
 	a=$b fd=$((fd+1))
 	held="$held/proc/$CW_PID/fd/$fd$tab$p$nl"
