@@ -35,7 +35,7 @@ test-fleet: setup ## The tests of whole fleets, and those that take too long for
 	@$(MAKE) --no-print-directory lab-base lab-base-newer
 	$(CARGO) test --test fleet
 	$(CARGO) test --test repair -- --include-ignored
-	@tools/test-nova a_hundred --include-ignored
+	@tools/test-nova --ignored
 
 lint: ## Formatting and lints
 	$(CARGO) fmt --all --check

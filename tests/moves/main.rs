@@ -167,10 +167,6 @@ const TESTS: &[(&str, Test)] = &[
         "an_api_that_is_away_for_a_minute_costs_time_and_nothing_else",
         outage::a_minute,
     ),
-    (
-        "an_api_that_stays_away_ends_the_run_and_nothing_is_begun",
-        outage::stays_away,
-    ),
     ("a_token_that_ends_is_replaced", api::token),
     (
         "access_through_tls_needs_the_authority_that_is_named",
@@ -253,10 +249,16 @@ const TESTS: &[(&str, Test)] = &[
 ];
 
 /// Takes many minutes: `make test-fleet`.
-const LONG: &[(&str, Test)] = &[(
-    "a_hundred_kills_of_drains_of_20_servers_lose_and_repeat_nothing",
-    killed::a_hundred_times,
-)];
+const LONG: &[(&str, Test)] = &[
+    (
+        "a_hundred_kills_of_drains_of_20_servers_lose_and_repeat_nothing",
+        killed::a_hundred_times,
+    ),
+    (
+        "an_api_that_stays_away_ends_the_run_and_nothing_is_begun",
+        outage::stays_away,
+    ),
+];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();

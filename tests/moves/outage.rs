@@ -86,7 +86,7 @@ pub(crate) fn stays_away(ground: &Ground) {
     let ids = cloud.boot_servers("forsaken", 2, "node1.lab").unwrap();
     let said = ground.scratch().join("said");
     let words = ["drain", "node1.lab", "--cold", "--yes", "--format", "jsonl"];
-    // Twelve seconds.
+    // Twelve seconds; besides, what is asked once is asked for a minute or two.
     let more = ["--to", "node2.lab,node3.lab", "--longest", "0.2"];
     let mut running = ground
         .command("operator", &[&words[..], &more].concat())
@@ -105,7 +105,7 @@ pub(crate) fn stays_away(ground: &Ground) {
     let code = running.wait().unwrap().code();
     let took = Timestamp::now().duration_since(gone.expect("one came to the gate"));
     let said = std::fs::read_to_string(said).unwrap();
-    assert!(took < SignedDuration::from_secs(120), "{took}: {said}");
+    assert!(took < SignedDuration::from_secs(400), "{took}: {said}");
     cloud.clear_api_faults().unwrap();
 
     // Its service could not be put back, and it says how to.
@@ -119,7 +119,8 @@ pub(crate) fn stays_away(ground: &Ground) {
     assert_eq!(
         ground.service("node1.lab"),
         ("enabled".to_owned(), None),
-        "{resumed:?}"
+        "{}",
+        resumed.all()
     );
 }
 
