@@ -2,6 +2,7 @@
 
 mod alone;
 mod carry;
+mod draft;
 mod forget;
 mod hands;
 mod journal;
@@ -13,8 +14,9 @@ mod rotate;
 mod undo;
 mod way_back;
 
+pub use draft::KeyChange;
 pub use forget::prepare_forget;
-pub use prepare::{KeyChange, Prepared, RepairRequest, prepare};
+pub use prepare::{Prepared, RepairRequest, prepare};
 pub use resume::resume;
 pub use rotate::{NextStep, conclude, next_of, open_rotation};
 pub use undo::prepare_undo;

@@ -9,15 +9,15 @@ use tokio::task::JoinSet;
 
 use super::alone::prove_alone;
 use super::carry::Carrier;
+use super::draft::{Draft, Drafted, KeyChange, is_empty};
 use super::hands::{Hands, Task};
 use super::journal::RepairJournal;
 use super::outcome::{exit_code, planned};
-use crate::domain::{Event, Fleet, LegId, NodeId, Verdict};
+use crate::domain::{Event, NodeId};
 use crate::ledger::{Ledger, WorkedLegs};
 use crate::remote::Connector;
 use crate::repair::{
-    self, AuthorityRules, BY_CERTIFICATES, ControlAccount, Job, Operation, PLAN_SCHEMA, Plan,
-    Policy, Progress, Revocation, Rotation, Said, Situation, Standing,
+    self, Job, Operation, PLAN_SCHEMA, Plan, Policy, Progress, Said, Situation, Standing,
 };
 use crate::report::Report;
 use crate::run::RunError;
@@ -49,40 +49,6 @@ pub struct RepairRequest {
     pub patience: Duration,
     /// Who does it, for others who find a node locked.
     pub operator: String,
-}
-
-/// A change of keys that work.
-#[derive(Debug, Clone)]
-pub enum KeyChange {
-    /// The first step of a rotation.
-    Rotate {
-        /// The nodes whose keys are renewed.
-        nodes: HashSet<NodeId>,
-        /// Nodes that are not waited for.
-        without: HashSet<NodeId>,
-    },
-    /// The next step of one.
-    GoOn(Rotation),
-    /// A node goes out of everybody's trust.
-    Revoke(Revocation),
-}
-
-impl KeyChange {
-    /// The node whose legs are to be lost.
-    fn revokes(&self, fleet: &Fleet) -> Option<NodeId> {
-        match self {
-            Self::Revoke(revocation) => fleet.find(&revocation.node),
-            Self::Rotate { .. } | Self::GoOn(_) => None,
-        }
-    }
-}
-
-/// A plan, and what goes with it.
-struct Drafted {
-    plan: Plan,
-    worked: WorkedLegs,
-    complaints: Vec<String>,
-    certificates_wait: bool,
 }
 
 /// A repair that is planned, and has changed nothing.
@@ -137,7 +103,6 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
     ));
     let surveyed = survey(&request, &around, &connector, &events).await;
     let mut beginning = Beginning { started, settings };
-    let policy = &asked.policy;
     let mut given = asked.plan;
     let was_given = given.is_some();
     let (mut certificates, mut certified) = (None, None);
@@ -159,7 +124,6 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
             }
         }
     }
-    let rules = asked.certificates.as_ref().map(CertificatesRequest::rules);
     let is_repair = given.is_none() && asked.change.is_none();
     let run = request.run.clone();
     let look = async {
@@ -175,49 +139,19 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
             proven = prove_alone(request, around, &surveyed, &first.made, &events).await;
             before = Some((first.tried, Again::Touching(&nobody)));
         }
-        let change = &asked.change;
-        let fleet = request.fleet.clone();
-        let then = |situation: &Situation<'_>| {
-            let mut certificates_wait = false;
-            let plan = match (&given, change) {
-                (Some(given), _) => given.clone(),
-                (None, None) => {
-                    let made = repair::plan(situation, policy);
-                    match &certified {
-                        Some(certified) => {
-                            certificates_wait = !is_empty(&made) && !is_empty(certified);
-                            with_certificates(made, certified)
-                        }
-                        None => made,
-                    }
-                }
-                (None, Some(KeyChange::Rotate { nodes, without })) => {
-                    repair::plan_rotation(situation, policy, nodes, without, &run)
-                }
-                (None, Some(KeyChange::GoOn(rotation))) => {
-                    repair::plan_next(situation, policy, rotation, &proven)
-                }
-                (None, Some(KeyChange::Revoke(revocation))) => {
-                    repair::plan_revocation(situation, revocation, &policy.revoked)
-                }
-            };
-            let complaints = review(&plan, situation, rules.as_ref());
-            let lost = change.as_ref().and_then(|it| it.revokes(&fleet));
-            let gives_up = |id: LegId| {
-                let task = asked.certificates.as_ref().map(|it| it.task);
-                task.is_some_and(|it| it.gives_up(id))
-                    || lost.is_some_and(|lost| id.client == lost || id.server == lost)
-            };
-            Drafted {
-                worked: worked(situation, gives_up),
-                plan,
-                complaints,
-                certificates_wait,
-            }
+        let draft = Draft {
+            run: &run,
+            policy: &asked.policy,
+            given,
+            certified,
+            change: asked.change.as_ref(),
+            proven,
+            certificates: asked.certificates.as_ref(),
         };
+        let then = |situation: &Situation<'_>| draft.make(situation);
         if is_repair && request.pairs == PairsMode::Changed {
             let changed = examine(
-                &request, &around, &surveyed, &events, &beginning, None, &then,
+                &request, &around, &surveyed, &events, &beginning, None, then,
             );
             let changed = changed.await?;
             if is_empty(&changed.made.plan) || around.cancel.is_cancelled() {
@@ -229,7 +163,7 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
         request.pairs = PairsMode::All;
         beginning.settings = request.settings();
         examine(
-            &request, &around, &surveyed, &events, &beginning, before, &then,
+            &request, &around, &surveyed, &events, &beginning, before, then,
         )
         .await
     };
@@ -289,23 +223,6 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
     })
 }
 
-fn is_empty(plan: &Plan) -> bool {
-    Progress::new(plan).nodes().next().is_none()
-}
-
-/// What is repaired where nodes trust by certificates: first what a certificate stands on, its key before all. Nothing is
-/// signed for a key that does not exist yet.
-fn with_certificates(mut made: Plan, certified: &Plan) -> Plan {
-    if !is_empty(&made) {
-        return made;
-    }
-    let mut certified = certified.clone();
-    // What these certificates do not reach is said by those who planned them.
-    made.left.retain(|it| it.remedy != BY_CERTIFICATES);
-    certified.left.append(&mut made.left);
-    certified
-}
-
 fn edits(plan: &Plan) -> u64 {
     let files = plan.nodes.iter().map(|it| it.edits.len());
     let sshd = plan.sshd.iter().map(|it| it.edits.len());
@@ -344,37 +261,6 @@ fn fits(plan: &Plan, request: &Request) -> Result<(), RunError> {
             .map_err(|error| RunError::Plan(error.to_string()))?;
     }
     Ok(())
-}
-
-/// What an independent review of the plan complains of. A plan that it complains of is not carried out, whoever made it.
-fn review(plan: &Plan, situation: &Situation<'_>, rules: Option<&AuthorityRules>) -> Vec<String> {
-    let control = ControlAccount::of(situation.fleet);
-    let complaints = repair::lint_with(
-        plan,
-        situation.facts,
-        situation.fleet,
-        situation.scope,
-        &control,
-        rules,
-    );
-    complaints.iter().map(ToString::to_string).collect()
-}
-
-/// The legs that were verified, and are not given up.
-fn worked(situation: &Situation<'_>, gives_up: impl Fn(LegId) -> bool) -> WorkedLegs {
-    let name = |id| situation.fleet.node(id).name.to_string();
-    let mut legs: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for (id, seen) in situation.seen {
-        if !gives_up(*id) && seen.verdict == Verdict::Verified {
-            let servers = legs.entry((id.lane, id.client)).or_default();
-            servers.push(id.server);
-        }
-    }
-    let in_order = legs.into_iter().map(|((lane, client), mut servers)| {
-        servers.sort_unstable();
-        (lane, name(client), servers.into_iter().map(name).collect())
-    });
-    in_order.collect()
 }
 
 impl Prepared {
