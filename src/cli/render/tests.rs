@@ -179,7 +179,7 @@ fn everything_unproven_claims_nothing() {
 
     unproven
       cmp[001-003] → cmp[001-003]: interrupted (cold-push, cold-pull, live, 18 legs)
-        The run was interrupted before this leg was proven.
+        The run was interrupted before this leg was proven, or before its node had told so (nodes tell what works every few seconds).
         do: Run it again.
 
     next

@@ -50,7 +50,7 @@ catalogue! {
         /// The proof did not finish before its deadline.
         ProbeTimedOut = "probe-timed-out",
             "Try again with a longer `--timeout`.";
-        /// The run was interrupted before this leg was proven.
+        /// The run was interrupted before this leg was proven, or before its node had told so (nodes tell what works every few seconds).
         Interrupted = "interrupted",
             "Run it again.";
         /// The proof could not be carried out on the dialling node for a reason of its own, for example a full /tmp.
