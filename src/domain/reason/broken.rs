@@ -18,9 +18,9 @@ catalogue! {
         /// Two nodes announce the same migration address, or one announces an address that it does not own. Nova then takes their storage for shared, copies no disk and loses it.
         SharedAddress = "shared-address", Step::Resolve,
             "Give each node its own `my_ip` or `[libvirt]migration_inbound_addr` in nova.conf, restart nova-compute, then check again. Move nothing before that.";
-        /// Nothing says which address or name Nova would dial: neither the inventory nor a readable nova.conf; or its files say two, and which one counts depends on how nova-compute was started.
+        /// Nothing says which address or name Nova would dial: neither the inventory nor a readable nova.conf.
         AddressUnknown = "address-unknown", Step::Resolve,
-            "State `migration-address` or `service-host` for {server} in the inventory, or make nova.conf readable to the survey and leave each option in one of its files.";
+            "State `migration-address` or `service-host` for {server} in the inventory, or make nova.conf readable to the survey.";
         /// ssh refuses to start because of its own configuration on the dialling node.
         ClientConfigInvalid = "client-config-invalid", Step::Resolve,
             "Correct the file that ssh names (`{context} ssh -G {name}` on {client} shows the complaint).";

@@ -40,11 +40,18 @@ pub enum Address {
         /// Who says so.
         origin: Origin,
     },
-    /// The value cannot be dialled: it is empty, has blanks, would be read as an option, or may be another one.
+    /// The value cannot be dialled: it is empty, has blanks, or would be read as an option.
     Unusable {
         /// The value, as it stands.
         value: String,
         /// Where it stands.
+        origin: Origin,
+    },
+    /// It may be one or another, and nobody has seen which one nova-compute was started with.
+    Undecided {
+        /// Those that it may be, in words.
+        values: String,
+        /// Where they stand.
         origin: Origin,
     },
     /// Neither the inventory nor a readable nova.conf says it.
@@ -126,8 +133,8 @@ pub(super) fn address(node: &Node, facts: Option<&NodeFacts>, dial: &Dial) -> Ad
         Some(facts) => &facts.nova,
     };
     let setting = |value: &Option<String>, name| match nova.undecided(&[name]) {
-        Some(it) => Some(Address::Unusable {
-            value: it.values.clone(),
+        Some(it) => Some(Address::Undecided {
+            values: it.values.clone(),
             origin: Origin::Setting(name),
         }),
         None => value

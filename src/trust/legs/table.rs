@@ -179,6 +179,7 @@ impl Legs {
             Address::Unusable { .. } | Address::Unstated => {
                 Some(Predicted::Breaks(Reason::AddressUnknown))
             }
+            Address::Undecided { .. } => Some(Predicted::Unknown(Why::AddressUndecided)),
             Address::NotSurveyed => Some(Predicted::Unknown(Why::NotSurveyed)),
         }
     }
@@ -208,6 +209,10 @@ impl Legs {
             }
             (Address::Unusable { value, origin }, _) => {
                 let text = format!("`{value}`, from {origin}, cannot be dialled");
+                vec![fact(id.server, text)]
+            }
+            (Address::Undecided { values, origin }, _) => {
+                let text = format!("{origin} is {values}, as nova-compute was started");
                 vec![fact(id.server, text)]
             }
             (Address::Unstated, _) => {

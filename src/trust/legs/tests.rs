@@ -175,7 +175,7 @@ fn what_depends_on_how_nova_compute_was_started_is_not_guessed() {
         ("[DEFAULT]host", pull, push),
     ] {
         let legs = undecided(1, option);
-        let expected = Some(Predicted::Breaks(Reason::AddressUnknown));
+        let expected = Some(Predicted::Unknown(Why::AddressUndecided));
         assert_eq!(legs.obstacle(leg), expected, "{option}");
         assert_eq!(legs.obstacle(works), None, "{option}");
     }
