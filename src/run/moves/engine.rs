@@ -32,8 +32,8 @@ use super::resize::ProvedAll;
 use super::servers::needs_of;
 
 /// Moves that are proven and requested at the same time. More would wait for Nova's API together, each with a proof that
-/// grows old meanwhile; what has been requested does not count.
-const AT_THE_GATE: usize = 8;
+/// grows old meanwhile, and would be requested no sooner; what has been requested does not count.
+const AT_THE_GATE: usize = 4;
 /// For how long an answer of Nova's is asked for again before whoever watches is told that it is away; then the intervals
 /// ask. A proof would only grow old meanwhile.
 pub(super) const LOOKING: Duration = Duration::from_secs(5);
@@ -87,6 +87,8 @@ pub(super) struct Engine<'a> {
     pub(super) cloud_at: Timestamp,
     /// Hosts of moves under way whose nova-compute was down when Nova was last asked.
     pub(super) down: BTreeSet<HostName>,
+    /// Whether the last interval asked for the hosts in place of the moves.
+    pub(super) asked_for_hosts: bool,
     /// The newest `dest_host` of each destination.
     pub(super) dialled: HashMap<HostName, (u64, String)>,
     /// The last proof of each leg.
@@ -181,6 +183,13 @@ impl Engine<'_> {
         if now.duration_since(self.renewed) * 3 > LOCK {
             self.keep_locks(now).await?;
         }
+        // No interval asks Nova more than two questions about moves under way, and none asks twice in turn about something
+        // else.
+        self.asked_for_hosts = !self.asked_for_hosts && self.hosts_are_due();
+        if self.asked_for_hosts {
+            self.look_at_hosts().await;
+            return Ok(());
+        }
         self.look().await?;
         // Who does not answer one question is not asked two more.
         if self.unheard.is_none() {
@@ -200,7 +209,7 @@ impl Engine<'_> {
         };
         let open = self.entries.iter().filter(before_the_request);
         let servers = open.filter_map(|it| it.server.as_ref());
-        let ids = Images::distinct(servers, 2 * AT_THE_GATE);
+        let ids = Images::distinct(servers, 4 * AT_THE_GATE);
         let session = self.session.clone();
         // One question at a time is on its way, however slow.
         if self.glance.is_empty() {

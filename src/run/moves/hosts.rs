@@ -17,6 +17,15 @@ const TO_START: SignedDuration = SignedDuration::from_secs(15);
 const UNDER_WAY: SignedDuration = SignedDuration::from_secs(60);
 
 impl Engine<'_> {
+    /// Whether the services of moves under way are to be asked for, and nothing else of the hosts.
+    pub(super) fn hosts_are_due(&self) -> bool {
+        let any = |is: fn(&Tracked) -> bool| self.entries.iter().any(|it| is(&it.tracked));
+        self.unheard.is_none()
+            && system::now().duration_since(self.cloud_at) > UNDER_WAY
+            && any(|it| it.stage.is_in_flight())
+            && !any(|it| it.stage == Stage::Planned)
+    }
+
     /// Asks for the hosts when what is known of them has become old, and tells of those that moves under way miss.
     pub(super) async fn look_at_hosts(&mut self) {
         let age = system::now().duration_since(self.cloud_at);

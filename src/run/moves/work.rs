@@ -143,6 +143,7 @@ async fn carry_out(
         unheard: None,
         cloud_at: system::now(),
         down: BTreeSet::new(),
+        asked_for_hosts: false,
         dialled: dialled_addresses(&rows),
         proofs: HashMap::new(),
         entries,
