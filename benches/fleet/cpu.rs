@@ -122,7 +122,12 @@ impl Drop for Meter {
 
 /// The CPU of all children that were waited for, and theirs, in milliseconds.
 pub(crate) fn children() -> f64 {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("the call has no way to fail");
+    usage(UsageWho::RUSAGE_CHILDREN)
+}
+
+/// The CPU of this process, or of its children, in milliseconds.
+pub(crate) fn usage(of: UsageWho) -> f64 {
+    let usage = getrusage(of).expect("the call has no way to fail");
     let milliseconds = |time: TimeVal| time.num_microseconds() as f64 / 1000.0;
     milliseconds(usage.user_time()) + milliseconds(usage.system_time())
 }

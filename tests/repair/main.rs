@@ -11,6 +11,7 @@ mod clocks;
 mod contained;
 mod forget;
 mod kills;
+mod races;
 mod reinstalled;
 mod revoke;
 mod rotate;

@@ -10,7 +10,7 @@
 # Whoever owns a directory can put links and other files under every name in it while this runs, as root more often than
 # not. So directories are entered by `cd -P` and looked at from inside, and whatever is read, written or given an owner is
 # so in a directory in there which only this program can enter; from and to there it is linked and renamed, which follows
-# nothing. `..` of that directory cannot be changed: to move it elsewhere takes the right to write to it.
+# nothing (`ln -n` and `mv -T`: not even a link to a directory). `..` of that directory cannot be changed: to move it elsewhere takes the right to write to it.
 
 B=.clearway-$run
 
@@ -65,6 +65,86 @@ state() {
 	esac
 }
 
+# Tells apart the edits, by their numbers, so that those in one directory can be looked at together.
+gather() {
+	numbers=
+	E() {
+		eval "dir_$1=\$2 name_$1=\$3 before_$1=\$4 after_$1=\$5"
+		numbers="$numbers $1"
+	}
+	edits
+}
+
+# Sets `i`, `name` and the states to those of edit $1.
+take() {
+	eval "i=\$1 name=\$name_$1 before=\$before_$1 after=\$after_$1"
+}
+
+# Sets `here` to those of the edits that are in `dir`.
+those_here() {
+	here=
+	for n; do
+		eval "[ \"\$dir_$n\" != \"\$dir\" ] || here=\"\$here $n\""
+	done
+}
+
+# Sets `now_N` to the state of `file_N` here, for the number N of each edit, and `whose_here` to the owner of this directory.
+# It takes two processes, however many files there are.
+states() {
+	there= files=
+	for n; do
+		eval "f=\$file_$n now_$n=-"
+		[ -e "$f" ] || [ -L "$f" ] || continue
+		eval "now_$n=unseen"
+		there="$there $n" files="$files \"\$file_$n\""
+	done
+	set -- $(eval "exec stat -c '%f %u %g' -- . $files" 2>/dev/null)
+	whose_here=${2-}
+	hashed= files=
+	for n in $there; do
+		# One that has gone meanwhile has no line, so which line is whose is not known.
+		[ $# -ge 6 ] || { one_by_one $there; return; }
+		shift 3
+		eval "now_$n=\$1:\$2:\$3: b=\$before_$n"
+		case $1/$b in
+		8???/*:any) eval "now_$n=\${now_$n}any" ;;
+		8???/*) hashed="$hashed $n" files="$files \"\$file_$n\"" ;;
+		esac
+	done
+	[ -n "$hashed" ] || return 0
+	IFS=$nl
+	set -- $(eval "exec sha256sum -- $files" 2>/dev/null)
+	unset IFS
+	for n in $hashed; do
+		[ $# -gt 0 ] || { one_by_one $there; return; }
+		# It puts this before the sum where a name has to be escaped.
+		sum=${1#\\}
+		eval "now_$n=\$now_$n\${sum%% *}"
+		shift
+	done
+	[ $# -eq 0 ] || one_by_one $there
+}
+
+# The same for each edit by itself.
+one_by_one() {
+	for n; do
+		eval "wanted=\$before_$n f=\$file_$n"
+		state "$f"
+		eval "now_$n=\$now"
+	done
+}
+
+# Looks at `dir` and at every target in it.
+glance() {
+	enter "$dir" || return
+	those_here $numbers
+	for n in $here; do
+		eval "file_$n=./\$name_$n"
+	done
+	states $here
+	whose=$whose_here owned=$dir
+}
+
 # Sets `now` to the state of the target. A directory that belongs to somebody else than root and the accounts concerned is
 # refused, unless this run gives it its owner.
 look() {
@@ -89,6 +169,10 @@ look() {
 		case " 0 $me ${before#*:} ${after#*:}" in *" $whose "* | *" $whose:"*) ;; *) refuse foreign "$whose $dir"; return 1 ;; esac
 		;;
 	esac
+	if [ -n "$together" ]; then
+		eval "now=\$now_$i"
+		return
+	fi
 	wanted=$before
 	state "./$name"
 }
@@ -108,9 +192,19 @@ stage() {
 		said=$(mkdir -m 700 "./$B" 2>&1) || { complain "$said"; return 1; }
 	fi
 	if cd -P "./$B" 2>/dev/null && [ "$PWD" = "${dir%/}/$B" ]; then
-		# The one that was looked at before is held open.
-		[ "$held" = "$dir" ] && [ . -ef /proc/self/fd/7 ] && return
-		[ "$(stat -c '%u %a' .)" = "$me 700" ] && exec 7<. && held=$dir && return
+		# One that was looked at before is held open.
+		for n in 5 6 7; do
+			eval "[ \"\$held_$n\" = \"\$dir\" ]" && [ . -ef /proc/self/fd/$n ] && return
+		done
+		if [ "$(stat -c '%u %a' .)" = "$me 700" ]; then
+			hold=$((hold % 3 + 1))
+			case $hold in
+			1) exec 5<. && held_5=$dir ;;
+			2) exec 6<. && held_6=$dir ;;
+			3) exec 7<. && held_7=$dir ;;
+			esac
+			return
+		fi
 	fi
 	refuse link "${dir%/}/$B"
 }
@@ -124,23 +218,47 @@ move() {
 	[ -d "$2" ] || said=$(mv -f -- "$1" "$2" 2>&1)
 }
 
-# Gives ./$1 the place of ../$name, whose state was $2 when it was looked at. What somebody has put there or written since is
+# Lets two files change places, where mv can do that.
+exchange() {
+	[ -z "$no_exchange" ] || return
+	said=$(mv --exchange -T -- "$1" "$2" 2>&1) && return
+	# A complaint that names the option is of a mv that does not know it.
+	case $said in *--exchange*) no_exchange=1 ;; esac
+	return 1
+}
+
+# Gives ./n$i the place of ../$name, whose backup is made. What somebody has put there meanwhile is there again afterwards,
+# and is a refusal; what somebody writes to the file itself is in the backup, too, where `verify` sees it. At no moment is
+# nothing there.
+exchange_for_new() {
+	if exchange "./n$i" "../$name"; then
+		[ "./n$i" -ef "../$name$B" ] && return
+		exchange "./n$i" "../$name"
+	elif [ "../$name" -ef "../$name$B" ]; then
+		move "./n$i" "../$name" && return
+		complain "$said"
+		return
+	fi
+	refuse changed "$name"
+}
+
+# Gives ./u$i the place of ../$name, whose state was $1 when it was looked at. What somebody has put there or written since is
 # there again afterwards, and is a refusal. At no moment is nothing there.
-replace() {
-	held_by=./$1 wanted=$2
-	if ! mv --exchange -T -- "./$1" "../$name" 2>/dev/null; then
+exchange_for_old() {
+	held_by=./u$i wanted=$1
+	if ! exchange "./u$i" "../$name"; then
 		# Not every mv can do that. So what is there gets a second name, which is looked at before it loses the first one, and
 		# after.
 		held_by=./v$i
 		rm -f "./v$i"
 		said=$(ln "../$name" "./v$i" 2>&1) || { complain "$said"; return; }
 		state "./v$i"
-		[ "$now" = "$2" ] && [ "./v$i" -ef "../$name" ] || { refuse changed "$now"; return; }
-		move "./$1" "../$name" || { complain "$said"; return; }
+		[ "$now" = "$1" ] && [ "./v$i" -ef "../$name" ] || { refuse changed "$now"; return; }
+		move "./u$i" "../$name" || { complain "$said"; return; }
 	fi
 	state "$held_by"
-	[ "$now" = "$2" ] && return
-	mv --exchange -T -- "$held_by" "../$name" 2>/dev/null || move "$held_by" "../$name"
+	[ "$now" = "$1" ] && return
+	exchange "$held_by" "../$name" || move "$held_by" "../$name"
 	refuse changed "$now"
 }
 
@@ -158,6 +276,8 @@ dress() {
 	[ "${2%:*}" = "${3%:*}" ] && return
 	attributes "$3"
 	case $2 in *":$owner:"*) ;; *) said=$(chown "$owner" "$1" 2>&1) || return ;; esac
+	# A new owner costs a file its set-user-ID and set-group-ID bits, and nothing else of its mode.
+	case $2 in ?[0-3]??:*) [ "${2%%:*}" != "${3%%:*}" ] || return 0 ;; esac
 	said=$(chmod "$mode" "$1" 2>&1)
 }
 
@@ -180,6 +300,7 @@ midway() {
 
 check() {
 	i=$1 dir=$2 name=$3 before=$4 after=$5
+	[ "$dir" = "$owned" ] || glance
 	look || return
 	case $now in
 	"$before") todo="$todo$i " ;;
@@ -238,7 +359,7 @@ prepare() {
 	-/8*)
 		"c$i" >"./n$i"
 		dress "./n$i" "8180:$me:$mygid:" "$after" || { complain "$said"; return; }
-		written
+		new="$new $i"
 		;;
 	8*:any/8*)
 		: ;;
@@ -258,32 +379,53 @@ prepare() {
 		said=$(cp -a "./o$i" "./n$i" 2>&1) || { complain "$said"; return; }
 		"c$i" >"./n$i"
 		dress "./n$i" "$before" "$after" || { complain "$said"; return; }
-		written
+		new="$new $i"
 		;;
 	esac
 }
 
-# What was written is what was meant.
-written() {
-	wanted=
-	state "./n$i"
-	[ "$now" = "$after" ] && return
-	said=$(df -P . 2>/dev/null | { read -r a; read -r a b c d e; echo "$d"; })
-	case $said in
-	[0-9] | [0-9][0-9] | '') refuse disk-full "${dir%/}/$name" ;;
-	*) refuse failed "wrote $now, not $after" ;;
-	esac
+# Goes into the private directory of each directory in turn where one of the edits given is, and does $1 there with these.
+in_each() {
+	does=$1
+	shift
+	for d in $dirs; do
+		[ -z "$failed" ] || return 0
+		eval "dir=\$cw_dir_$d"
+		those_here "$@"
+		[ -z "$here" ] || { take $here; stage && $does $here; }
+	done
 }
 
+# What was written is what was meant, and on the disk.
+written() {
+	for n; do
+		eval "file_$n=./n$n"
+	done
+	states "$@"
+	for n; do
+		take "$n"
+		eval "now=\$now_$n"
+		[ "$now" = "$after" ] && continue
+		said=$(df -P . 2>/dev/null | { read -r a; read -r a b c d e; echo "$d"; })
+		case $said in
+		[0-9] | [0-9][0-9] | '') refuse disk-full "${dir%/}/$name" ;;
+		*) refuse failed "wrote $now, not $after" ;;
+		esac
+	done
+	flush
+}
+
+# Writes to the disk what is in this private directory.
 flush() {
 	[ -z "$failed" ] || return 0
-	for d in $dirs; do
-		eval "dir=\$cw_dir_$d"
-		enter "$dir" && [ -d "./$B" ] && cd -P "./$B" || continue
-		set +f
-		sync ./[no]* 2>/dev/null
-		set -f
-	done
+	set +f
+	sync ./[no]* 2>/dev/null
+	set -f
+}
+
+# Gives what is to be the backup its name; one that an earlier program has left there makes way.
+keep() {
+	said=$(ln -n "./o$i" "../$name$B" 2>&1) || move "./o$i" "../$name$B"
 }
 
 # Each file takes its place; the old one stays beside it.
@@ -294,7 +436,8 @@ commit() {
 	case $before/$after in
 	-/*)
 		: >"./m$i"
-		move "./m$i" "../$name$B.absent" && said=$(ln "./n$i" "../$name" 2>&1) || { complain "$said"; return; }
+		move "./m$i" "../$name$B.absent" || { complain "$said"; return; }
+		said=$(ln -n "./n$i" "../$name" 2>&1) || { rm -f "../$name$B.absent"; complain "$said"; return; }
 		;;
 	8*:any/*)
 		said=$(ln "../$name" "./o$i" 2>&1) || { complain "$said"; return; }
@@ -313,29 +456,33 @@ commit() {
 			;;
 		*)
 			[ "./o$i" -ef "../$name" ] || { refuse changed "$now"; return; }
-			move "./o$i" "../$name$B" || { complain "$said"; return; }
+			keep || { complain "$said"; return; }
 			if [ "$after" = - ]; then
 				move "../$name" "./r$i" || { complain "$said"; return; }
-				[ "./r$i" -ef "../$name$B" ] || { ln "./r$i" "../$name"; refuse changed "$name"; return; }
+				[ "./r$i" -ef "../$name$B" ] || { ln -n "./r$i" "../$name"; refuse changed "$name"; return; }
 			else
-				replace "n$i" "$before" || { rm -f "../$name$B"; return; }
+				exchange_for_new || { rm -f "../$name$B"; return; }
 			fi
 			;;
 		esac
 		;;
 	esac
 	[ "$before" != - ] || ! labelled || restorecon -F "../$name" 2>/dev/null
+	case $before in 8*:any) ;; 8*) old="$old $i" ;; esac
 	tell wrote "$i"
 }
 
 # A file that was written to while this ran is put back with what was written.
 verify() {
-	chosen "$@" || return 0
-	case $before in 8*:any) return ;; 8*) ;; *) return 0 ;; esac
-	stage || return
-	wanted=$before
-	state "../$name$B"
-	[ "$now" = "$before" ] || refuse changed "$now"
+	for n; do
+		eval "file_$n=../\$name_$n\$B"
+	done
+	states "$@"
+	for n; do
+		take "$n"
+		eval "now=\$now_$n"
+		[ "$now" = "$before" ] || refuse changed "$now"
+	done
 }
 
 # Removes the private directory in $1.
@@ -345,8 +492,10 @@ tidy() {
 	set +f
 	set -- "$1" ./[a-z]*
 	set -f
-	[ ! -e "$2" ] && [ ! -L "$2" ] || { p=$1; shift; rm -rf "$@"; set -- "$p"; }
-	enter "$1" && rmdir "./$B"
+	p=$1
+	shift
+	# Not every rm knows -d, and a directory in there may not be empty.
+	rm -df "$@" "../$B" 2>/dev/null || { rm -rf "$@"; enter "$p" && rmdir "./$B"; }
 }
 
 # Removes the private directories, and tells the disk.
@@ -406,7 +555,7 @@ restore() {
 		move "../$name" "./u$i" || { complain "$said"; return; }
 		wanted=$after
 		state "./u$i"
-		[ "$now" = "$after" ] || { ln "./u$i" "../$name"; refuse changed "$now"; return; }
+		[ "$now" = "$after" ] || { ln -n "./u$i" "../$name"; refuse changed "$now"; return; }
 		;;
 	4*/4*)
 		enter "${dir%/}/$name" && dress . "$was" "$before" || { complain "$said"; return; }
@@ -429,7 +578,7 @@ restore() {
 		fi
 		sync "./u$i"
 		if [ "$was" = - ]; then
-			said=$(ln "./u$i" "../$name" 2>&1) || { complain "$said"; return; }
+			said=$(ln -n "./u$i" "../$name" 2>&1) || { complain "$said"; return; }
 		elif [ -n "$torn" ] || is_mount "${dir%/}/$name"; then
 			wanted=$was
 			state "../$name"
@@ -437,7 +586,7 @@ restore() {
 			said=$(dd if="./u$i" of="../$name" bs=64k conv=fsync 2>&1) && dress "../$name" "$after" "$before" ||
 				{ complain "$said"; return; }
 		else
-			replace "u$i" "$was" || { shown; return; }
+			exchange_for_old "$was" || { shown; return; }
 		fi
 		;;
 	esac
@@ -581,12 +730,12 @@ make_key() {
 	read -r public <"./k$i.pub"
 	[ -s "./k$i" ] && [ -n "$public" ] && : >"./m$i" || { refuse disk-full "$dir"; return; }
 	sync "./k$i" "./k$i.pub"
-	move "./m$i" "../$name$B.absent" && said=$(ln "./k$i.pub" "../$name.pub" 2>&1) || {
+	move "./m$i" "../$name$B.absent" && said=$(ln -n "./k$i.pub" "../$name.pub" 2>&1) || {
 		rm -f "../$name$B.absent"
 		complain "$said"
 		return
 	}
-	said=$(ln "./k$i" "../$name" 2>&1) || {
+	said=$(ln -n "./k$i" "../$name" 2>&1) || {
 		rm -f "../$name.pub" "../$name$B.absent"
 		complain "$said"
 		return
@@ -604,13 +753,13 @@ unmake_key() {
 	stage || { all=1; return; }
 	if move "../$name" "./k$i"; then
 		said=$(ssh-keygen -y -P '' -f "./k$i" </dev/null 2>&1)
-		same "$said" "$7" || { ln "./k$i" "../$name"; refuse changed "$name"; all=1; return; }
+		same "$said" "$7" || { ln -n "./k$i" "../$name"; refuse changed "$name"; all=1; return; }
 		rm -f "./k$i"
 	fi
 	if move "../$name.pub" "./k$i.pub"; then
 		public=
 		read -r public <"./k$i.pub"
-		same "$public" "$7" || ln "./k$i.pub" "../$name.pub"
+		same "$public" "$7" || ln -n "./k$i.pub" "../$name.pub"
 	fi
 	rm -f "../$name$B.absent"
 	cw unmade "$i" removed
@@ -633,7 +782,7 @@ renew_key() {
 	half_of "$name" || { refuse changed "$name"; return; }
 	if ! same "$said" "$7"; then
 		same "$said" "$6" || { refuse changed "$name"; return; }
-		[ -e "../$name$B" ] || said=$(ln "./k$i" "../$name$B" 2>&1) || { complain "$said"; return; }
+		[ -e "../$name$B" ] || said=$(ln -n "./k$i" "../$name$B" 2>&1) || { complain "$said"; return; }
 		[ "./k$i" -ef "../$name$B" ] || { refuse changed "$name$B"; return; }
 		half_of "$next" && same "$said" "$7" || { refuse changed "$next"; return; }
 		wanted=:any
@@ -662,7 +811,7 @@ bring_back_key() {
 	stage || { all=1; return; }
 	half_of "$name" || { refuse changed "$name"; all=1; return; }
 	if same "$said" "$7"; then
-		[ -e "../$next" ] || ln "./k$i" "../$next"
+		[ -e "../$next" ] || ln -n "./k$i" "../$next"
 		if [ -e "../$name.pub" ]; then
 			if [ -e "../$next.pub" ]; then rm -f "../$name.pub"; else move "../$name.pub" "../$next.pub"; fi
 		fi
@@ -720,18 +869,20 @@ forget_key() {
 
 # Nothing is changed before everything was looked at and written beside its place.
 apply() {
+	gather
+	together=1
 	E() { check "$@"; }
 	edits
+	together=
 	[ -z "$failed" ] || return 0
 	X() { command_run "$@"; }
 	commands
 	E() { prepare "$@"; }
 	edits
-	flush
+	in_each written $new
 	E() { commit "$@"; }
 	edits
-	E() { verify "$@"; }
-	edits
+	in_each verify $old
 	[ -n "$failed" ] || return 0
 	cw taking-back
 	lenient=1
@@ -753,7 +904,8 @@ context() {
 	nl='
 '
 	kind= failed= all= ran= todo=' ' mounts=' ' half=' ' lenient= making=$nl staged=$nl
-	me= mygid= held= owned=
+	new= old= together= no_exchange=
+	me= mygid= owned= hold=0 held_5= held_6= held_7=
 	while read -r key a b c; do
 		case $key in
 		Uid:) me=$b ;;
