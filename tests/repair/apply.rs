@@ -316,6 +316,14 @@ fn a_full_disk_of_inodes_is_refused() {
 }
 
 #[test]
+fn what_the_disk_does_not_take_is_refused() {
+    refused(
+        "printf '#!/bin/sh\\necho \"sync: error syncing $1: Input/output error\" >&2\\nexit 1\\n' >/usr/local/sbin/sync && chmod 755 /usr/local/sbin/sync",
+        "Input/output error",
+    );
+}
+
+#[test]
 fn a_file_whose_bytes_nobody_knows_gets_another_mode_and_owner() {
     let Some(lab) = one_node() else { return };
     let node = lab.node("node1");

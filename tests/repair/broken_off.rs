@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use clearway_lab::{Lab, Node};
 
 use crate::binary::{Done, clearway, start};
-use crate::support::{left_beside, picture, sh};
+use crate::rotate::working;
+use crate::support::{KNOWN_HOSTS, left_beside, picture, sh};
 use crate::whole::bare;
 use crate::wrapped::{At, arm, disarm, wrap};
 
@@ -85,7 +86,11 @@ impl Broken {
     }
 
     fn undo(&self, when: &str) {
-        let undone = clearway(&self.lab, &["repair", "undo", "last", "--yes"]);
+        self.undo_run("last", when);
+    }
+
+    fn undo_run(&self, run: &str, when: &str) {
+        let undone = clearway(&self.lab, &["repair", "undo", run, "--yes"]);
         assert_eq!(undone.code(), 0, "{when}: {}{}", undone.out, undone.err);
         for (node, before) in self.lab.nodes().iter().zip(&self.before) {
             assert_eq!(picture(node), *before, "{when}: {}", node.name());
@@ -137,12 +142,30 @@ fn sshd_is_killed(count: u32) {
             "{when}: {}",
             repaired.err
         );
-        // Either the node has had its part, or it has it now.
-        clearway(
+        // Either the node gets its part now, or what it had begun is taken back and the next repair gives it all.
+        let resumed = clearway(
             &broken.lab,
             &["repair", "resume", "last", "--format", "json"],
         );
-        broken.undo(&when);
+        let report = resumed.report();
+        let repair = report.repair.as_ref().unwrap();
+        assert!(repair.complete, "{when}: {}", resumed.err);
+        if report.summary.legs.broken > 0 {
+            assert_eq!(resumed.code(), 1, "{when}: {}", resumed.err);
+            let outcome = |name: &str| {
+                let node = repair.nodes.iter().find(|it| it.name == name);
+                node.map(|it| it.outcome.clone())
+            };
+            assert_ne!(outcome("node2").as_deref(), Some("kept"), "{when}");
+            let again = clearway(&broken.lab, REPAIR);
+            assert_eq!(again.code(), 0, "{when}: {}", again.err);
+            let run = again.report().run;
+            let undone = clearway(&broken.lab, &["repair", "undo", &run, "--yes"]);
+            assert_eq!(undone.code(), 0, "{when}: {}", undone.err);
+        } else {
+            assert_eq!(resumed.code(), 0, "{when}: {}", resumed.err);
+        }
+        broken.undo_run(&report.run, &when);
     }
 }
 
@@ -222,8 +245,47 @@ fn of_two_clearways_one_is_told_who_is_at_work() {
         second.err
     );
     broken.release();
-    first.end();
+    let first = first.end();
     disarm(broken.node());
-    let third = clearway(&broken.lab, &["repair", "--yes"]);
+    let third = clearway(&broken.lab, &["repair", "--yes", "--format", "json"]);
     assert_eq!(third.code(), 0, "{}", third.err);
+    // Whatever each of them has done is taken back, the last one first.
+    let second = second.err.split_whitespace().nth(1).unwrap();
+    let first = first.report().run;
+    let third = third.report();
+    for run in [&third.run, second.trim_end_matches(':'), &first] {
+        clearway(&broken.lab, &["repair", "undo", run, "--yes"]);
+    }
+    for (node, before) in broken.lab.nodes().iter().zip(&broken.before) {
+        assert_eq!(picture(node), *before, "{}", node.name());
+    }
+}
+
+#[test]
+fn a_node_that_is_killed_while_it_writes_in_place_gets_back_what_was_there_and_a_repair_goes_on() {
+    let Some(lab) = working(2) else { return };
+    let node = lab.node("node2");
+    sh(
+        node,
+        &format!(
+            ": >{KNOWN_HOSTS}; cp -p {KNOWN_HOSTS} /root/mounted && mount --bind /root/mounted {KNOWN_HOSTS}"
+        ),
+    );
+    wrap(node, &["dd"]);
+    arm(node, 1, At::Torn);
+    let repaired = clearway(&lab, REPAIR);
+    disarm(node);
+    let known = sh(node, &format!("cat {KNOWN_HOSTS}"));
+    if repaired.code() != 0 {
+        // It could not go on from what was cut short.
+        assert_eq!(known, "", "{}", repaired.err);
+        assert!(left_beside(node).iter().all(|it| it.ends_with(".wrapped")));
+        let again = clearway(&lab, REPAIR);
+        assert_eq!(again.code(), 0, "{}", again.err);
+    }
+    let known = sh(node, &format!("cat {KNOWN_HOSTS}"));
+    assert!(known.contains("ssh-ed25519"), "{known}");
+    let undone = clearway(&lab, &["repair", "undo", "last", "--yes"]);
+    assert_eq!(undone.code(), 0, "{}", undone.err);
+    assert_eq!(sh(node, &format!("cat {KNOWN_HOSTS}")), "");
 }

@@ -156,6 +156,57 @@ fn nothing_is_half_done(node: &Node, plan: &Plan, when: &str) {
     );
 }
 
+/// A mount point cannot be exchanged, so its file is written in place: the one case in which a kill can leave it cut short.
+#[test]
+fn killed_while_it_writes_in_place_what_was_there_is_beside_it_and_either_way_ends_well() {
+    let Some(lab) = one_node() else { return };
+    let node = lab.node("node1");
+    sh(
+        node,
+        &format!("cp -p {KNOWN_HOSTS} /root/mounted && mount --bind /root/mounted {KNOWN_HOSTS}"),
+    );
+    let known = edit(
+        KNOWN_HOSTS,
+        now(node, KNOWN_HOSTS),
+        file(nova(node, 0o644), b"new\n"),
+    );
+    let plan = plan(node, vec![known], Vec::new());
+    let planned = &plan.nodes[0].edits[0];
+    let backup = format!("{KNOWN_HOSTS}.clearway-{RUN}");
+    let commands: Vec<&str> = COMMANDS.iter().copied().chain(["dd"]).collect();
+    wrap(node, &commands);
+    let mut torn = 0;
+    for operation in [Operation::Apply, undo()] {
+        for how in [At::Before, At::Torn, At::After] {
+            for at in 1.. {
+                let when = format!("{operation:?} killed {how:?} command {at}");
+                if operation == undo() {
+                    apply(node, &plan);
+                }
+                let ended = killed(node, &plan, operation.clone(), at, how);
+                let found = now(node, KNOWN_HOSTS);
+                if found != planned.before && found != planned.after {
+                    torn += 1;
+                    assert_eq!(now(node, &backup), planned.before, "{when}: no way back");
+                }
+                // Half of the time it is finished first. What is cut short is nobody's any more: it is only taken back.
+                let is_whole = found == planned.before || found == planned.after;
+                if at % 2 == 0 && is_whole && operation == Operation::Apply {
+                    assert_eq!(refusals(&apply(node, &plan)), [""; 0], "{when}");
+                }
+                let answer = run(node, &plan, undo());
+                assert_eq!(refusals(&answer), [""; 0], "{when}");
+                assert_eq!(now(node, KNOWN_HOSTS), planned.before, "{when}");
+                assert_eq!(left_beside(node), [""; 0], "{when}");
+                if ended {
+                    break;
+                }
+            }
+        }
+    }
+    assert!(torn >= 2, "{torn}");
+}
+
 #[test]
 fn killed_at_any_command_a_node_is_never_left_half_done() {
     let Some(lab) = one_node() else { return };

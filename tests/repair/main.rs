@@ -15,6 +15,8 @@ mod races;
 mod reinstalled;
 mod revoke;
 mod rotate;
+mod shared;
+mod strict;
 mod support;
 mod undo;
 mod way_back;

@@ -150,41 +150,90 @@ fn a_plan_is_applied_as_it_was_reviewed_or_not_at_all() {
 }
 
 #[test]
-fn a_pair_that_worked_and_fails_afterwards_puts_its_files_back() {
+fn a_pair_that_worked_and_fails_afterwards_puts_back_the_files_of_both_ends() {
     if LabSupport::skips_test() {
         return;
     }
-    let lab = Lab::builder().nodes(2).start().unwrap();
+    let lab = Lab::builder().nodes(3).start().unwrap();
     let node = lab.node("node2");
-    // node2 does not know node1 any more, but node1 can still log in to node2.
+    // Neither node1 nor node2 knows node3 any more, and node2 does not know node1; but node1 can still log in to node2.
+    for name in ["node1", "node2"] {
+        let forget = "sed -i '/10.77.0.4/d;/node3/d' /var/lib/nova/.ssh/known_hosts";
+        sh(lab.node(name), forget);
+    }
     sh(node, ": >/var/lib/nova/.ssh/known_hosts");
     // As soon as a file of node2 is edited, node2 lets nobody in: not what clearway did, but what it sees.
     let sabotage = "#!/bin/sh\n/usr/bin/mv \"$@\" || exit\ncase $* in *./n*known_hosts) echo DenyUsers nova >/etc/ssh/sshd_config.d/00-deny.conf; kill -HUP $(cat /run/sshd.pid);; esac\n";
     std::fs::write(node.path("/usr/local/sbin/mv"), sabotage).unwrap();
     sh(node, "chmod 755 /usr/local/sbin/mv");
-    let before = sh(
-        node,
-        "cat /var/lib/nova/.ssh/known_hosts; stat -c '%a %U' /var/lib/nova/.ssh/known_hosts",
-    );
+    let of = |name: &str| {
+        let files =
+            "cat /var/lib/nova/.ssh/known_hosts; stat -c '%a %U' /var/lib/nova/.ssh/known_hosts";
+        sh(lab.node(name), files)
+    };
+    let before = [of("node1"), of("node2")];
     let repaired = clearway(&lab, &["repair", "--yes", "--format", "json"]);
     let report = repaired.report();
     assert_eq!(repaired.code(), 1, "{}", repaired.err);
     let repair = report.repair.as_ref().unwrap();
-    let put_back = repair
-        .nodes
-        .iter()
-        .find(|node| node.name == "node2")
-        .unwrap();
-    assert_eq!(put_back.outcome, "undone", "{repair:#?}");
-    let why = put_back.detail.as_deref().unwrap();
-    assert!(
-        why.contains("from node1 to node2 worked before and does not any more"),
-        "{why}"
-    );
+    for name in ["node1", "node2"] {
+        let put_back = repair.nodes.iter().find(|node| node.name == name);
+        let put_back = put_back.unwrap();
+        assert_eq!(put_back.outcome, "undone", "{name}: {repair:#?}");
+        let why = put_back.detail.as_deref().unwrap();
+        assert!(
+            why.contains("to node2 worked before and does not any more"),
+            "{name}: {why}"
+        );
+    }
     assert!(repair.complete);
-    let after = sh(
-        node,
-        "cat /var/lib/nova/.ssh/known_hosts; stat -c '%a %U' /var/lib/nova/.ssh/known_hosts",
+    assert_eq!([of("node1"), of("node2")], before);
+}
+
+#[test]
+fn a_node_that_lies_has_nothing_written_elsewhere_but_its_own_keys_under_its_own_names() {
+    let Some(lab) = bare(3) else { return };
+    let liar = lab.node("node2");
+    sh(
+        liar,
+        "install -d -m 700 -o nova -g nova /var/lib/nova/.ssh
+         ssh-keygen -q -t ed25519 -N '' -C root@evil -f /var/lib/nova/.ssh/id_ed25519
+         printf 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJpSdtQ0A8LgEs+NJTrtoVYF6x0hhAzcn4+DNKFGkAbc injected\n' >>/var/lib/nova/.ssh/id_ed25519.pub
+         chown nova: /var/lib/nova/.ssh/*
+         for p in /etc/ssh/ssh_host_*_key.pub; do
+             sed -i 's/$/ * evil/' $p
+             printf '@cert-authority * ' >>$p
+             head -n 1 $p >>$p
+             printf '10.77.0.4,node3 ' >>$p
+             head -n 1 $p >>$p
+         done
+         printf '10.77.0.3 node2\n* evil\n' >>/etc/hosts",
     );
-    assert_eq!(after, before);
+    let public = sh(liar, "ssh-keygen -y -f /var/lib/nova/.ssh/id_ed25519");
+    let public = public.split(' ').nth(1).unwrap();
+    let repaired = clearway(&lab, &["repair", "--yes", "--format", "json"]);
+    assert_eq!(repaired.code(), 0, "{repaired:?}");
+    assert_eq!(repaired.report().summary.pairs.verified, 6);
+    let host_key = sh(
+        liar,
+        "ssh-keygen -y -f /etc/ssh/ssh_host_ed25519_key | cut -d' ' -f2",
+    );
+    for name in ["node1", "node3"] {
+        let node = lab.node(name);
+        let admitted = sh(node, "cat /var/lib/nova/.ssh/authorized_keys");
+        let known = sh(
+            node,
+            "cat /var/lib/nova/.ssh/known_hosts /etc/ssh/ssh_known_hosts 2>/dev/null; true",
+        );
+        assert!(admitted.contains(public), "{name}: {admitted}");
+        assert!(known.contains(&host_key), "{name}: {known}");
+        for word in ["evil", "injected", "cert-authority", "*"] {
+            assert!(!admitted.contains(word), "{name}: {word}: {admitted}");
+            assert!(!known.contains(word), "{name}: {word}: {known}");
+        }
+        for line in known.lines().filter(|line| line.contains(&host_key)) {
+            assert!(!line.contains("node3"), "{name}: {line}");
+            assert!(!line.contains("10.77.0.4"), "{name}: {line}");
+        }
+    }
 }

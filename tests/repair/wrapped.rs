@@ -11,6 +11,8 @@ pub(crate) enum At {
     Before,
     /// The same, after it ran.
     After,
+    /// The same, when it has written the first bytes to where it writes (`dd of=`).
+    Torn,
     /// The session of sshd that the program came over is killed; the program goes on.
     Connection,
     /// The same, and nobody can log in any more.
@@ -29,6 +31,10 @@ read -r at how </run/wrapped/at
 if [ "$c" = "$at" ]; then
 	case $how in
 	before) kill -9 0 ;;
+	torn)
+		for word do case $word in of=*) printf half >"${word#of=}" ;; esac; done
+		kill -9 0
+		;;
 	after) "/usr/bin/${0##*/}" "$@" >/dev/null; kill -9 0 ;;
 	connection|sshd)
 		read -r listener </run/sshd.pid
@@ -66,6 +72,7 @@ pub(crate) fn arm(node: &Node, at: u32, how: At) {
     let how = match how {
         At::Before => "before",
         At::After => "after",
+        At::Torn => "torn",
         At::Connection => "connection",
         At::Sshd => "sshd",
         At::Hold => "hold",

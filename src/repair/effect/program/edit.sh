@@ -419,8 +419,9 @@ written() {
 flush() {
 	[ -z "$failed" ] || return 0
 	set +f
-	sync ./[no]* 2>/dev/null
+	set -- ./[no]*
 	set -f
+	said=$(sync "$@" 2>&1) || complain "$said"
 }
 
 # Gives what is to be the backup its name; one that an earlier program has left there makes way.
@@ -576,7 +577,7 @@ restore() {
 			state "./u$i"
 			[ "$now" = "$before" ] || { refuse failed "wrote $now, not $before"; return; }
 		fi
-		sync "./u$i"
+		said=$(sync "./u$i" 2>&1) || { complain "$said"; return; }
 		if [ "$was" = - ]; then
 			said=$(ln -n "./u$i" "../$name" 2>&1) || { complain "$said"; return; }
 		elif [ -n "$torn" ] || is_mount "${dir%/}/$name"; then
@@ -729,7 +730,7 @@ make_key() {
 	public=
 	read -r public <"./k$i.pub"
 	[ -s "./k$i" ] && [ -n "$public" ] && : >"./m$i" || { refuse disk-full "$dir"; return; }
-	sync "./k$i" "./k$i.pub"
+	said=$(sync "./k$i" "./k$i.pub" 2>&1) || { complain "$said"; return; }
 	move "./m$i" "../$name$B.absent" && said=$(ln -n "./k$i.pub" "../$name.pub" 2>&1) || {
 		rm -f "../$name$B.absent"
 		complain "$said"
@@ -793,7 +794,7 @@ renew_key() {
 		elif ! [ -e "../$name.pub$B" ]; then
 			: >"./m$i" && move "./m$i" "../$name.pub$B.absent" || { complain "$said"; return; }
 		fi
-		sync "./k$i" "../$name$B"
+		said=$(sync "./k$i" "../$name$B" 2>&1) || { complain "$said"; return; }
 		move "./k$i" "../$name" || { complain "$said"; return; }
 	fi
 	if [ -e "../$next.pub" ]; then move "../$next.pub" "../$name.pub" || { complain "$said"; return; }; fi
