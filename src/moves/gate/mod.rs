@@ -4,6 +4,7 @@ mod claims;
 mod closed;
 mod destinations;
 mod pass;
+mod width;
 
 pub use claims::{Claim, Matched};
 pub use closed::Closed;
@@ -11,6 +12,7 @@ pub use destinations::{
     Candidate, Cloud, Excluded, candidates, closed_service, eligible, is_outside, unmatched,
 };
 pub use pass::{LegProof, Override, Pass, Reported, Wanted, pass};
+pub use width::Width;
 
 #[cfg(test)]
 pub(crate) mod fixtures;

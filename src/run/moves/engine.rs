@@ -9,13 +9,13 @@ use tokio::time::MissedTickBehavior;
 
 use crate::domain::{Event, HostName, Lane, Leg, LegId, MoveKind, Pair, Phase};
 use crate::ledger::Ledger;
-use crate::moves::gate::{Candidate, Cloud, Excluded, LegProof, Wanted, candidates};
+use crate::moves::gate::{Candidate, Cloud, Excluded, LegProof, Wanted, Width, candidates};
 use crate::moves::machine::{Record, Stage, Tracked, Verdict};
 use crate::moves::plan::{Limits, Load, stop};
 use crate::nova::{NovaError, Session, Written};
 use crate::openstack::compute::Server;
 use crate::survey::NodeFacts;
-use crate::system;
+use crate::system::{self, Stopwatch};
 use crate::trust::Prediction;
 use crate::trust::legs::Legs;
 
@@ -31,9 +31,6 @@ use super::request::{Proved, look_at};
 use super::resize::ProvedAll;
 use super::servers::needs_of;
 
-/// Moves that are proven and requested at the same time. More would wait for Nova's API together, each with a proof that
-/// grows old meanwhile, and would be requested no sooner; what has been requested does not count.
-const AT_THE_GATE: usize = 4;
 /// For how long an answer of Nova's is asked for again before whoever watches is told that it is away; then the intervals
 /// ask. A proof would only grow old meanwhile.
 pub(super) const LOOKING: Duration = Duration::from_secs(5);
@@ -91,6 +88,8 @@ pub(super) struct Engine<'a> {
     pub(super) asked_for_hosts: bool,
     /// The newest `dest_host` of each destination.
     pub(super) dialled: HashMap<HostName, (u64, String)>,
+    /// How many moves are proven and requested at the same time; what has been requested does not count.
+    pub(super) width: Width,
     /// The last proof of each leg.
     pub(super) proofs: HashMap<LegId, LegProof>,
     pub(super) entries: Vec<Entry>,
@@ -209,7 +208,7 @@ impl Engine<'_> {
         };
         let open = self.entries.iter().filter(before_the_request);
         let servers = open.filter_map(|it| it.server.as_ref());
-        let ids = Images::distinct(servers, 4 * AT_THE_GATE);
+        let ids = Images::distinct(servers, 2 * Width::MOST);
         let session = self.session.clone();
         // One question at a time is on its way, however slow.
         if self.glance.is_empty() {
@@ -303,7 +302,7 @@ impl Engine<'_> {
         going: &Going,
     ) -> Result<(), MovesError> {
         let load = &going.load;
-        if going.at_the_gate >= AT_THE_GATE {
+        if going.at_the_gate >= self.width.now() {
             return Ok(());
         }
         let entry = &self.entries[index];
@@ -437,6 +436,7 @@ impl Engine<'_> {
         self.spawn(index, async move {
             let climbed = prover.climb_all(climbs).await;
             // After the climb: what is read here is the last thing before the request.
+            let asked = Stopwatch::start();
             let (looked, service) =
                 tokio::join!(look_at(&session, &id), session.service(&wanted.destination));
             Done::Proved(Box::new(Proved {
@@ -444,6 +444,7 @@ impl Engine<'_> {
                 climbed,
                 settled,
                 looked: looked.and_then(|looked| Ok((looked, service?))),
+                answered: asked.elapsed(),
             }))
         });
         Ok(())

@@ -57,6 +57,8 @@ pub(super) struct Proved {
     pub(super) settled: Vec<LegProof>,
     /// What Nova says of the server, and of the destination's service.
     pub(super) looked: Result<(Looked, Option<ComputeService>), NovaError>,
+    /// How long that took.
+    pub(super) answered: Duration,
 }
 
 impl Engine<'_> {
@@ -67,7 +69,9 @@ impl Engine<'_> {
             climbed,
             mut settled,
             looked,
+            answered,
         } = proved;
+        self.width.answered(answered);
         settled.extend(self.judge_all(&wanted, climbed));
         let (looked, service) = match looked {
             Ok(looked) => looked,

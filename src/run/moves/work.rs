@@ -17,7 +17,7 @@ use super::options::MoveOptions;
 use super::prover::Prover;
 use crate::domain::{Dial, Fleet, HostName};
 use crate::ledger::Ledger;
-use crate::moves::gate::Claim;
+use crate::moves::gate::{Claim, Width};
 use crate::moves::machine::Stage;
 use crate::nova::Session;
 use crate::remote::Connector;
@@ -145,6 +145,7 @@ async fn carry_out(
         down: BTreeSet::new(),
         asked_for_hosts: false,
         dialled: dialled_addresses(&rows),
+        width: Width::default(),
         proofs: HashMap::new(),
         entries,
         since,
