@@ -316,6 +316,26 @@ fn a_full_disk_of_inodes_is_refused() {
 }
 
 #[test]
+fn a_directory_that_hands_its_group_down_is_no_obstacle() {
+    let Some(lab) = one_node() else { return };
+    let node = lab.node("node1");
+    sh(
+        node,
+        "chgrp games /var/lib/nova/.ssh && chmod 2700 /var/lib/nova/.ssh",
+    );
+    let before = picture(node);
+    let plan = plan(node, both_files(node), Vec::new());
+    let answer = apply(node, &plan);
+    assert_eq!(answer.said, [Said::Wrote(0), Said::Wrote(1)]);
+    for planned in &plan.nodes[0].edits {
+        assert_eq!(now(node, &planned.target.path), planned.after);
+    }
+    crate::support::undo(node, &plan);
+    assert_eq!(picture(node), before);
+    assert_eq!(left_beside(node), [""; 0]);
+}
+
+#[test]
 fn what_the_disk_does_not_take_is_refused() {
     refused(
         "printf '#!/bin/sh\\necho \"sync: error syncing $1: Input/output error\" >&2\\nexit 1\\n' >/usr/local/sbin/sync && chmod 755 /usr/local/sbin/sync",

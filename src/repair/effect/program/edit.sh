@@ -189,7 +189,8 @@ stage() {
 	esac
 	enter "$dir" || { refuse link "$dir"; return 1; }
 	if ! [ -d "./$B" ] || [ -L "./$B" ]; then
-		said=$(mkdir -m 700 "./$B" 2>&1) || { complain "$said"; return 1; }
+		# With two zeros: a directory that hands its group down would make this one do so, too.
+		said=$(mkdir -m 00700 "./$B" 2>&1) || { complain "$said"; return 1; }
 	fi
 	if cd -P "./$B" 2>/dev/null && [ "$PWD" = "${dir%/}/$B" ]; then
 		# One that was looked at before is held open.
