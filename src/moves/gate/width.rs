@@ -11,10 +11,8 @@ pub struct Width(usize);
 impl Width {
     /// No Nova is asked more at once, however quick it is.
     pub const MOST: usize = 8;
-    /// An answer within this time makes room for one more.
-    const QUICK: Duration = Duration::from_millis(250);
-    /// One that takes longer than this is slow.
-    const SLOW: Duration = Duration::from_millis(600);
+    /// An answer that takes longer is slow. Any other makes room for one more, so that one slow spell is not for ever.
+    const SLOW: Duration = Duration::from_millis(500);
 
     /// How many moves may be there now, at least one.
     #[must_use]
@@ -26,7 +24,7 @@ impl Width {
     pub fn answered(&mut self, took: Duration) {
         if took > Self::SLOW {
             self.0 = self.0.saturating_sub(1).max(1);
-        } else if took < Self::QUICK {
+        } else {
             self.0 = (self.0 + 1).min(Self::MOST);
         }
     }
@@ -47,13 +45,11 @@ mod tests {
     fn slow_answers_make_it_narrow_but_never_close_it_and_quick_ones_make_it_wide_but_not_wider() {
         let mut width = Width::default();
         for (milliseconds, times, expected) in [
-            (400, 9, 4),
-            (601, 2, 2),
+            (501, 2, 2),
             (20_000, 9, 1),
-            (400, 9, 1),
-            (249, 3, 4),
+            (500, 3, 4),
             (1, 90, Width::MOST),
-            (601, 1, Width::MOST - 1),
+            (501, 1, Width::MOST - 1),
         ] {
             for _ in 0..times {
                 width.answered(Duration::from_millis(milliseconds));

@@ -182,8 +182,7 @@ impl Engine<'_> {
         if now.duration_since(self.renewed) * 3 > LOCK {
             self.keep_locks(now).await?;
         }
-        // No interval asks Nova more than two questions about moves under way, and none asks twice in turn about something
-        // else.
+        // In place of the moves, not beside them: an interval lists two things at most.
         self.asked_for_hosts = !self.asked_for_hosts && self.hosts_are_due();
         if self.asked_for_hosts {
             self.look_at_hosts().await;

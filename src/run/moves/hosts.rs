@@ -17,10 +17,12 @@ const TO_START: SignedDuration = SignedDuration::from_secs(15);
 const UNDER_WAY: SignedDuration = SignedDuration::from_secs(60);
 
 impl Engine<'_> {
-    /// Whether the services of moves under way are to be asked for, and nothing else of the hosts.
+    /// Whether the services of moves under way are to be asked for, and nothing else of the hosts. Where an interval is long,
+    /// no look at the moves is left out for it.
     pub(super) fn hosts_are_due(&self) -> bool {
         let any = |is: fn(&Tracked) -> bool| self.entries.iter().any(|it| is(&it.tracked));
         self.unheard.is_none()
+            && self.options.interval() * 4 < UNDER_WAY.unsigned_abs()
             && system::now().duration_since(self.cloud_at) > UNDER_WAY
             && any(|it| it.stage.is_in_flight())
             && !any(|it| it.stage == Stage::Planned)

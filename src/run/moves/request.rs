@@ -71,7 +71,9 @@ impl Engine<'_> {
             looked,
             answered,
         } = proved;
-        self.width.answered(answered);
+        if looked.is_ok() {
+            self.width.answered(answered);
+        }
         settled.extend(self.judge_all(&wanted, climbed));
         let (looked, service) = match looked {
             Ok(looked) => looked,

@@ -1,6 +1,7 @@
 //! A resize: Nova chooses where it goes, so every host that it could choose is proven, or it is not asked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::task::JoinSet;
@@ -16,7 +17,7 @@ use crate::moves::gate::{Closed, LegProof, Pass, Wanted, eligible, is_outside, p
 use crate::moves::machine::{Record, Verdict as End};
 use crate::nova::NovaError;
 use crate::openstack::compute::{ComputeService, Server};
-use crate::system;
+use crate::system::{self, Stopwatch};
 
 /// One destination: what was climbed, and what needed no climb.
 type Proved = (Wanted, Vec<(Lane, Climbed)>, Vec<LegProof>);
@@ -29,6 +30,8 @@ pub(super) struct ProvedAll {
     looked: Result<Looked, NovaError>,
     /// Read after the climb: a host that was enabled meanwhile is one that Nova could choose.
     services: Result<Vec<ComputeService>, NovaError>,
+    /// How long Nova took to say so.
+    answered: Duration,
 }
 
 impl Engine<'_> {
@@ -83,12 +86,14 @@ impl Engine<'_> {
                 });
             }
             let pairs = tasks.join_all().await;
+            let asked = Stopwatch::start();
             let (looked, services) = tokio::join!(look_at(&session, &id), session.services());
             Done::ProvedAll(Box::new(ProvedAll {
                 pairs,
                 unproven,
                 looked,
                 services,
+                answered: asked.elapsed(),
             }))
         });
         Ok(())
@@ -105,9 +110,13 @@ impl Engine<'_> {
             mut unproven,
             looked,
             services,
+            answered,
         } = proved;
         let (looked, services) = match (looked, services) {
-            (Ok(looked), Ok(services)) => (looked, services),
+            (Ok(looked), Ok(services)) => {
+                self.width.answered(answered);
+                (looked, services)
+            }
             (Err(error), _) | (_, Err(error)) => {
                 let why = format!("Nova could not be asked right before: {error}");
                 // It is told, and nothing else is begun, until somebody answers. Trouble with one server is that server's.

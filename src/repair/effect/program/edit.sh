@@ -10,7 +10,7 @@
 # Whoever owns a directory can put links and other files under every name in it while this runs, as root more often than
 # not. So directories are entered by `cd -P` and looked at from inside, and whatever is read, written or given an owner is
 # so in a directory in there which only this program can enter; from and to there it is linked and renamed, which follows
-# nothing (`ln -n` and `mv -T`: not even a link to a directory). `..` of that directory cannot be changed: to move it elsewhere takes the right to write to it.
+# nothing (with -T, not even a link to a directory). `..` of that directory cannot be changed: to move it elsewhere takes the right to write to it.
 
 B=.clearway-$run
 
@@ -61,7 +61,12 @@ state() {
 	case $1 in 8???) ;; *) return ;; esac
 	case $wanted in
 	*:any) now=${now}any ;;
-	*) sum=$(sha256sum <"$4") && now=$now${sum%% *} ;;
+	*)
+		sum=$($limit sha256sum -- "$4") || return
+		# It puts this before the sum where a name has to be escaped.
+		sum=${sum#\\}
+		now=$now${sum%% *}
+		;;
 	esac
 }
 
@@ -113,11 +118,10 @@ states() {
 	done
 	[ -n "$hashed" ] || return 0
 	IFS=$nl
-	set -- $(eval "exec sha256sum -- $files" 2>/dev/null)
+	set -- $(eval "exec $slow sha256sum -- $files" 2>/dev/null)
 	unset IFS
 	for n in $hashed; do
 		[ $# -gt 0 ] || { one_by_one $there; return; }
-		# It puts this before the sum where a name has to be escaped.
 		sum=${1#\\}
 		eval "now_$n=\$now_$n\${sum%% *}"
 		shift
@@ -141,8 +145,10 @@ glance() {
 	for n in $here; do
 		eval "file_$n=./\$name_$n"
 	done
+	# Somebody may put something in a file's place that never ends.
+	slow=$limit
 	states $here
-	whose=$whose_here owned=$dir
+	slow= whose=$whose_here owned=$dir
 }
 
 # Sets `now` to the state of the target. A directory that belongs to somebody else than root and the accounts concerned is
@@ -192,31 +198,55 @@ stage() {
 		# With two zeros: a directory that hands its group down would make this one do so, too.
 		said=$(mkdir -m 00700 "./$B" 2>&1) || { complain "$said"; return 1; }
 	fi
-	if cd -P "./$B" 2>/dev/null && [ "$PWD" = "${dir%/}/$B" ]; then
-		# One that was looked at before is held open.
-		for n in 5 6 7; do
-			eval "[ \"\$held_$n\" = \"\$dir\" ]" && [ . -ef /proc/self/fd/$n ] && return
-		done
-		if [ "$(stat -c '%u %a' .)" = "$me 700" ]; then
-			hold=$((hold % 3 + 1))
-			case $hold in
-			1) exec 5<. && held_5=$dir ;;
-			2) exec 6<. && held_6=$dir ;;
-			3) exec 7<. && held_7=$dir ;;
-			esac
-			return
-		fi
-	fi
+	private "$dir" && return
 	refuse link "${dir%/}/$B"
+}
+
+# Goes on into the private directory of $1, the current one. Whoever owns $1 can put another directory in its place, but none
+# that is root's and closed to everybody else.
+private() {
+	cd -P "./$B" 2>/dev/null && [ "$PWD" = "${1%/}/$B" ] || return
+	# One that was looked at before is held open.
+	for n in 5 6 7; do
+		eval "[ \"\$held_$n\" = \"\$1\" ]" && [ . -ef /proc/self/fd/$n ] && return
+	done
+	[ "$(stat -c '%u %a' .)" = "$me 700" ] || return
+	hold=$((hold % 3 + 1))
+	case $hold in
+	1) exec 5<. && held_5=$1 ;;
+	2) exec 6<. && held_6=$1 ;;
+	3) exec 7<. && held_7=$1 ;;
+	esac
+}
+
+# Whether $1 and $2 are one file, and not by way of a link.
+one_file() {
+	[ "$1" -ef "$2" ] && ! [ -L "$1" ] && ! [ -L "$2" ]
+}
+
+# Gives a file here a name out there, too, where there is none of that name.
+link_to() {
+	said=$(ln -T -- "$1" "$2" 2>&1)
 }
 
 # Moves a file whatever stands at the new name, but for a directory.
 move() {
 	# Two names of one file, of which mv makes an error.
-	[ "$1" -ef "$2" ] && { rm -f "$1"; return; }
-	said=$(mv -fT -- "$1" "$2" 2>&1) && return
-	# Not every mv knows -T.
-	[ -d "$2" ] || said=$(mv -f -- "$1" "$2" 2>&1)
+	one_file "$1" "$2" && { rm -f "$1"; return; }
+	said=$(mv -fT -- "$1" "$2" 2>&1)
+}
+
+# Gives back ./$1, which is not what was to be taken from ../$name. Where that is not possible it stays here, under a name that
+# `tidy` does not remove.
+give_back() {
+	if [ -d "./$1" ] && ! [ -L "./$1" ]; then
+		# This replaces nothing but an empty directory.
+		move "./$1" "../$name" && return
+	else
+		link_to "./$1" "../$name" && return
+	fi
+	move "./$1" "./Kept.$1" && refuse failed "$name as it was found is kept in ${dir%/}/$B"
+	return 1
 }
 
 # Lets two files change places, where mv can do that.
@@ -233,14 +263,17 @@ exchange() {
 # nothing there.
 exchange_for_new() {
 	if exchange "./n$i" "../$name"; then
-		[ "./n$i" -ef "../$name$B" ] && return
-		exchange "./n$i" "../$name"
-	elif [ "../$name" -ef "../$name$B" ]; then
+		one_file "./n$i" "./o$i" && return
+		exchange "./n$i" "../$name" || give_back "n$i" || return
+		refuse changed "$name"
+	elif one_file "./o$i" "../$name"; then
 		move "./n$i" "../$name" && return
 		complain "$said"
-		return
+	else
+		refuse changed "$name"
 	fi
-	refuse changed "$name"
+	rm -f "../$name$B"
+	return 1
 }
 
 # Gives ./u$i the place of ../$name, whose state was $1 when it was looked at. What somebody has put there or written since is
@@ -254,7 +287,7 @@ exchange_for_old() {
 		rm -f "./v$i"
 		said=$(ln "../$name" "./v$i" 2>&1) || { complain "$said"; return; }
 		state "./v$i"
-		[ "$now" = "$1" ] && [ "./v$i" -ef "../$name" ] || { refuse changed "$now"; return; }
+		[ "$now" = "$1" ] && one_file "./v$i" "../$name" || { refuse changed "$now"; return; }
 		move "./u$i" "../$name" || { complain "$said"; return; }
 	fi
 	state "$held_by"
@@ -280,6 +313,11 @@ dress() {
 	# A new owner costs a file its set-user-ID and set-group-ID bits, and nothing else of its mode.
 	case $2 in ?[0-3]??:*) [ "${2%%:*}" != "${3%%:*}" ] || return 0 ;; esac
 	said=$(chmod "$mode" "$1" 2>&1)
+}
+
+# The same for $1, which was printed here. What mode that gave it is not known: a directory can have access lists that decide.
+printed() {
+	dress "$1" "f000:$me:$mygid:" "$2"
 }
 
 labelled() {
@@ -359,7 +397,7 @@ prepare() {
 		;;
 	-/8*)
 		"c$i" >"./n$i"
-		dress "./n$i" "8180:$me:$mygid:" "$after" || { complain "$said"; return; }
+		printed "./n$i" "$after" || { complain "$said"; return; }
 		new="$new $i"
 		;;
 	8*:any/8*)
@@ -374,7 +412,7 @@ prepare() {
 			complain "$said"
 			return
 		fi
-		[ -f "./o$i" ] && ! [ -L "./o$i" ] || { refuse changed "$now"; return; }
+		[ -f "./o$i" ] && ! [ -L "./o$i" ] || { refuse changed "$name"; return; }
 		[ "$after" != - ] || return 0
 		# With everything that hangs on the old one: access lists, attributes, label.
 		said=$(cp -a "./o$i" "./n$i" 2>&1) || { complain "$said"; return; }
@@ -425,9 +463,12 @@ flush() {
 	said=$(sync "$@" 2>&1) || complain "$said"
 }
 
-# Gives what is to be the backup its name; one that an earlier program has left there makes way.
+# Gives the backup its name; one that an earlier program has left there makes way. It keeps the name here, where nobody else
+# can put another one in its place.
 keep() {
-	said=$(ln -n "./o$i" "../$name$B" 2>&1) || move "./o$i" "../$name$B"
+	link_to "./o$i" "../$name$B" && return
+	rm -f "./w$i"
+	said=$(ln "./o$i" "./w$i" 2>&1) && move "./w$i" "../$name$B"
 }
 
 # Each file takes its place; the old one stays beside it.
@@ -439,7 +480,7 @@ commit() {
 	-/*)
 		: >"./m$i"
 		move "./m$i" "../$name$B.absent" || { complain "$said"; return; }
-		said=$(ln -n "./n$i" "../$name" 2>&1) || { rm -f "../$name$B.absent"; complain "$said"; return; }
+		link_to "./n$i" "../$name" || { rm -f "../$name$B.absent"; complain "$said"; return; }
 		;;
 	8*:any/*)
 		said=$(ln "../$name" "./o$i" 2>&1) || { complain "$said"; return; }
@@ -452,18 +493,18 @@ commit() {
 	*)
 		case $mounts in
 		*" $i "*)
-			move "./o$i" "../$name$B" && sync "../$name$B" &&
+			keep && said=$(sync "./o$i" 2>&1) &&
 				said=$(dd if="./n$i" of="../$name" bs=64k conv=fsync 2>&1) && dress "../$name" "$before" "$after" ||
 				{ complain "$said"; return; }
 			;;
 		*)
-			[ "./o$i" -ef "../$name" ] || { refuse changed "$now"; return; }
+			one_file "./o$i" "../$name" || { refuse changed "$name"; return; }
 			keep || { complain "$said"; return; }
 			if [ "$after" = - ]; then
 				move "../$name" "./r$i" || { complain "$said"; return; }
-				[ "./r$i" -ef "../$name$B" ] || { ln -n "./r$i" "../$name"; refuse changed "$name"; return; }
+				one_file "./r$i" "./o$i" || { give_back "r$i"; refuse changed "$name"; return; }
 			else
-				exchange_for_new || { rm -f "../$name$B"; return; }
+				exchange_for_new || return
 			fi
 			;;
 		esac
@@ -477,27 +518,26 @@ commit() {
 # A file that was written to while this ran is put back with what was written.
 verify() {
 	for n; do
-		eval "file_$n=../\$name_$n\$B"
+		eval "file_$n=./o$n"
 	done
 	states "$@"
 	for n; do
 		take "$n"
 		eval "now=\$now_$n"
-		[ "$now" = "$before" ] || refuse changed "$now"
+		[ "$now" = "$before" ] && one_file "./o$n" "../$name$B" || refuse changed "$now"
 	done
 }
 
-# Removes the private directory in $1.
+# Removes the private directory in $1 with what this program names so. What else is in there stays, and so does the directory.
 tidy() {
-	enter "$1" && [ -d "./$B" ] && ! [ -L "./$B" ] && cd -P "./$B" 2>/dev/null && [ "$PWD" = "${1%/}/$B" ] &&
-		[ -O . ] || return 0
+	enter "$1" && [ -d "./$B" ] && ! [ -L "./$B" ] && private "$1" || return 0
 	set +f
-	set -- "$1" ./[a-z]*
+	set -- "$1" ./[a-z][0-9]* ./[a-z]i[0-9]*
 	set -f
 	p=$1
 	shift
-	# Not every rm knows -d, and a directory in there may not be empty.
-	rm -df "$@" "../$B" 2>/dev/null || { rm -rf "$@"; enter "$p" && rmdir "./$B"; }
+	# Not every rm knows -d.
+	rm -df "$@" "../$B" 2>/dev/null || { rm -f "$@" 2>/dev/null; enter "$p" && rmdir "./$B" 2>/dev/null; }
 }
 
 # Removes the private directories, and tells the disk.
@@ -557,7 +597,7 @@ restore() {
 		move "../$name" "./u$i" || { complain "$said"; return; }
 		wanted=$after
 		state "./u$i"
-		[ "$now" = "$after" ] || { ln -n "./u$i" "../$name"; refuse changed "$now"; return; }
+		[ "$now" = "$after" ] || { give_back "u$i"; refuse changed "$now"; return; }
 		;;
 	4*/4*)
 		enter "${dir%/}/$name" && dress . "$was" "$before" || { complain "$said"; return; }
@@ -574,13 +614,13 @@ restore() {
 		if [ "$now" != "$before" ]; then
 			# The copy beside it is gone or is not what it was.
 			rm -f "./u$i"
-			"b$i" >"./u$i" && dress "./u$i" "8180:$me:$mygid:" "$before"
+			"b$i" >"./u$i" && printed "./u$i" "$before"
 			state "./u$i"
 			[ "$now" = "$before" ] || { refuse failed "wrote $now, not $before"; return; }
 		fi
 		said=$(sync "./u$i" 2>&1) || { complain "$said"; return; }
 		if [ "$was" = - ]; then
-			said=$(ln -n "./u$i" "../$name" 2>&1) || { complain "$said"; return; }
+			link_to "./u$i" "../$name" || { complain "$said"; return; }
 		elif [ -n "$torn" ] || is_mount "${dir%/}/$name"; then
 			wanted=$was
 			state "../$name"
@@ -705,7 +745,7 @@ make_key() {
 	state "./$name.pub"
 	beside=$now
 	if [ "$before" != - ]; then
-		if [ -e "./$name$B.absent" ] && said=$(ssh-keygen -y -P '' -f "./$name" </dev/null 2>&1); then
+		if [ -e "./$name$B.absent" ] && stage && half_of "$name"; then
 			cw key "$i" found "$said"
 			return
 		fi
@@ -732,12 +772,12 @@ make_key() {
 	read -r public <"./k$i.pub"
 	[ -s "./k$i" ] && [ -n "$public" ] && : >"./m$i" || { refuse disk-full "$dir"; return; }
 	said=$(sync "./k$i" "./k$i.pub" 2>&1) || { complain "$said"; return; }
-	move "./m$i" "../$name$B.absent" && said=$(ln -n "./k$i.pub" "../$name.pub" 2>&1) || {
+	move "./m$i" "../$name$B.absent" && link_to "./k$i.pub" "../$name.pub" || {
 		rm -f "../$name$B.absent"
 		complain "$said"
 		return
 	}
-	said=$(ln -n "./k$i" "../$name" 2>&1) || {
+	link_to "./k$i" "../$name" || {
 		rm -f "../$name.pub" "../$name$B.absent"
 		complain "$said"
 		return
@@ -754,14 +794,15 @@ unmake_key() {
 	[ -e "./$name$B.absent" ] || { cw unmade "$i" not-ours; return; }
 	stage || { all=1; return; }
 	if move "../$name" "./k$i"; then
-		said=$(ssh-keygen -y -P '' -f "./k$i" </dev/null 2>&1)
-		same "$said" "$7" || { ln -n "./k$i" "../$name"; refuse changed "$name"; all=1; return; }
+		said=
+		[ -f "./k$i" ] && ! [ -L "./k$i" ] && said=$(ssh-keygen -y -P '' -f "./k$i" </dev/null 2>&1)
+		same "$said" "$7" || { give_back "k$i"; refuse changed "$name"; all=1; return; }
 		rm -f "./k$i"
 	fi
 	if move "../$name.pub" "./k$i.pub"; then
 		public=
-		read -r public <"./k$i.pub"
-		same "$public" "$7" || ln -n "./k$i.pub" "../$name.pub"
+		[ -f "./k$i.pub" ] && ! [ -L "./k$i.pub" ] && read -r public <"./k$i.pub"
+		same "$public" "$7" || { name=$name.pub; give_back "k$i.pub"; name=${name%.pub}; }
 	fi
 	rm -f "../$name$B.absent"
 	cw unmade "$i" removed
@@ -784,8 +825,8 @@ renew_key() {
 	half_of "$name" || { refuse changed "$name"; return; }
 	if ! same "$said" "$7"; then
 		same "$said" "$6" || { refuse changed "$name"; return; }
-		[ -e "../$name$B" ] || said=$(ln -n "./k$i" "../$name$B" 2>&1) || { complain "$said"; return; }
-		[ "./k$i" -ef "../$name$B" ] || { refuse changed "$name$B"; return; }
+		[ -e "../$name$B" ] || link_to "./k$i" "../$name$B" || { complain "$said"; return; }
+		one_file "./k$i" "../$name$B" || { refuse changed "$name$B"; return; }
 		half_of "$next" && same "$said" "$7" || { refuse changed "$next"; return; }
 		wanted=:any
 		state "./k$i"
@@ -813,7 +854,7 @@ bring_back_key() {
 	stage || { all=1; return; }
 	half_of "$name" || { refuse changed "$name"; all=1; return; }
 	if same "$said" "$7"; then
-		[ -e "../$next" ] || ln -n "./k$i" "../$next"
+		[ -e "../$next" ] || link_to "./k$i" "../$next"
 		if [ -e "../$name.pub" ]; then
 			if [ -e "../$next.pub" ]; then rm -f "../$name.pub"; else move "../$name.pub" "../$next.pub"; fi
 		fi
@@ -844,7 +885,7 @@ see_key() {
 	mark=no
 	[ -e "./$name$B.absent" ] && mark=yes
 	said=
-	[ "$now" = - ] || said=$(ssh-keygen -y -P '' -f "./$name" </dev/null 2>/dev/null)
+	case $now in 8*) said=$($limit ssh-keygen -y -P '' -f "./$name" </dev/null 2>/dev/null) ;; esac
 	cw key-seen "$i" "$mark" "$now" "$said"
 }
 
@@ -906,7 +947,8 @@ context() {
 	nl='
 '
 	kind= failed= all= ran= todo=' ' mounts=' ' half=' ' lenient= making=$nl staged=$nl
-	new= old= together= no_exchange=
+	new= old= together= no_exchange= slow= limit=
+	! command -v timeout >/dev/null || limit='timeout 60'
 	me= mygid= owned= hold=0 held_5= held_6= held_7=
 	while read -r key a b c; do
 		case $key in
