@@ -28,14 +28,26 @@ read -r c </run/wrapped/count || exec "/usr/bin/${0##*/}" "$@"
 c=$((c+1))
 echo $c >/run/wrapped/count
 read -r at how </run/wrapped/at
+# Everything of this session (proc_pid_stat(5)): timeout makes a group of its own.
+end() {
+	read -r stat </proc/$$/stat
+	set -- ${stat##*) }
+	session=$4 all=
+	for p in /proc/[0-9]*; do
+		read -r stat <$p/stat || continue
+		set -- ${stat##*) }
+		[ "$4" != $session ] || [ ${p#/proc/} = $$ ] || all="$all ${p#/proc/}"
+	done
+	kill -9 $all $$
+}
 if [ "$c" = "$at" ]; then
 	case $how in
-	before) kill -9 0 ;;
+	before) end ;;
 	torn)
 		for word do case $word in of=*) printf half >"${word#of=}" ;; esac; done
-		kill -9 0
+		end
 		;;
-	after) "/usr/bin/${0##*/}" "$@" >/dev/null; kill -9 0 ;;
+	after) "/usr/bin/${0##*/}" "$@" >/dev/null; end ;;
 	connection|sshd)
 		read -r listener </run/sshd.pid
 		[ $how = connection ] || kill $listener
