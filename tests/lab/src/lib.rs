@@ -40,7 +40,9 @@ mod verify;
 
 pub use builder::Builder;
 pub use error::{LabError, Result};
-pub use fault::{Cure, ExpectedLeg, Fault, LabOptions, Lane, Place, Plant, Step, Verdict};
+pub use fault::{
+    Cure, ExpectedLeg, ExpectedProof, Fault, LabOptions, Lane, Place, Plant, Step, Verdict,
+};
 pub use image::Image;
 pub use lab::Lab;
 pub use node::Node;
