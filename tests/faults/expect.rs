@@ -6,25 +6,39 @@ use clearway::domain::{Reason, Severity, Step};
 use clearway::report::{LegReport, Report};
 use clearway_lab::{ExpectedLeg, ExpectedProof, Fault, Lane, Verdict};
 
+/// Where two faults together are not what the order of the rungs and their files make of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Twist {
+    /// Lanes in which the second is met first, because of what OpenSSH itself does.
+    pub(crate) turned: &'static [Lane],
+    /// What the proof on a lane comes to because of both.
+    pub(crate) proof: Option<(Lane, &'static str)>,
+}
+
 type Key = (String, String, String);
 
 /// Everything in which the report is not what the faults' files say; empty when all is as it must be.
 ///
 /// Of two faults on one leg the one on the lower rung counts, on the same rung the one that is given first; in the
-/// lanes `turned` it is the one given last.
-pub(crate) fn differences(faults: &[&Fault], turned: &[Lane], report: &Report) -> Vec<String> {
+/// lanes that are turned it is the one given last.
+pub(crate) fn differences(faults: &[&Fault], twist: Twist, report: &Report) -> Vec<String> {
     let names: Vec<&str> = report.nodes.iter().map(|node| node.name.as_str()).collect();
     let mut expected: BTreeMap<Key, ExpectedLeg> = BTreeMap::new();
     for fault in faults {
-        for leg in fault.expected_legs(&names) {
+        for mut leg in fault.expected_legs(&names) {
             let key = (
                 leg.lane.as_str().to_owned(),
                 leg.from.clone(),
                 leg.to.clone(),
             );
             let counts = expected.get(&key).is_none_or(|known| {
-                turned.contains(&leg.lane) || known.either || (!leg.either && leg.step < known.step)
+                twist.turned.contains(&leg.lane)
+                    || known.either
+                    || (!leg.either && leg.step < known.step)
             });
+            if let Some((_, code)) = twist.proof.filter(|(lane, _)| *lane == leg.lane) {
+                leg.proof = ExpectedProof::Fails(code.to_owned());
+            }
             if counts {
                 expected.insert(key, leg);
             }

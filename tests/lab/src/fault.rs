@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::error::{During, LabError, Result};
+use crate::openssh::OpenSsh;
 
 /// One kind of ssh login that Nova or libvirt makes between computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
@@ -149,6 +150,8 @@ struct Break {
     verdict: Verdict,
     #[serde(default)]
     either: bool,
+    /// The first OpenSSH on which it is not broken any more.
+    before: Option<OpenSsh>,
 }
 
 /// Healthy legs of which files cannot say that they are.
@@ -365,6 +368,14 @@ impl Fault {
         verdicts.any(|verdict| verdict == Verdict::Broken)
     }
 
+    /// The fault as it is with this OpenSSH on the nodes.
+    #[must_use]
+    pub fn on(mut self, openssh: OpenSsh) -> Self {
+        self.breaks
+            .retain(|legs| legs.before.is_none_or(|fixed| openssh < fixed));
+        self
+    }
+
     /// The legs that the fault changes, in a lab with nodes of these names. All others must be healthy.
     #[must_use]
     pub fn expected_legs(&self, names: &[&str]) -> Vec<ExpectedLeg> {
@@ -455,6 +466,20 @@ mod tests {
         assert_eq!(legs.len(), 6);
         assert_eq!(legs[0].reason, "shell-noisy");
         assert_eq!(legs[1].reason, "account-missing");
+    }
+
+    #[test]
+    fn legs_may_be_broken_up_to_a_release_of_openssh() {
+        let fault = fault(
+            "  - {lane: cold-push, from: source, to: target}\n  \
+             - {lane: cold-pull, from: source, to: target, before: '10.0'}\n",
+        );
+        let legs = |told| {
+            let openssh = OpenSsh::told(told).unwrap();
+            fault.clone().on(openssh).expected_legs(&NAMES).len()
+        };
+        assert_eq!(legs("OpenSSH_9.2p1 Debian-2+deb12u7, OpenSSL 3.0.17"), 2);
+        assert_eq!(legs("OpenSSH_10.0p2 Debian-7, OpenSSL 3.5.1"), 1);
     }
 
     #[test]

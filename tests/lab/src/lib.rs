@@ -26,6 +26,7 @@ mod lab;
 mod layer;
 mod net;
 mod node;
+mod openssh;
 mod plan;
 mod plant;
 mod privilege;
@@ -46,6 +47,7 @@ pub use fault::{
 pub use image::Image;
 pub use lab::Lab;
 pub use node::Node;
+pub use openssh::OpenSsh;
 pub use plan::Kex;
 pub use privilege::LabSupport;
 pub use verify::Mismatch;
