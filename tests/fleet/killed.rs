@@ -34,7 +34,7 @@ fn is_killed(command: &[&str], moments: u32) {
         sleep(whole.mul_f64(part));
         at_work += u32::from(killed.kill());
         let when =
-            format!("{command:?} killed at {part:.3} of its time, the {number}th of seed {seed}");
+            format!("{command:?} killed at {part:.3} of its time, number {number} of seed {seed}");
         settle(&lab, &idle, &when);
     }
     // What takes a little less time than the whole one did has ended before the last moments.

@@ -124,6 +124,36 @@ fn what_only_a_proof_can_tell_is_proven_again() {
 }
 
 #[test]
+fn a_lane_that_the_inventory_switches_off_is_not_dialled() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = quiet_lab(2);
+    let text = std::fs::read_to_string(lab.inventory()).unwrap();
+    let with = "  profile: nova\n  lanes: {live: {used: no}}\n";
+    let changed = text.replacen("  profile: nova\n", with, 1);
+    assert_ne!(changed, text);
+    std::fs::write(lab.inventory(), changed).unwrap();
+    let report = report(&lab, &[]);
+    let (live, cold): (Vec<_>, Vec<_>) = report
+        .legs
+        .iter()
+        .partition(|leg| leg.lane.as_str() == "live");
+    assert_eq!((live.len(), cold.len()), (2, 4));
+    for leg in live {
+        assert_eq!(leg.verdict, "not-needed", "{leg:#?}");
+        assert_eq!(leg.code.as_deref(), Some("lane-off"));
+        assert_eq!(leg.proven, None);
+    }
+    assert!(
+        cold.iter().all(|leg| leg.verdict == "verified"),
+        "{cold:#?}"
+    );
+    assert_eq!(report.summary.pairs.verified, 2);
+    assert_eq!(report.summary.exit_code, 0);
+}
+
+#[test]
 fn a_lower_depth_and_no_writing_prove_less_and_say_so() {
     if LabSupport::skips_test() {
         return;
