@@ -162,6 +162,8 @@ struct Unpredicted {
     from: Place,
     to: Place,
     because: String,
+    /// The first OpenSSH on which it is so.
+    since: Option<OpenSsh>,
 }
 
 /// The rungs of a leg, bottom first.
@@ -373,6 +375,8 @@ impl Fault {
     pub fn on(mut self, openssh: OpenSsh) -> Self {
         self.breaks
             .retain(|legs| legs.before.is_none_or(|fixed| openssh < fixed));
+        self.unpredicted
+            .retain(|legs| legs.since.is_none_or(|since| openssh >= since));
         self
     }
 
