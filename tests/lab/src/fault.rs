@@ -150,7 +150,7 @@ struct Break {
     verdict: Verdict,
     #[serde(default)]
     either: bool,
-    /// The first OpenSSH on which it is not broken any more.
+    /// The first OpenSSH of which this is not true any more; what is written further below may be.
     before: Option<OpenSsh>,
 }
 
