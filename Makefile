@@ -31,9 +31,10 @@ test-nova: setup ## Only the moves on a real Nova and Keystone, installed from P
 	@$(MAKE) --no-print-directory lab-base
 	@tools/test-nova
 
-test-fleet: setup ## The tests of whole fleets, and those that take too long for `make test`: 200 kills of repairs, 100 of drains
+test-fleet: setup ## The tests of whole fleets, and those that take too long for `make test`: 80 kills of proofs, 200 of repairs, 100 of drains, and every planted fault on OpenSSH 10
 	@$(MAKE) --no-print-directory lab-base lab-base-newer
-	$(CARGO) test --test fleet
+	$(CARGO) test --test fleet -- --include-ignored
+	CLEARWAY_LAB_IMAGE=newer $(CARGO) test --test faults
 	$(CARGO) test --test repair -- --include-ignored
 	@tools/test-nova --ignored
 

@@ -130,13 +130,25 @@ fn module_of(path: &Path) -> String {
     name.trim_end_matches(".rs").to_owned()
 }
 
-/// The code without comments, and without what stands behind `#[cfg(test)]`: tests may do what rules may not.
+/// The code without comments, and without the items that `#[cfg(test)]` marks: tests may do what rules may not.
+///
+/// As rustfmt lays it out: an item ends with the first line of its own indentation that ends with `;` or `}`.
 fn code(text: &str) -> String {
-    let text = text.split("#[cfg(test)]").next().unwrap_or_default();
-    text.lines()
-        .map(|line| line.split("//").next().unwrap_or_default())
-        .collect::<Vec<_>>()
-        .join("\n")
+    let mut kept = Vec::new();
+    let mut marked: Option<usize> = None;
+    for line in text.lines() {
+        let line = line.split("//").next().unwrap_or_default().trim_end();
+        let indentation = line.len() - line.trim_start().len();
+        match marked {
+            Some(of_item) => {
+                let ends = indentation == of_item && line.ends_with([';', '}']);
+                marked = marked.filter(|_| !ends);
+            }
+            None if line.trim_start() == "#[cfg(test)]" => marked = Some(indentation),
+            None => kept.push(line),
+        }
+    }
+    kept.join("\n")
 }
 
 fn is_test_file(path: &Path) -> bool {
@@ -279,5 +291,51 @@ mod reader {
             .map(str::to_owned)
             .into();
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn only_the_item_that_is_for_tests_is_left_out() {
+        let text = "\
+use a::b; // why
+#[cfg(test)]
+mod tests;
+pub fn used() {}
+#[cfg(test)]
+use c::{
+    d,
+};
+impl Used {
+    #[cfg(test)]
+    #[expect(
+        dead_code,
+    )]
+    fn in_tests() {
+        call();
+    }
+
+    fn always() {}
+}
+#[cfg(test)]
+mod inside {
+    fn claim() {}
+}
+const LAST: u8 = 1;
+";
+        let kept = "\
+use a::b;
+pub fn used() {}
+impl Used {
+
+    fn always() {}
+}
+const LAST: u8 = 1;";
+        assert_eq!(code(text), kept);
+    }
+
+    #[test]
+    fn nothing_but_tests_is_left_out_of_the_sources() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/openssh/messages.rs");
+        let text = fs::read_to_string(path).expect("readable");
+        assert!(code(&text).contains("pub fn explain("), "{path}");
     }
 }

@@ -231,6 +231,9 @@ pub struct LegReport {
     pub predicted_code: Option<String>,
     /// What really happened: `works`, `breaks`, `refused`, `unknown`; `None` when it was not tried.
     pub proven: Option<String>,
+    /// Code of what the proof alone came to, whatever the files imply; for `refused` what the far end's own log and files
+    /// say of it, `None` when they say nothing.
+    pub proven_code: Option<String>,
     /// The last rung that was climbed for real.
     pub reached: Option<Step>,
     /// Milliseconds that the proof took on the client.

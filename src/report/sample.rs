@@ -87,6 +87,7 @@ fn leg(lane: Lane, source: &NodeReport, destination: &NodeReport) -> LegReport {
         predicted: if used { "works" } else { "not-needed" }.to_owned(),
         predicted_code: (!used).then(|| "live-over-tls".to_owned()),
         proven: used.then(|| "works".to_owned()),
+        proven_code: None,
         reached: used.then_some(Step::Copy),
         millis: used.then_some(412),
         evidence: Vec::new(),
@@ -116,6 +117,7 @@ impl LegReport {
         self.predicted = "breaks".to_owned();
         self.predicted_code = Some(reason.code().to_owned());
         self.proven = Some("breaks".to_owned());
+        self.proven_code = Some(reason.code().to_owned());
         self.reached = Step::ALL
             .into_iter()
             .rev()
@@ -131,6 +133,7 @@ impl LegReport {
         self.predicted = "unknown".to_owned();
         self.predicted_code = Some(why.code().to_owned());
         self.proven = None;
+        self.proven_code = None;
         self.reached = None;
         self.millis = None;
         let names = Placeholders::default()

@@ -229,6 +229,7 @@ impl Outcome<'_> {
                 .proof
                 .as_ref()
                 .map(|proof| outcome_word(proof.outcome).to_owned()),
+            proven_code: result.proven_code().map(str::to_owned),
             reached: result.proof.as_ref().and_then(|proof| proof.reached),
             millis: result.proof.as_ref().map(|proof| proof.millis),
             evidence: if self.request.command == "trace" && result.evidence.is_empty() {

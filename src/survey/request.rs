@@ -16,7 +16,8 @@ pub struct SurveyRequest {
     pub contexts: Vec<ContextRequest>,
     /// The server side.
     pub sshd: SshdProfile,
-    /// Accounts that lanes may log in to. Those that the node's own configuration names are added on the node.
+    /// Accounts that lanes may log in to. Those that the node's own configuration names, and those that dial from it, are
+    /// added on the node.
     pub accounts: Vec<String>,
     /// Answers of `ssh -G` and `sshd -T` that other nodes gave: a node with the very same program and files does not
     /// run it again.

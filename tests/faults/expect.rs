@@ -2,29 +2,43 @@
 
 use std::collections::BTreeMap;
 
-use clearway::domain::{Reason, Step};
+use clearway::domain::{Reason, Severity, Step};
 use clearway::report::{LegReport, Report};
-use clearway_lab::{ExpectedLeg, Fault, Lane, Verdict};
+use clearway_lab::{ExpectedLeg, ExpectedProof, Fault, Lane, Verdict};
+
+/// Where two faults together are not what the order of the rungs and their files make of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Twist {
+    /// Lanes in which the second is met first, because of what OpenSSH itself does.
+    pub(crate) turned: &'static [Lane],
+    /// What the proof on a lane comes to because of both.
+    pub(crate) proof: Option<(Lane, &'static str)>,
+}
 
 type Key = (String, String, String);
 
 /// Everything in which the report is not what the faults' files say; empty when all is as it must be.
 ///
 /// Of two faults on one leg the one on the lower rung counts, on the same rung the one that is given first; in the
-/// lanes `turned` it is the one given last.
-pub(crate) fn differences(faults: &[&Fault], turned: &[Lane], report: &Report) -> Vec<String> {
+/// lanes that are turned it is the one given last.
+pub(crate) fn differences(faults: &[&Fault], twist: Twist, report: &Report) -> Vec<String> {
     let names: Vec<&str> = report.nodes.iter().map(|node| node.name.as_str()).collect();
     let mut expected: BTreeMap<Key, ExpectedLeg> = BTreeMap::new();
     for fault in faults {
-        for leg in fault.expected_legs(&names) {
+        for mut leg in fault.expected_legs(&names) {
             let key = (
                 leg.lane.as_str().to_owned(),
                 leg.from.clone(),
                 leg.to.clone(),
             );
             let counts = expected.get(&key).is_none_or(|known| {
-                turned.contains(&leg.lane) || known.either || (!leg.either && leg.step < known.step)
+                twist.turned.contains(&leg.lane)
+                    || known.either
+                    || (!leg.either && leg.step < known.step)
             });
+            if let Some((_, code)) = twist.proof.filter(|(lane, _)| *lane == leg.lane) {
+                leg.proof = ExpectedProof::Fails(code.to_owned());
+            }
             if counts {
                 expected.insert(key, leg);
             }
@@ -39,7 +53,7 @@ pub(crate) fn differences(faults: &[&Fault], turned: &[Lane], report: &Report) -
         );
         match expected.remove(&key) {
             Some(wanted) => wrong.extend(compare(&wanted, leg)),
-            None if leg.verdict == "verified" => {}
+            None if leg.verdict == "verified" => wrong.extend(unpredicted(faults, leg)),
             None => wrong.push(format!("false alarm: {}", show(leg))),
         }
         if let Some(told) = disagreement(leg) {
@@ -54,7 +68,31 @@ pub(crate) fn differences(faults: &[&Fault], turned: &[Lane], report: &Report) -
             wrong.push(format!("the finding {code} is missing"));
         }
     }
+    let listed = |code: &str| {
+        let mut listed = faults.iter().flat_map(|fault| &fault.findings);
+        listed.any(|it| it == code)
+    };
+    for finding in &report.findings {
+        if finding.severity == Severity::Warning && !listed(&finding.code) {
+            wrong.push(format!(
+                "the finding {} is not listed: {}",
+                finding.code, finding.detail
+            ));
+        }
+    }
     wrong
+}
+
+/// What works must be predicted to work, but for legs of which a fault's file says why files cannot.
+fn unpredicted(faults: &[&Fault], leg: &LegReport) -> Option<String> {
+    let lane = leg.lane.as_str();
+    let excused = |fault: &&Fault| fault.is_unpredicted(lane, &leg.client, &leg.server);
+    let wanted = if faults.iter().any(excused) {
+        "unknown"
+    } else {
+        "works"
+    };
+    (leg.predicted != wanted).then(|| format!("wanted predicted {wanted}, got {}", show(leg)))
 }
 
 fn compare(wanted: &ExpectedLeg, leg: &LegReport) -> Option<String> {
@@ -84,7 +122,35 @@ fn compare(wanted: &ExpectedLeg, leg: &LegReport) -> Option<String> {
     if wanted.predictable && leg.predicted_code.as_deref() != Some(&wanted.reason) {
         return Some(format!("not predicted: {}", show(leg)));
     }
-    None
+    let wrong = match wanted.verdict {
+        Verdict::Broken => failing(wanted, leg)?,
+        Verdict::NotNeeded if leg.proven.is_some() => "tried without need",
+        Verdict::NotNeeded | Verdict::Unproven => return None,
+    };
+    Some(format!("{wrong}: {}", show(leg)))
+}
+
+/// What is wrong with how a broken leg was seen to be broken, and with what is told of it.
+fn failing(wanted: &ExpectedLeg, leg: &LegReport) -> Option<&'static str> {
+    let (proven, code) = (leg.proven.as_deref(), leg.proven_code.as_deref());
+    let as_wanted = match &wanted.proof {
+        ExpectedProof::Fails(reason) => {
+            matches!(proven, Some("breaks" | "refused")) && code == Some(reason)
+        }
+        ExpectedProof::RefusedInSilence => proven == Some("refused") && code.is_none(),
+        ExpectedProof::NotTried => proven.is_none(),
+    };
+    if !as_wanted {
+        return Some("the proof does not show it");
+    }
+    if leg.evidence.is_empty() {
+        return Some("no evidence");
+    }
+    let told = leg
+        .remedy
+        .as_deref()
+        .is_some_and(|remedy| !remedy.trim().is_empty());
+    (!told).then_some("no remedy")
 }
 
 /// Files may be blind to what breaks a lower rung. What they say of the rung that was really met, or of one below it,
@@ -102,7 +168,7 @@ fn disagreement(leg: &LegReport) -> Option<String> {
 
 fn show(leg: &LegReport) -> String {
     format!(
-        "{} {} -> {}: {}({}) at {:?}, predicted {}({}), proven {:?}, reached {:?}\n    {:?}",
+        "{} {} -> {}: {}({}) at {:?}, predicted {}({}), proven {:?}({}), reached {:?}\n    {:?}",
         leg.lane,
         leg.client,
         leg.server,
@@ -112,6 +178,7 @@ fn show(leg: &LegReport) -> String {
         leg.predicted,
         leg.predicted_code.as_deref().unwrap_or_default(),
         leg.proven,
+        leg.proven_code.as_deref().unwrap_or_default(),
         leg.reached,
         brief(leg)
     )

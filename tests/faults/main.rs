@@ -9,28 +9,44 @@ mod run;
 use std::process::ExitCode;
 
 use clearway_lab::{Cure, Fault, LabSupport, Lane};
+use expect::Twist;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Two faults on the same legs: the first is met first, so it is the one to report where both break a leg.
 struct Combination {
     first: &'static str,
     second: &'static str,
-    /// Lanes in which it is the other way round, against the order of the rungs, because of what OpenSSH itself does.
-    turned: &'static [Lane],
+    twist: Twist,
 }
+
+const PULL_TURNED: Twist = Twist {
+    turned: &[Lane::ColdPull],
+    proof: None,
+};
 
 const fn both(first: &'static str, second: &'static str) -> Combination {
     Combination {
         first,
         second,
-        turned: &[],
+        twist: Twist {
+            turned: &[],
+            proof: None,
+        },
     }
 }
 
 const COMBINATIONS: &[Combination] = &[
     // Each on a rung of its own.
     both("name-unknown", "account-expired"),
-    both("name-of-another-node", "host-key-stale"),
+    Combination {
+        first: "name-of-another-node",
+        second: "host-key-stale",
+        // The stale key is that of the node that answers instead.
+        twist: Twist {
+            turned: &[],
+            proof: Some((Lane::ColdPull, "wrong-machine")),
+        },
+    },
     both("client-config-bad-option", "connection-refused"),
     both("shared-address", "key-not-authorized"),
     both("connection-refused", "host-key-stale"),
@@ -49,7 +65,7 @@ const COMBINATIONS: &[Combination] = &[
         first: "key-revoked",
         second: "scp-missing",
         // Without scp nothing is dialled at all.
-        turned: &[Lane::ColdPull],
+        twist: PULL_TURNED,
     },
     both("forced-command", "copy-corrupted"),
     both("instances-path-not-writable", "sftp-server-missing"),
@@ -58,7 +74,7 @@ const COMBINATIONS: &[Combination] = &[
         second: "sftp-subsystem-missing",
         // All that is asked for is the subsystem, and sshd refuses one that it does not have before it starts any
         // shell (session.c `session_subsystem_req`).
-        turned: &[Lane::ColdPull],
+        twist: PULL_TURNED,
     },
     // Both on the same rung.
     both("client-config-bad-option", "name-unknown"),
@@ -95,19 +111,23 @@ fn main() -> ExitCode {
     if let LabSupport::None(why) = &support {
         println!("NOT RUN: the planted faults need real nodes: {why}");
     }
-    let able = support == LabSupport::Full;
-    let faults = Fault::load_all().expect("the catalogue is readable");
+    let able = support == LabSupport::Full && run::has_image();
+    let mut faults = Fault::load_all().expect("the catalogue is readable");
+    if able && !arguments.list {
+        let openssh = run::openssh().expect("a node tells its OpenSSH");
+        faults = faults.into_iter().map(|fault| fault.on(openssh)).collect();
+    }
     let mut trials = Vec::new();
     for fault in &faults {
         let planted = fault.clone();
         let is_cured = matches!(fault.cure, Some(Cure::Files | Cure::Accounts));
         let trial = Trial::test(fault.id.clone(), move || {
             if is_cured {
-                return check(&[&planted], &[]);
+                return check(&[&planted], Twist::default());
             }
             // A repair looks as a check does, and there it must end.
             let report = cure::leave_alone(&planted).map_err(Failed::from)?;
-            same(expect::differences(&[&planted], &[], &report))
+            same(expect::differences(&[&planted], Twist::default(), &report))
         });
         trials.push(trial.with_ignored_flag(!able));
         if !is_cured {
@@ -119,16 +139,16 @@ fn main() -> ExitCode {
         });
         trials.push(trial.with_ignored_flag(!able));
     }
-    for Combination {
+    for &Combination {
         first,
         second,
-        turned,
+        twist,
     } in COMBINATIONS
     {
-        let find = |id: &str| faults.iter().find(|fault| fault.id == *id).cloned();
+        let find = |id: &str| faults.iter().find(|fault| fault.id == id).cloned();
         let both = (find(first), find(second));
         let trial = Trial::test(format!("both {first} and {second}"), move || match &both {
-            (Some(first), Some(second)) => check(&[first, second], turned),
+            (Some(first), Some(second)) => check(&[first, second], twist),
             _ => Err(Failed::from("the catalogue has no such fault")),
         });
         trials.push(trial.with_ignored_flag(!able));
@@ -150,9 +170,9 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn check(faults: &[&Fault], turned: &[Lane]) -> Result<(), Failed> {
+fn check(faults: &[&Fault], twist: Twist) -> Result<(), Failed> {
     let report = run::check(faults).map_err(Failed::from)?;
-    same(expect::differences(faults, turned, &report))
+    same(expect::differences(faults, twist, &report))
 }
 
 fn same(wrong: Vec<String>) -> Result<(), Failed> {

@@ -3,7 +3,7 @@
 use std::process::{Output, Stdio};
 
 use clearway::report::Report;
-use clearway_lab::{Fault, Image, Lab};
+use clearway_lab::{Fault, Image, Lab, LabError, LabSupport, OpenSsh};
 
 /// What the nodes run: `CLEARWAY_LAB_IMAGE=newer` asks for the other OpenSSH.
 #[expect(
@@ -15,6 +15,20 @@ fn image() -> Image {
         Ok("newer") => Image::Newer,
         _ => Image::Distribution,
     }
+}
+
+/// Whether the image that was asked for is there, or can be made; says why not.
+pub(crate) fn has_image() -> bool {
+    match image() {
+        Image::Distribution => true,
+        other => !LabSupport::skips_test_on(other),
+    }
+}
+
+/// The OpenSSH that the nodes run.
+pub(crate) fn openssh() -> Result<OpenSsh, LabError> {
+    let lab = Lab::builder().nodes(1).image(image()).start()?;
+    lab.node("node1").openssh()
 }
 
 /// A lab with these faults in force.

@@ -43,7 +43,7 @@ impl Deref for QuietLab {
     }
 }
 
-/// A `clearway check` at work. Killed when it is dropped.
+/// A `clearway check`, or another command that proves, at work. Killed when it is dropped.
 pub(crate) struct Check {
     child: Child,
     stdout: File,
@@ -65,11 +65,17 @@ pub(crate) struct Ended {
 impl Check {
     /// Starts `clearway check` on all nodes of the lab.
     pub(crate) fn start(lab: &Lab, options: &[&str]) -> Self {
+        Self::of(lab, &["check"], options)
+    }
+
+    /// Starts `clearway COMMAND` on the lab.
+    pub(crate) fn of(lab: &Lab, command: &[&str], options: &[&str]) -> Self {
         let stdout = tempfile::tempfile().unwrap();
         let stderr = tempfile::tempfile().unwrap();
         let child = lab
             .command(env!("CARGO_BIN_EXE_clearway"))
-            .args(["check", "--no-ledger", "--inventory"])
+            .args(command)
+            .args(["--no-ledger", "--inventory"])
             .arg(lab.inventory())
             .args(options)
             .stdin(Stdio::null())
@@ -109,10 +115,12 @@ impl Check {
         }
     }
 
-    /// SIGKILL; no code of clearway's runs any more.
-    pub(crate) fn kill(&mut self) {
+    /// SIGKILL; no code of clearway's runs any more. Whether it was still at work.
+    pub(crate) fn kill(&mut self) -> bool {
+        let was_at_work = self.child.try_wait().unwrap().is_none();
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        was_at_work
     }
 
     /// What Ctrl-C does.

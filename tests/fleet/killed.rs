@@ -1,12 +1,14 @@
-//! A check that ends before its time.
+//! Checks and traces that end before their time.
 
 use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use clearway_lab::{Lab, LabSupport, Node};
+use proptest::prelude::Rng;
+use proptest::test_runner::{RngAlgorithm, TestRng};
 
-use crate::clearway::{Check, check, quiet_lab};
+use crate::clearway::{Check, quiet_lab};
 
 /// Of a connection. The programs on the nodes have their own, which follow from it.
 const TIMEOUT: &str = "3";
@@ -15,21 +17,77 @@ const TIMEOUT: &str = "3";
 const OVER: Duration = Duration::from_secs(45);
 const LIMIT: Duration = Duration::from_secs(120);
 
-#[test]
-fn killed_at_any_moment_nothing_is_left_on_any_node() {
-    if LabSupport::skips_test() {
-        return;
-    }
-    const MOMENTS: u32 = 8;
+/// Kills this command at random moments of its work. `PROPTEST_RNG_SEED`, which is printed, chooses the same again.
+fn is_killed(command: &[&str], moments: u32) {
     let lab = quiet_lab(3);
     let idle: Vec<_> = lab.nodes().iter().map(processes).collect();
     let options = ["--format", "json", "--timeout", TIMEOUT];
-    let whole = check(&lab, &options, LIMIT).took;
-    for moment in 1..=MOMENTS {
-        let mut check = Check::start(&lab, &options);
-        sleep(whole * moment / (MOMENTS + 1));
-        check.kill();
-        settle(&lab, &idle, &format!("killed at {moment} of {MOMENTS}"));
+    let whole = Check::of(&lab, command, &options).end(LIMIT).took;
+    settle(&lab, &idle, "not killed");
+    let seed = seed();
+    println!("{command:?} takes {whole:?}; PROPTEST_RNG_SEED={seed}");
+    let mut random = TestRng::from_seed(RngAlgorithm::ChaCha, &seeded(seed));
+    let mut at_work = 0;
+    for number in 1..=moments {
+        let part = f64::from(random.next_u32()) / f64::from(u32::MAX);
+        let mut killed = Check::of(&lab, command, &options);
+        sleep(whole.mul_f64(part));
+        at_work += u32::from(killed.kill());
+        let when =
+            format!("{command:?} killed at {part:.3} of its time, number {number} of seed {seed}");
+        settle(&lab, &idle, &when);
+    }
+    // What takes a little less time than the whole one did has ended before the last moments.
+    assert!(
+        at_work * 2 > moments,
+        "only {at_work} of {moments} were at work"
+    );
+}
+
+/// The seed to begin with: given, or of this moment.
+fn seed() -> u64 {
+    match std::env::var("PROPTEST_RNG_SEED") {
+        Ok(seed) => seed.parse().expect("a number in PROPTEST_RNG_SEED"),
+        Err(_) => {
+            let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+            now.as_secs() ^ u64::from(now.subsec_nanos())
+        }
+    }
+}
+
+fn seeded(seed: u64) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn a_check_killed_at_any_moment_leaves_nothing_on_any_node() {
+    if !LabSupport::skips_test() {
+        is_killed(&["check"], 8);
+    }
+}
+
+#[test]
+fn a_trace_killed_at_any_moment_leaves_nothing_on_any_node() {
+    if !LabSupport::skips_test() {
+        is_killed(&["trace", "node1", "node2"], 8);
+    }
+}
+
+#[test]
+#[ignore = "takes minutes; `make test-fleet` runs it"]
+fn a_check_killed_forty_times_leaves_nothing_on_any_node() {
+    if !LabSupport::skips_test() {
+        is_killed(&["check"], 40);
+    }
+}
+
+#[test]
+#[ignore = "takes minutes; `make test-fleet` runs it"]
+fn a_trace_killed_forty_times_leaves_nothing_on_any_node() {
+    if !LabSupport::skips_test() {
+        is_killed(&["trace", "node1", "node2"], 40);
     }
 }
 
@@ -41,38 +99,40 @@ fn killed_while_a_far_end_hangs_nothing_is_left_on_any_node() {
     let lab = quiet_lab(3);
     let idle: Vec<_> = lab.nodes().iter().map(processes).collect();
     // Whoever logs in as nova on node3 hangs before the first command.
-    let hang =
-        "printf '#!/bin/sh\\nsleep 1000\\n' >/usr/local/bin/hang; chmod 755 /usr/local/bin/hang
-                usermod -s /usr/local/bin/hang nova";
-    let planted = lab.node("node3").sh(hang).unwrap();
+    const HANG: &str = "/usr/local/bin/hang";
+    const HANGS: &str = "sleep 1000";
+    let hang = format!(
+        "printf '#!/bin/sh\\n{HANGS}\\n' >{HANG}; chmod 755 {HANG}; usermod -s {HANG} nova"
+    );
+    let planted = lab.node("node3").sh(&hang).unwrap();
     assert!(planted.status.success(), "{planted:?}");
     let mut check = Check::start(&lab, &["--format", "json", "--timeout", TIMEOUT]);
-    let hangs = |node: &Node| {
-        processes(node)
-            .keys()
-            .any(|line| line.contains("sleep 1000"))
-    };
+    let hangs = |node: &Node| processes(node).keys().any(|line| line.contains(HANGS));
     let began = Instant::now();
     while !hangs(lab.node("node3")) {
         assert!(began.elapsed() < LIMIT, "nobody logged in");
         sleep(Duration::from_millis(50));
     }
     check.kill();
-    // The hanging shell is node3's own; what matters is that nobody of clearway's waits for it.
+    // The hanging shells are node3's own; what matters is that nobody of clearway's waits for them.
+    let without_planted = |node: &Node| {
+        let mut processes = processes(node);
+        processes.retain(|line, _| !line.contains(HANGS) && !line.contains(HANG));
+        processes
+    };
     let began = Instant::now();
-    let clients = &lab.nodes()[..2];
-    while clients
-        .iter()
-        .zip(&idle)
-        .any(|(node, idle)| processes(node) != *idle)
-    {
-        assert!(
-            began.elapsed() < OVER,
-            "{:#?}",
-            clients.iter().map(processes).collect::<Vec<_>>()
-        );
+    loop {
+        let now: Vec<_> = lab.nodes().iter().map(without_planted).collect();
+        if now == idle {
+            break;
+        }
+        assert!(began.elapsed() < OVER, "{now:#?}, at first {idle:#?}");
         sleep(Duration::from_millis(200));
     }
+    assert!(
+        hangs(lab.node("node3")),
+        "what was planted has gone by itself"
+    );
     for node in lab.nodes() {
         assert_eq!(leftovers(node), "", "{}", node.name());
     }

@@ -1,6 +1,6 @@
 //! What `--pairs`, `--depth`, `--no-write`, `--lanes` and `--limit` come to on real nodes, and a trace of a pair of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
 
 use ::clearway::report::Report;
@@ -72,7 +72,13 @@ fn what_is_not_asked_to_be_proven_is_reported_as_predicted_only() {
     assert_eq!(ring.summary.exit_code, 0);
 
     let sample = report(&lab, &["--pairs", "sample=2"]);
-    assert_eq!(proven(&sample).len(), 8);
+    let mut of_source = BTreeMap::new();
+    for pair in proven(&sample) {
+        let source = pair.split(' ').next().unwrap().to_owned();
+        *of_source.entry(source).or_insert(0) += 1;
+    }
+    let each = |number| (format!("node{number}"), 2);
+    assert_eq!(of_source, (1..=4).map(each).collect());
     let limited = report(&lab, &["--limit", "node[1-3],!node2"]);
     assert_eq!(proven(&limited), names(&[(1, 3), (3, 1)]));
     let predicted = report(&lab, &["--predict-only"]);
@@ -118,6 +124,36 @@ fn what_only_a_proof_can_tell_is_proven_again() {
 }
 
 #[test]
+fn a_lane_that_the_inventory_switches_off_is_not_dialled() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = quiet_lab(2);
+    let text = std::fs::read_to_string(lab.inventory()).unwrap();
+    let with = "  profile: nova\n  lanes: {live: {used: no}}\n";
+    let changed = text.replacen("  profile: nova\n", with, 1);
+    assert_ne!(changed, text);
+    std::fs::write(lab.inventory(), changed).unwrap();
+    let report = report(&lab, &[]);
+    let (live, cold): (Vec<_>, Vec<_>) = report
+        .legs
+        .iter()
+        .partition(|leg| leg.lane.as_str() == "live");
+    assert_eq!((live.len(), cold.len()), (2, 4));
+    for leg in live {
+        assert_eq!(leg.verdict, "not-needed", "{leg:#?}");
+        assert_eq!(leg.code.as_deref(), Some("lane-off"));
+        assert_eq!(leg.proven, None);
+    }
+    assert!(
+        cold.iter().all(|leg| leg.verdict == "verified"),
+        "{cold:#?}"
+    );
+    assert_eq!(report.summary.pairs.verified, 2);
+    assert_eq!(report.summary.exit_code, 0);
+}
+
+#[test]
 fn a_lower_depth_and_no_writing_prove_less_and_say_so() {
     if LabSupport::skips_test() {
         return;
@@ -154,6 +190,13 @@ fn a_lower_depth_and_no_writing_prove_less_and_say_so() {
     assert_ne!(stamp(), before);
 }
 
+/// What a trace says of the leg with this heading.
+fn leg<'t>(text: &'t str, heading: &str) -> Vec<&'t str> {
+    let mut lines = text.lines().skip_while(|line| *line != heading);
+    assert!(lines.next().is_some(), "`{heading}` is missing: {text}");
+    lines.take_while(|line| !line.is_empty()).collect()
+}
+
 #[test]
 fn a_trace_shows_every_rung_of_a_pair_and_is_shown_again() {
     if LabSupport::skips_test() {
@@ -164,17 +207,34 @@ fn a_trace_shows_every_rung_of_a_pair_and_is_shown_again() {
     assert!(lab.node("node2").sh(plant).unwrap().status.success());
     let (text, status) = run(&lab, &["trace", "node1", "node2", "--color", "never"]);
     assert_eq!(status, Some(1), "{text}");
-    for said in [
-        "resolve",
-        "connect",
-        "host-key",
-        "login",
-        "key-not-authorized",
-        "authorized_keys",
-        "SHA256:",
-    ] {
-        assert!(text.contains(said), "{said}: {text}");
-    }
+    let push = leg(&text, "cold-push: broken: node1 dials node2 as 10.77.0.3");
+    let rungs = [
+        "  ok        resolve",
+        "  ok        connect",
+        "  ok        host-key",
+        "  FAILED    login",
+        "  not tried command",
+        "  not tried copy",
+    ];
+    assert_eq!(push[..rungs.len()], rungs, "{text}");
+    assert!(push[6].starts_with("  key-not-authorized: "), "{text}");
+    assert!(push[7].contains("tried for real: refused"), "{text}");
+    let evidence = &push[8..];
+    let offered = |line: &&str| line.contains("SHA256:") && line.contains("/var/lib/nova/.ssh/id_");
+    assert!(evidence.iter().any(offered), "the key offered: {text}");
+    let file =
+        |line: &&str| line.contains("node2") && line.contains("/var/lib/nova/.ssh/authorized_keys");
+    assert!(evidence.iter().any(file), "the file without it: {text}");
+    let todo = |line: &&str| line.trim_start().starts_with("do: ");
+    assert!(evidence.iter().any(todo), "what to do: {text}");
+
+    let pull = leg(&text, "cold-pull: verified: node2 dials node1 as node1.lab");
+    let climbed = ["resolve", "connect", "host-key", "login", "command", "copy"];
+    let climbed = climbed.map(|rung| format!("  ok        {rung}"));
+    assert_eq!(pull[..climbed.len()], climbed, "{text}");
+    let live = leg(&text, "live: verified: node1 dials node2 as node2.lab");
+    assert_eq!(live[..5], climbed[..5], "{text}");
+    assert_eq!(live[5], "  no need   copy", "{text}");
     let shown = lab
         .command(env!("CARGO_BIN_EXE_clearway"))
         .args(["show", "last", "--format", "junit", "--ledger"])

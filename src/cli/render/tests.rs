@@ -473,7 +473,7 @@ fn a_trace_shows_every_rung_of_every_leg() {
       not tried command
       not tried copy
       key-not-authorized: None of the keys offered is authorised for the account on the far end.
-      the files say: breaks (key-not-authorized); tried for real: breaks in 412 ms
+      the files say: breaks (key-not-authorized); tried for real: breaks (key-not-authorized) in 412 ms
         cmp002$ ssh -o BatchMode=yes cmp001.example.org touch /var/lib/nova/instances/x  (exit 255)
           nova@cmp001.example.org: Permission denied (publickey).
         do: Add the public key of nova@cmp002 to /var/lib/nova/.ssh/authorized_keys on cmp001, or run `clearway repair`.

@@ -219,7 +219,11 @@ fn sources(leg: &LegReport) -> String {
         because(&leg.predicted_code)
     );
     let proven = match &leg.proven {
-        Some(proven) => format!("tried for real: {}", escape::line(proven)),
+        Some(proven) => format!(
+            "tried for real: {}{}",
+            escape::line(proven),
+            because(&leg.proven_code)
+        ),
         None => "not tried for real".to_owned(),
     };
     let took = leg

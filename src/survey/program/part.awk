@@ -259,6 +259,8 @@ function server(   a, line, f, n, list, i) {
 
 function client(   n, i, list, path) {
 	configurations(0)
+	# Where no User is given, ssh logs in by the name of who runs it.
+	if (user != "root") learn(user)
 	n = split(ENVIRON["CW_KEYS"], list, "\n")
 	for (i = 1; i < n; i++) {
 		path = substr(list[i], 3)

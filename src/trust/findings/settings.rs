@@ -62,11 +62,9 @@ pub(super) fn find(seen: &Seen<'_>, found: &mut Vec<Finding>) {
     differing(seen, found);
 }
 
+/// Who dials. Whoever is not known is not taken for root.
 fn account(client: &ClientFacts) -> &str {
-    client
-        .account
-        .as_ref()
-        .map_or("root", |it| it.name.as_str())
+    client.account.as_ref().map_or("?", |it| it.name.as_str())
 }
 
 fn root_lane(

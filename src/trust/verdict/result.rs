@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::domain::{
-    Evidence, Finding, FindingCode, Fleet, LegId, Pair, Placeholders, Predicted, Proof, Verdict,
+    Evidence, Finding, FindingCode, Fleet, LegId, Pair, Placeholders, Predicted, Proof, Proven,
+    Reason, Verdict,
 };
 use crate::trust::legs::Legs;
 
@@ -23,7 +24,9 @@ pub struct LegResult {
     pub predicted: Predicted,
     /// What really happened; `None` when it was not tried.
     pub proof: Option<Proof>,
-    /// Set when these two contradict each other.
+    /// Why the far end refused the login, when its own log and files say it.
+    pub answered: Option<Reason>,
+    /// Set when what the files imply and what happened contradict each other.
     pub difference: Option<Difference>,
     /// What the verdict rests on: what happened first, then the log, then the files. Empty for verified legs.
     pub evidence: Vec<Evidence>,
@@ -73,9 +76,21 @@ impl LegResult {
             verdict,
             predicted: observed.predicted,
             proof: observed.proof.cloned(),
+            answered: observed.inquiry.and_then(|it| it.reason),
             difference,
             evidence,
             remedy: remedy.map(|template| values.or(common).fill(template)),
+        }
+    }
+
+    /// Code of what the proof alone came to, whatever the files imply; for a refused login what the far end says of it.
+    #[must_use]
+    pub fn proven_code(&self) -> Option<&'static str> {
+        match self.proof.as_ref()?.outcome {
+            Proven::Works => None,
+            Proven::Breaks(reason) => Some(reason.code()),
+            Proven::Refused => self.answered.map(Reason::code),
+            Proven::Unknown(why) => Some(why.code()),
         }
     }
 
@@ -113,7 +128,7 @@ impl LegResult {
     /// Files and reality contradict each other.
     fn contradiction(&self, fleet: &Fleet) -> Option<Finding> {
         let difference = self.difference?;
-        let word = |reason: Option<crate::domain::Reason>| match reason {
+        let word = |reason: Option<Reason>| match reason {
             None => "works".to_owned(),
             Some(reason) => format!("breaks ({reason})"),
         };

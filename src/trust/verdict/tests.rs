@@ -241,6 +241,48 @@ fn a_refused_login_takes_the_logs_reason_then_the_files() {
 }
 
 #[test]
+fn what_the_proof_alone_came_to_is_told_beside_the_cause() {
+    let id = LegId {
+        lane: Lane::ColdPush,
+        client: NodeId(0),
+        server: NodeId(1),
+    };
+    let type_gap = Predicted::Breaks(Reason::HostKeyTypeGap);
+    let inquiry = |reason| Inquiry {
+        reason,
+        evidence: &[],
+    };
+    for (outcome, logged, expected) in [
+        (Proven::Works, None, None),
+        (
+            Proven::Breaks(Reason::HostKeyChanged),
+            None,
+            Some("host-key-changed"),
+        ),
+        (Proven::Refused, None, None),
+        (
+            Proven::Refused,
+            Some(Reason::AccountLocked),
+            Some("account-locked"),
+        ),
+        (
+            Proven::Unknown(Why::Throttled),
+            Some(Reason::AccountLocked),
+            Some("throttled"),
+        ),
+    ] {
+        let proof = proof(None, outcome);
+        let observed = Observed {
+            inquiry: Some(inquiry(logged)),
+            ..observed(type_gap, Some(&proof))
+        };
+        let nothing = (Vec::new(), Placeholders::default());
+        let result = LegResult::new(id, None, &observed, nothing, &Placeholders::default());
+        assert_eq!(result.proven_code(), expected, "{outcome:?}");
+    }
+}
+
+#[test]
 fn a_key_that_proof_and_files_both_name_is_told_once() {
     let key = |seen, key_type: &str| Evidence::Key {
         seen,

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::error::{During, LabError, Result};
+use crate::openssh::OpenSsh;
 
 /// One kind of ssh login that Nova or libvirt makes between computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
@@ -143,11 +144,26 @@ struct Break {
     to: Place,
     step: Option<Step>,
     reason: Option<String>,
+    proof: Option<String>,
     predictable: Option<bool>,
     #[serde(default)]
     verdict: Verdict,
     #[serde(default)]
     either: bool,
+    /// The first OpenSSH of which this is not true any more; what is written further below may be.
+    before: Option<OpenSsh>,
+}
+
+/// Healthy legs of which files cannot say that they are.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unpredicted {
+    lane: Lanes,
+    from: Place,
+    to: Place,
+    because: String,
+    /// The first OpenSSH on which it is so.
+    since: Option<OpenSsh>,
 }
 
 /// The rungs of a leg, bottom first.
@@ -218,12 +234,15 @@ pub struct Fault {
     breaks: Vec<Break>,
     step: Option<Step>,
     reason: Option<String>,
+    proof: Option<String>,
+    #[serde(default)]
+    unpredicted: Vec<Unpredicted>,
     /// Whether the fault can be seen in the files that a survey reads.
     #[serde(default)]
     pub predictable: bool,
     /// Who can set it right; None where no leg is broken.
     pub cure: Option<Cure>,
-    /// Codes of findings that must be reported.
+    /// Codes of findings that must be reported; no other warning may be.
     #[serde(default)]
     pub findings: Vec<String>,
     /// Words that OpenSSH itself says on every broken leg, on either stream, for the lab's own test.
@@ -233,6 +252,17 @@ pub struct Fault {
     /// How the lab differs from the default one.
     #[serde(default)]
     pub lab: LabOptions,
+}
+
+/// What the proof of a broken leg must come to by itself, whatever the files say.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ExpectedProof {
+    /// It fails with this code: the leg's reason, or one of the client's who cannot know better.
+    Fails(String),
+    /// The login is refused, and not even the far end says why.
+    RefusedInSilence,
+    /// It is not tried.
+    NotTried,
 }
 
 /// What is expected of one leg under a fault.
@@ -250,6 +280,8 @@ pub struct ExpectedLeg {
     pub step: Option<Step>,
     /// The reason's code.
     pub reason: String,
+    /// What the proof alone must come to.
+    pub proof: ExpectedProof,
     /// Whether files alone tell it.
     pub predictable: bool,
     /// Nova's own behaviour does not decide this leg: `verified` is as right as the verdict given.
@@ -316,6 +348,9 @@ impl Fault {
                 return Err(wrong("a broken leg without a step".into()));
             }
         }
+        if fault.unpredicted.iter().any(|it| it.because.is_empty()) {
+            return Err(wrong("legs that are not predicted, and no word why".into()));
+        }
         match (fault.breaks_a_leg(), fault.cure) {
             (true, None) => Err(wrong("it does not say who can set it right (cure)".into())),
             (false, Some(_)) => Err(wrong("a cure, and no leg is broken".into())),
@@ -333,6 +368,16 @@ impl Fault {
     fn breaks_a_leg(&self) -> bool {
         let mut verdicts = self.breaks.iter().map(|broken| broken.verdict);
         verdicts.any(|verdict| verdict == Verdict::Broken)
+    }
+
+    /// The fault as it is with this OpenSSH on the nodes.
+    #[must_use]
+    pub fn on(mut self, openssh: OpenSsh) -> Self {
+        self.breaks
+            .retain(|legs| legs.before.is_none_or(|fixed| openssh < fixed));
+        self.unpredicted
+            .retain(|legs| legs.since.is_none_or(|since| openssh >= since));
+        self
     }
 
     /// The legs that the fault changes, in a lab with nodes of these names. All others must be healthy.
@@ -355,6 +400,15 @@ impl Fault {
         legs
     }
 
+    /// Whether the files cannot say of this leg that it works, should it be healthy.
+    #[must_use]
+    pub fn is_unpredicted(&self, lane: &str, from: &str, to: &str) -> bool {
+        self.unpredicted.iter().any(|legs| {
+            let mut lanes = legs.lane.lanes().iter();
+            lanes.any(|it| it.as_str() == lane) && legs.from.covers(from) && legs.to.covers(to)
+        })
+    }
+
     /// Whether a leg breaks for the reason that the file names first, rather than for one of its own.
     pub(crate) fn is_main_reason(&self, leg: &ExpectedLeg) -> bool {
         self.reason.as_ref() == Some(&leg.reason)
@@ -363,6 +417,7 @@ impl Fault {
     fn expected_leg(&self, broken: &Break, lane: Lane, from: &str, to: &str) -> ExpectedLeg {
         let reason = broken.reason.as_ref().or(self.reason.as_ref());
         let step = broken.step.or(self.step);
+        let proof = broken.proof.as_ref().or(self.proof.as_ref());
         ExpectedLeg {
             lane,
             from: from.to_owned(),
@@ -370,6 +425,12 @@ impl Fault {
             verdict: broken.verdict,
             step: step.filter(|_| broken.verdict == Verdict::Broken),
             reason: reason.cloned().unwrap_or_default(),
+            proof: match proof.map(String::as_str) {
+                Some("silence") => ExpectedProof::RefusedInSilence,
+                Some("none") => ExpectedProof::NotTried,
+                Some(code) => ExpectedProof::Fails(code.to_owned()),
+                None => ExpectedProof::Fails(reason.cloned().unwrap_or_default()),
+            },
             predictable: broken.predictable.unwrap_or(self.predictable),
             either: broken.either,
         }
@@ -409,6 +470,20 @@ mod tests {
         assert_eq!(legs.len(), 6);
         assert_eq!(legs[0].reason, "shell-noisy");
         assert_eq!(legs[1].reason, "account-missing");
+    }
+
+    #[test]
+    fn legs_may_be_broken_up_to_a_release_of_openssh() {
+        let fault = fault(
+            "  - {lane: cold-push, from: source, to: target}\n  \
+             - {lane: cold-pull, from: source, to: target, before: '10.0'}\n",
+        );
+        let legs = |told| {
+            let openssh = OpenSsh::told(told).unwrap();
+            fault.clone().on(openssh).expected_legs(&NAMES).len()
+        };
+        assert_eq!(legs("OpenSSH_9.2p1 Debian-2+deb12u7, OpenSSL 3.0.17"), 2);
+        assert_eq!(legs("OpenSSH_10.0p2 Debian-7, OpenSSL 3.5.1"), 1);
     }
 
     #[test]

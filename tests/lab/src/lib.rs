@@ -26,6 +26,7 @@ mod lab;
 mod layer;
 mod net;
 mod node;
+mod openssh;
 mod plan;
 mod plant;
 mod privilege;
@@ -40,10 +41,13 @@ mod verify;
 
 pub use builder::Builder;
 pub use error::{LabError, Result};
-pub use fault::{Cure, ExpectedLeg, Fault, LabOptions, Lane, Place, Plant, Step, Verdict};
+pub use fault::{
+    Cure, ExpectedLeg, ExpectedProof, Fault, LabOptions, Lane, Place, Plant, Step, Verdict,
+};
 pub use image::Image;
 pub use lab::Lab;
 pub use node::Node;
+pub use openssh::OpenSsh;
 pub use plan::Kex;
 pub use privilege::LabSupport;
 pub use verify::Mismatch;

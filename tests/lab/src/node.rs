@@ -1,11 +1,13 @@
 //! One node of a running lab.
 
+use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use crate::enter::{Depth, enter};
 use crate::error::{During, Result};
+use crate::openssh::OpenSsh;
 use crate::plan::NodePlan;
 use crate::process::Process;
 
@@ -90,6 +92,18 @@ impl Node {
             .arg(format!("--regid={user}"))
             .args(["--init-groups", "--reset-env", "/bin/sh", "-c", line]);
         self.output(&mut command, line)
+    }
+
+    /// The release of its ssh.
+    ///
+    /// # Errors
+    /// If it does not tell one.
+    pub fn openssh(&self) -> Result<OpenSsh> {
+        let output = self.sh("ssh -V 2>&1")?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        OpenSsh::told(&text)
+            .ok_or_else(|| io::Error::other(format!("it says: {text}")))
+            .during(|| format!("asking ssh on {} for its release", self.name))
     }
 
     pub(crate) fn output(&self, command: &mut Command, line: &str) -> Result<Output> {

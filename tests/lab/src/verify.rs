@@ -45,7 +45,11 @@ impl Lab {
     /// If a command could not be started.
     pub fn verify(&self, fault: &Fault) -> Result<Vec<Mismatch>> {
         let names: Vec<&str> = self.nodes().iter().map(Node::name).collect();
-        let expected = fault.expected_legs(&names);
+        let openssh = self.nodes().first().map(Node::openssh).transpose()?;
+        let expected = match openssh {
+            Some(openssh) => fault.clone().on(openssh).expected_legs(&names),
+            None => Vec::new(),
+        };
         // Each node dials one other at a time; together they use all processors.
         let results = thread::scope(|scope| {
             let workers: Vec<_> = self
