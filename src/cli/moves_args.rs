@@ -76,6 +76,10 @@ pub(super) struct Migrate {
     /// Let one move through although its legs are not proven; asks, and stands in the ledger
     #[arg(long, value_name = "REASON")]
     pub(super) override_gate: Option<String>,
+    /// In which order: name, smallest, largest; unless told, as they are named
+    #[arg(long, value_name = "ORDER", value_parser = ["name", "smallest", "largest"])]
+    #[arg(hide_possible_values = true)]
+    pub(super) order: Option<String>,
     #[command(flatten)]
     pub(super) moving: Moving,
 }

@@ -58,6 +58,7 @@ pub(crate) fn cold(ground: &Ground) {
             "{fault:?}"
         );
         let told = format!("{} {}", it.why, it.explained.join(" "));
+        eprintln!("TOLD {fault:?}: {told}");
         assert!(told.contains(said), "{fault:?}: {told}");
         assert_eq!(
             ground.requests_of("migrate", &id).len(),
@@ -96,6 +97,7 @@ pub(crate) fn live(ground: &Ground) {
         let (now, host) = ground.server(&id);
         assert_eq!(host, NEXT.0, "{name}");
         assert!(status.is_empty() || now == *status, "{name}: {now}");
+        eprintln!("TOLD {name}: {} {}", it.why, it.explained.join(" "));
         assert!(!it.explained.is_empty(), "{name}");
     }
 }

@@ -34,6 +34,9 @@ pub(in crate::cli) fn migrate(session: &Session, arguments: &Migrate) -> Result<
         (_, Some(_)) => How::Resize,
         _ => How::Cold,
     };
+    if let Some(order) = &arguments.order {
+        options.order.clone_from(order);
+    }
     if arguments.live {
         nothing_to_confirm(&arguments.moving)?;
     }
@@ -108,7 +111,7 @@ fn options(moving: &Moving, what: What) -> Result<MoveOptions, CliError> {
             (_, true) => Finish::Revert,
             _ => Finish::Confirm,
         },
-        order: "name".to_owned(),
+        order: "given".to_owned(),
         moves: number(moving.max_moves),
         per_source: number(moving.per_source),
         live_per_source: number(moving.live_per_source),

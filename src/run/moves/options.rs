@@ -60,7 +60,7 @@ pub struct MoveOptions {
     pub flavor: Option<WantedFlavor>,
     /// What becomes of a cold move that has arrived.
     pub finish: Finish,
-    /// In which order: `name`, `smallest`, `largest`.
+    /// In which order: `name`, `smallest`, `largest`, or `given`: as they are named.
     pub order: String,
     /// Moves at the same time.
     pub moves: usize,
@@ -106,7 +106,7 @@ impl MoveOptions {
             to: BTreeSet::new(),
             flavor: None,
             finish,
-            order: "name".to_owned(),
+            order: "given".to_owned(),
             moves: 1,
             per_source: 1,
             live_per_source: 1,
@@ -132,11 +132,12 @@ impl MoveOptions {
         }
     }
 
-    pub(super) fn order(&self) -> Order {
+    pub(super) fn order(&self) -> Option<Order> {
         match self.order.as_str() {
-            "smallest" => Order::Smallest,
-            "largest" => Order::Largest,
-            _ => Order::Name,
+            "name" => Some(Order::Name),
+            "smallest" => Some(Order::Smallest),
+            "largest" => Some(Order::Largest),
+            _ => None,
         }
     }
 

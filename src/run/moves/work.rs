@@ -10,11 +10,12 @@ use super::access::right;
 use super::candidates::{ask, claims, dialled_addresses};
 use super::engine::{Engine, LOOKING};
 use super::error::MovesError;
-use super::finish::{disable, restore};
+use super::finish::Left;
 use super::images::Images;
 use super::journal::Entry;
 use super::options::MoveOptions;
 use super::prover::Prover;
+use super::services::restore;
 use crate::domain::{Dial, Fleet, HostName};
 use crate::ledger::Ledger;
 use crate::moves::gate::Claim;
@@ -118,7 +119,7 @@ async fn carry_out(
     let legs = Legs::new(&fleet, &surveyed.facts);
     let prediction = Prediction::new(&fleet, &surveyed.facts, &legs, &scope);
     let claims = service_hosts(&fleet, &legs, &surveyed.facts);
-    let cloud = ask(&session, &fleet, claims, draining.clone()).await?;
+    let cloud = ask(&session, &fleet, claims, draining).await?;
     let rows = session
         .newest_migrations()
         .await
@@ -158,21 +159,30 @@ async fn carry_out(
         .entries
         .iter()
         .any(|it| it.tracked.stage != Stage::Ended);
+    let mut undisabled = None;
     let worked = async {
         if unfinished && !around.cancel.is_cancelled() {
-            disable(&session, ledger, &journal, &check.run, &draining).await?;
+            undisabled = engine.disable_services().await?;
+            // As many servers may come to such a host as leave it: nothing is begun in vain.
+            if let Some(it) = &undisabled
+                && !around.cancel.is_cancelled()
+            {
+                engine.stop(format!("nova-compute on {} {}", it.host, it.told()));
+            }
             engine.first_look_at_images().await;
         }
         engine.work().await
     };
     let worked = worked.await;
+    let mut left = Left::default();
     if worked.is_ok() && !around.cancel.is_cancelled() {
-        stay.extend(engine.latecomers(&stay).await);
+        left = engine.left_on_hosts(&stay).await;
+        stay.append(&mut left.late);
     }
     // Also when it was interrupted, or went wrong: a host should not stay out of scheduling because somebody went home.
-    let services = restore(&session, ledger, &journal, &check.run).await?;
+    let services = restore(&session, ledger, &journal, &check.run, undisabled.as_ref()).await?;
     worked?;
-    let report = engine.report(check.command, stay, services, options);
+    let report = engine.report(check.command, stay, services, left.unseen, options);
     drop(engine);
     journal.close().await?;
     ledger
