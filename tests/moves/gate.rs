@@ -272,11 +272,11 @@ pub(crate) fn stranger(ground: &Ground) {
     assert!(ground.asked_for(&id).is_empty());
 }
 
-/// A node whose nova.conf is another's, until it is dropped.
-struct Copied(&'static Lab, &'static str);
+/// A node whose nova.conf is another one, until it is dropped.
+pub(crate) struct Copied(&'static Lab, &'static str);
 
 impl Copied {
-    fn new(ground: &Ground, node: &'static str, change: &str) -> Self {
+    pub(crate) fn new(ground: &Ground, node: &'static str, change: &str) -> Self {
         let file = "/etc/nova/nova.conf";
         let line = format!(
             "cp -p {file} {file}.kept && sed -i '{change}' {file} && ! cmp -s {file} {file}.kept"

@@ -8,6 +8,7 @@ use clearway_nova_lab::{ColdPhase, LivePhase, Steer};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use crate::gate::Copied;
 use crate::ground::{Ended, Ground, ended};
 
 pub(crate) fn until(ground: &Ground) {
@@ -36,6 +37,7 @@ pub(crate) fn until(ground: &Ground) {
 /// The most rows of these servers that were open at the same time, by destination, and in all; then how it ended.
 fn most_open(ground: &Ground, mut running: Child, ids: &[String]) -> (usize, usize, Ended) {
     let (mut all, mut one) = (0, 0);
+    let mut last = String::new();
     while running.try_wait().unwrap().is_none() {
         let rows = ground.cloud().get("/os-migrations").unwrap();
         let mut open: BTreeMap<String, usize> = BTreeMap::new();
@@ -46,6 +48,23 @@ fn most_open(ground: &Ground, mut running: Child, ids: &[String]) -> (usize, usi
                 let host = row["dest_compute"].as_str().unwrap_or_default();
                 *open.entry(host.to_owned()).or_default() += 1;
             }
+        }
+        let now: Vec<String> = rows["migrations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|r| ids.iter().any(|id| r["instance_uuid"] == id.as_str()))
+            .map(|r| {
+                format!(
+                    "{}:{}>{}:{}",
+                    r["id"], r["source_compute"], r["dest_compute"], r["status"]
+                )
+            })
+            .collect();
+        let now = now.join(" ");
+        if now != last {
+            eprintln!("{now}");
+            last = now;
         }
         all = all.max(open.values().sum());
         one = one.max(open.values().copied().max().unwrap_or(0));
@@ -59,22 +78,32 @@ pub(crate) fn live_per_source(ground: &Ground) {
     let ids = cloud.boot_servers("live", 4, "node1.lab").unwrap();
     let slow = Steer::well().live_seconds(LivePhase::Run, 3.0);
     cloud.steer("*", "*", slow).unwrap();
-    let two = &["--live-per-source", "2"][..];
-    for (servers, to, words, most) in [
-        (&ids[..], "node2.lab", two, 2),
-        (&ids[..2], "node1.lab", &[], 1),
-    ] {
+    let move_all = |servers: &[String], to: &str, more: &[&str]| {
         let named = servers.iter().map(String::as_str);
         let words: Vec<&str> = ["migrate", "--live", "--to", to]
             .into_iter()
             .chain(named)
-            .chain(words.iter().copied())
+            .chain(more.iter().copied())
             .collect();
         let running = ground.start_moves(&words);
         let (all, _, ended) = most_open(ground, running, servers);
         assert_eq!(ended.code, 0, "{}", ended.all());
-        assert_eq!(all, most, "{words:?}");
-    }
+        all
+    };
+    let two = ["--live-per-source", "2"];
+    assert_eq!(move_all(&ids, "node2.lab", &two), 2, "as it is told");
+    assert_eq!(
+        move_all(&ids[..2], "node1.lab", &[]),
+        1,
+        "as Nova by itself"
+    );
+    let set = "s/^host = .*/&\\nmax_concurrent_live_migrations = 2/";
+    let _set = Copied::new(ground, "node1", set);
+    assert_eq!(
+        move_all(&ids[..2], "node3.lab", &[]),
+        2,
+        "as its nova.conf says"
+    );
 }
 
 pub(crate) fn per_destination(ground: &Ground) {

@@ -49,7 +49,7 @@ pub(crate) fn refused(ground: &Ground) {
     assert_eq!(drained.code, 1, "{}", drained.all());
     let it = drained.only();
     assert_eq!(it.verdict, "not-started");
-    let told = "could not be disabled: 409";
+    let told = "could not be disabled: HTTP 409";
     assert!(it.why.contains(told), "{}", it.why);
     assert!(ground.asked_for(&id).is_empty());
     let services = drained.report().services;

@@ -114,7 +114,7 @@ fn options(moving: &Moving, what: What) -> Result<MoveOptions, CliError> {
         order: "given".to_owned(),
         moves: number(moving.max_moves),
         per_source: number(moving.per_source),
-        live_per_source: number(moving.live_per_source),
+        live_per_source: moving.live_per_source.map(number),
         per_destination: number(moving.per_destination),
         failures: usize::try_from(moving.max_failures).unwrap_or(usize::MAX),
         until: moving.until,

@@ -114,7 +114,7 @@ impl Engine<'_> {
             let servers = match on_host(&self.session, host).await {
                 Ok(servers) => servers,
                 Err(error) => {
-                    let (host, why) = (host.to_string(), error.to_string());
+                    let (host, why) = (host.to_string(), error.told());
                     self.journal.event(&Event::HostUnseen {
                         host: host.clone(),
                         why: why.clone(),

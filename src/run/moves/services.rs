@@ -185,7 +185,10 @@ pub(super) async fn restore(
                 Some(failed) => (failed.told(), false),
                 None => ("as it was".to_owned(), true),
             },
-            Err(error) => (later(&format!("Nova cannot be asked: {error}"), run), false),
+            Err(error) => (
+                later(&format!("Nova cannot be asked: {}", error.told()), run),
+                false,
+            ),
             Ok(services) => match services.iter().find(|it| it.host.as_str() == was.host) {
                 None => ("Nova does not have it any more".to_owned(), true),
                 // Nobody may say that it is as it was as long as it may still come to be disabled.

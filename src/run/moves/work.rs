@@ -16,9 +16,9 @@ use super::journal::Entry;
 use super::options::MoveOptions;
 use super::prover::Prover;
 use super::services::restore;
-use crate::domain::{Dial, Fleet, HostName};
+use crate::domain::{Dial, Fleet, HostName, NodeId};
 use crate::ledger::Ledger;
-use crate::moves::gate::Claim;
+use crate::moves::gate::{Claim, Cloud};
 use crate::moves::machine::Stage;
 use crate::nova::Session;
 use crate::remote::Connector;
@@ -50,6 +50,24 @@ fn service_hosts(fleet: &Fleet, legs: &Legs, facts: &[Option<NodeFacts>]) -> Vec
         let facts = facts[id.index()].as_ref();
         facts.map_or_else(Vec::new, |it| it.addresses.clone())
     })
+}
+
+/// How many live moves may leave each host at the same time, where its nova.conf says so.
+fn live_bounds(cloud: &Cloud, facts: &[Option<NodeFacts>]) -> HashMap<HostName, usize> {
+    let of = |node: NodeId| {
+        let facts = facts.get(node.index())?.as_ref()?;
+        facts.nova.max_concurrent_live_migrations
+    };
+    let nodes = cloud.matched.nodes.iter();
+    nodes
+        .filter_map(|(host, &node)| {
+            let bound = match of(node)? {
+                0 => usize::MAX,
+                bound => usize::try_from(bound).unwrap_or(usize::MAX),
+            };
+            Some((host.clone(), bound))
+        })
+        .collect()
 }
 
 /// The service host that each node is said to be, where nothing else of them is needed: they are only asked for what the inventory does
@@ -125,6 +143,7 @@ async fn carry_out(
         .await
         .map_err(|error| right("migrations cannot be listed", error))?;
     let connections = std::mem::take(&mut surveyed.connections);
+    let limits = options.limits(live_bounds(&cloud, &surveyed.facts));
     let mut engine = Engine {
         run: check.run.clone(),
         looking: session.impatient(LOOKING),
@@ -133,6 +152,7 @@ async fn carry_out(
         journal: &journal,
         ledger: ledger.clone(),
         options,
+        limits,
         fleet: &fleet,
         legs: &legs,
         prediction: &prediction,
