@@ -191,7 +191,7 @@ fn a_live_move_goes_to_the_node_that_was_proven() {
         (some("192.0.2.7"), None, true),
         (None, some("192.0.2.7"), true),
         (some("192.0.2.7"), some("192.0.2.7"), true),
-        (some("::ffff:192.0.2.7"), some("192.0.2.7"), true),
+        (some("2001:db8::7"), some("2001:DB8:0::7"), true),
         // Not what is dialled, and no less another node than the one that was proven.
         (some("192.0.2.8"), some("192.0.2.7"), false),
     ] {
