@@ -1,7 +1,7 @@
 //! Runs that are killed, interrupted, or in each other's way.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clearway_nova_lab::{ColdPhase, LivePhase, Steer};
 
@@ -181,7 +181,10 @@ fn drained_in_spite_of_kills(ground: &Ground, servers: usize, tally: &mut Tally,
         )
         .unwrap();
     let mut run: Option<String> = None;
+    let asked =
+        |ground: &Ground| ground.requests("migrate").len() + ground.requests("confirmResize").len();
     while tally.killed < last {
+        let before = asked(ground);
         let mut running = match &run {
             None => ground.start_moves(&["drain", "node1.lab", "--cold", "--per-source", "3"]),
             Some(run) => {
@@ -193,9 +196,20 @@ fn drained_in_spite_of_kills(ground: &Ground, servers: usize, tally: &mut Tally,
                     .unwrap()
             }
         };
-        // Another moment each time, from before there is a run to after the last move.
+        // Another moment each time, from before there is a run to after the last move. On a busy machine most of these are
+        // before anything has been asked of Nova: every other time it is waited for that.
         tally.rounds += 1;
-        std::thread::sleep(Duration::from_millis(100 + tally.rounds * 733 % 8_000));
+        let is_waiting = tally.rounds.is_multiple_of(2);
+        let started = Instant::now();
+        while is_waiting
+            && asked(ground) == before
+            && running.try_wait().unwrap().is_none()
+            && started.elapsed() < Duration::from_secs(120)
+        {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let longest = if is_waiting { 2_000 } else { 8_000 };
+        std::thread::sleep(Duration::from_millis(100 + tally.rounds * 733 % longest));
         if running.try_wait().unwrap().is_some() {
             break;
         }
