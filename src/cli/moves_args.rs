@@ -76,6 +76,10 @@ pub(super) struct Migrate {
     /// Let one move through although its legs are not proven; asks, and stands in the ledger
     #[arg(long, value_name = "REASON")]
     pub(super) override_gate: Option<String>,
+    /// In which order: name, smallest, largest; unless told, as they are named
+    #[arg(long, value_name = "ORDER", value_parser = ["name", "smallest", "largest"])]
+    #[arg(hide_possible_values = true)]
+    pub(super) order: Option<String>,
     #[command(flatten)]
     pub(super) moving: Moving,
 }
@@ -124,9 +128,10 @@ pub(super) struct Moving {
     /// Moves at the same time away from one host
     #[arg(long, value_name = "N", default_value = "4")]
     pub(super) per_source: NonZeroU32,
-    /// Live moves at the same time away from one host (Nova's max_concurrent_live_migrations)
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub(super) live_per_source: NonZeroU32,
+    /// Live moves at the same time away from one host; unless told, what max_concurrent_live_migrations in its nova.conf
+    /// says, else 1
+    #[arg(long, value_name = "N")]
+    pub(super) live_per_source: Option<NonZeroU32>,
     /// Moves at the same time to one host
     #[arg(long, value_name = "N", default_value = "4")]
     pub(super) per_destination: NonZeroU32,

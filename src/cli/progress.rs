@@ -167,6 +167,7 @@ fn words(event: &Event, verbose: bool) -> Option<String> {
             )
         }
         Event::ServiceChanged { host, what } => format!("nova-compute on {host}: {what}"),
+        Event::HostUnseen { host, why } => format!("whether {host} is empty cannot be seen: {why}"),
         Event::HookEnded { name, failure, .. } => match failure {
             Some(why) => format!("{name}: the command after the move failed: {why}"),
             None if verbose => format!("{name}: the command after the move has done its work"),
@@ -221,6 +222,7 @@ fn is_trouble(event: &Event) -> bool {
         | Event::ProofFailed { .. }
         | Event::MoveChanged { .. }
         | Event::ServiceChanged { .. }
+        | Event::HostUnseen { .. }
         | Event::CloudUnheard { .. }
         | Event::CloudHeard { .. }
         | Event::MovesStopped { .. } => true,

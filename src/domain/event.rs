@@ -179,6 +179,13 @@ pub enum Event {
         /// `disabled`, `enabled`, or why it was left alone.
         what: String,
     },
+    /// Whether a drained host is empty could not be seen.
+    HostUnseen {
+        /// The host.
+        host: String,
+        /// Why.
+        why: String,
+    },
     /// Nova cannot be asked how the moves go; they go on.
     CloudUnheard {
         /// Why.

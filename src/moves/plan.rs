@@ -38,8 +38,10 @@ pub struct Limits {
     pub moves: usize,
     /// Moves away from one host.
     pub per_source: usize,
-    /// Live moves away from one host: Nova's `max_concurrent_live_migrations`, 1 by default, lets the rest wait unseen.
+    /// Live moves away from one host: Nova lets those beyond its own bound wait unseen.
     pub live_per_source: usize,
+    /// The same for hosts that have a bound of their own: `max_concurrent_live_migrations` of their nova.conf.
+    pub live_of: HashMap<HostName, usize>,
     /// Moves to one host.
     pub per_destination: usize,
     /// Failures after which nothing new is started; `None` for no bound.
@@ -53,7 +55,9 @@ impl Default for Limits {
         Self {
             moves: 8,
             per_source: 4,
+            // What Nova has where nothing is set.
             live_per_source: 1,
+            live_of: HashMap::new(),
             per_destination: 4,
             failures: Some(1),
             until: None,
@@ -141,9 +145,11 @@ impl Load {
     #[must_use]
     pub fn may_leave(&self, kind: MoveKind, source: &HostName, limits: &Limits) -> bool {
         let of = |map: &HashMap<HostName, usize>| map.get(source).copied().unwrap_or(0);
+        let own = limits.live_of.get(source).copied();
+        let live = own.unwrap_or(limits.live_per_source);
         self.all < limits.moves
             && of(&self.sources) < limits.per_source
-            && (kind != MoveKind::Live || of(&self.live_sources) < limits.live_per_source)
+            && (kind != MoveKind::Live || of(&self.live_sources) < live)
     }
 
     /// Whether one more move may come to a host.
@@ -254,6 +260,13 @@ mod tests {
             !load.may_leave(MoveKind::Live, &a, &limits),
             "Nova would let it wait unseen"
         );
+        let own = |bound| Limits {
+            live_of: HashMap::from([("a".parse().unwrap(), bound)]),
+            live_per_source: 9,
+            ..Limits::default()
+        };
+        assert!(load.may_leave(MoveKind::Live, &a, &own(2)));
+        assert!(!load.may_leave(MoveKind::Live, &a, &own(1)));
         assert!(load.may_leave(MoveKind::Cold, &a, &limits));
         assert!(load.may_leave(MoveKind::Live, &b, &limits));
         assert!(!load.may_come(&b, &limits));

@@ -18,7 +18,7 @@ pub use model::{
 };
 pub use moves::{
     DiagnosisReport, MOVES_SCHEMA_VERSION, MoveRow, MovesReport, ServerRow, ServersReport,
-    ServiceRow, StayRow, SteeredRow, WayRow,
+    ServiceRow, StayRow, SteeredRow, UnseenRow, WayRow,
 };
 pub use overview::{FindingGroup, LostNodes, Overview};
 pub use remedy::Remedy;

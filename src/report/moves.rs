@@ -34,6 +34,8 @@ pub struct MovesReport {
     pub stay: Vec<StayRow>,
     /// Hosts that were drained, and what became of their services.
     pub services: Vec<ServiceRow>,
+    /// Hosts that were drained, and of which nobody knows whether they are empty.
+    pub unseen: Vec<UnseenRow>,
 }
 
 /// One move.
@@ -104,8 +106,18 @@ pub struct ServiceRow {
     pub host: String,
     /// What became of its service.
     pub what: String,
-    /// Whether nothing is left to do: it is as it was, or not this run's to change any more.
+    /// Whether nothing is left to do: it is as it was, or not this run's to change any more. Not where it could not be
+    /// disabled.
     pub settled: bool,
+}
+
+/// A drained host that could not be looked at in the end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnseenRow {
+    /// The host.
+    pub host: String,
+    /// Why not.
+    pub why: String,
 }
 
 /// Which servers could move, and where to.
@@ -222,6 +234,10 @@ mod tests {
                 host: text("cmp001"),
                 what: text("enabled again"),
                 settled: true,
+            }],
+            unseen: vec![UnseenRow {
+                host: text("cmp001"),
+                why: text("Nova is away"),
             }],
         }
     }

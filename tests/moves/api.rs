@@ -193,21 +193,33 @@ pub(crate) fn somebody_else(ground: &Ground) {
     let id = cloud
         .boot_server("confirmed-by-another", "node1.lab")
         .unwrap();
-    // clearway's own confirmation is held up, and somebody else's comes first.
+    // clearway's own confirmations are refused until somebody else's has come.
     let fault = ApiFault::new(Effect::Answer(503))
         .path(&id)
-        .action("confirmResize")
-        .times(2);
+        .action("confirmResize");
     cloud.set_api_fault(fault).unwrap();
     let running = ground.start_moves(&["migrate", &id]);
     ground.until("arrival", 60, || ground.server(&id).0 == "VERIFY_RESIZE");
+    let signal = |which| {
+        let pid = i32::try_from(running.id()).unwrap();
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), which).unwrap();
+    };
+    // So that it is certain whose comes first: what it has sent before this is answered by then.
+    signal(nix::sys::signal::Signal::SIGSTOP);
+    std::thread::sleep(Duration::from_secs(1));
     cloud.clear_api_faults().unwrap();
-    cloud
-        .act("operator", &id, r#"{"confirmResize": null}"#)
+    let theirs = cloud.act("operator", &id, r#"{"confirmResize": null}"#);
+    signal(nix::sys::signal::Signal::SIGCONT);
+    theirs
+        .unwrap()
+        .expect_success("their confirmation")
         .unwrap();
     let ended = ended(&running.wait_with_output().unwrap());
     assert_eq!(ended.code, 0, "{}", ended.all());
     assert_eq!(ended.only().verdict, "done");
+    for it in ground.requests_of("confirmResize", &id) {
+        assert!(it.status >= 400, "not this one: {it:?}");
+    }
 }
 
 /// nova-api takes the request only after clearway has stopped waiting for its answer: it waits in a queue meanwhile.

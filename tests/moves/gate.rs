@@ -1,5 +1,6 @@
 //! Across a pair that is not proven no request is ever sent: Nova's own log says so.
 
+use clearway::moves::machine::Record;
 use clearway_lab::Lab;
 
 use crate::ground::{Ended, Ground};
@@ -271,11 +272,11 @@ pub(crate) fn stranger(ground: &Ground) {
     assert!(ground.asked_for(&id).is_empty());
 }
 
-/// A node whose nova.conf is another's, until it is dropped.
-struct Copied(&'static Lab, &'static str);
+/// A node whose nova.conf is another one, until it is dropped.
+pub(crate) struct Copied(&'static Lab, &'static str);
 
 impl Copied {
-    fn new(ground: &Ground, node: &'static str, change: &str) -> Self {
+    pub(crate) fn new(ground: &Ground, node: &'static str, change: &str) -> Self {
         let file = "/etc/nova/nova.conf";
         let line = format!(
             "cp -p {file} {file}.kept && sed -i '{change}' {file} && ! cmp -s {file} {file}.kept"
@@ -322,22 +323,31 @@ pub(crate) fn overridden(ground: &Ground) {
         .boot_server("overridden", "node1.lab")
         .unwrap();
     let _broken = Forgotten::new(ground, "node1", "10.77.0.3");
-    let ended = ground.moves(&[
+    let reason = "fire in the room";
+    let words = [
         "migrate",
         &id,
         "--to",
         "node2.lab",
         "--override-gate",
-        "fire in the room",
-    ]);
+        reason,
+    ];
+    // It asks, and there is no terminal to ask at.
+    let unasked = ground.run("operator", &words);
+    assert_eq!(unasked.code, 2, "{}", unasked.all());
+    assert!(ground.asked_for(&id).is_empty());
+    let ended = ground.moves(&words);
     assert_eq!(ended.code, 0, "{}", ended.all());
     assert_eq!(ground.server(&id).1, "node2.lab");
-    let ledger = std::fs::read(ground.ledger()).unwrap();
-    let text = String::from_utf8_lossy(&ledger);
-    assert!(
-        text.contains("fire in the room"),
-        "the reason stands in the ledger"
-    );
+    let kept = ground.kept();
+    let passed = kept[0].moves[0]
+        .records
+        .iter()
+        .find_map(|(_, it)| match it {
+            Record::Passed { overridden, .. } => Some(overridden.as_deref()),
+            _ => None,
+        });
+    assert_eq!(passed, Some(Some(reason)), "it stands in the ledger");
     let several = ground.moves(&[
         "migrate",
         &id,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,8 @@ pub(crate) struct Ground {
     inventory: PathBuf,
     clouds_yaml: PathBuf,
     second: OnceLock<Box<Ground>>,
+    /// How many requests Nova had answered at the last reset.
+    began: AtomicUsize,
 }
 
 struct Parts {
@@ -108,6 +111,7 @@ impl Ground {
             inventory: lab.inventory().to_owned(),
             clouds_yaml: cloud.clouds_yaml(),
             second: OnceLock::new(),
+            began: AtomicUsize::new(0),
             parts: Mutex::new(Some(Parts {
                 lab,
                 cloud: Box::leak(Box::new(cloud)),
@@ -182,6 +186,8 @@ impl Ground {
         for side in ["-wal", "-shm"] {
             let _ = std::fs::remove_file(format!("{}{side}", self.ledger().display()));
         }
+        let answered = cloud.access_log().unwrap().len();
+        self.began.store(answered, Ordering::Relaxed);
     }
 
     pub(crate) fn ledger(&self) -> PathBuf {
@@ -234,9 +240,19 @@ impl Ground {
 
     /// What Nova was asked to do with servers by clearway, without the questions for rights.
     pub(crate) fn requests(&self, action: &str) -> Vec<Request> {
+        self.requests_from(0, action)
+    }
+
+    /// Since the last reset.
+    pub(crate) fn requests_since_reset(&self, action: &str) -> Vec<Request> {
+        self.requests_from(self.began.load(Ordering::Relaxed), action)
+    }
+
+    fn requests_from(&self, place: usize, action: &str) -> Vec<Request> {
         self.cloud()
             .access_log()
             .unwrap()
+            .split_off(place)
             .into_iter()
             .filter(|it| it.action.as_deref() == Some(action) && !it.body.contains(NOWHERE))
             .filter(|it| {

@@ -12,14 +12,18 @@
 mod access;
 mod api;
 mod bad_request;
+mod compared;
 mod dead;
 mod faults;
 mod gate;
 mod ground;
 mod hook;
+mod kept;
 mod killed;
+mod limits;
 mod midrun;
 mod outage;
+mod services;
 mod ways;
 mod well;
 
@@ -121,6 +125,55 @@ const TESTS: &[(&str, Test)] = &[
     (
         "a_resumed_run_counts_the_servers_that_could_not_move",
         ways::stays_count,
+    ),
+    (
+        "everything_that_an_owner_has_given_a_server_is_there_afterwards",
+        compared::same,
+    ),
+    (
+        "a_server_that_somebody_changes_while_it_moves_fails_the_run",
+        compared::changed,
+    ),
+    (
+        "nothing_is_begun_after_the_end_of_a_maintenance_window",
+        limits::until,
+    ),
+    (
+        "live_moves_at_the_same_time_are_as_many_as_a_source_may_have",
+        limits::live_per_source,
+    ),
+    (
+        "moves_at_the_same_time_are_as_many_as_a_destination_may_have",
+        limits::per_destination,
+    ),
+    ("servers_are_moved_in_the_order_that_is_told", limits::order),
+    (
+        "a_host_that_another_run_drains_is_not_drained_at_the_same_time",
+        limits::two_drains,
+    ),
+    (
+        "servers_are_listed_by_file_status_name_zone_and_project",
+        limits::filters,
+    ),
+    (
+        "a_service_that_somebody_has_disabled_before_is_not_touched",
+        services::disabled_before,
+    ),
+    (
+        "a_service_that_cannot_be_disabled_stops_the_drain",
+        services::refused,
+    ),
+    (
+        "a_service_whose_disabling_failed_is_asked_for_once_more",
+        services::failed_once,
+    ),
+    (
+        "a_service_that_is_disabled_late_is_waited_for_and_put_back",
+        services::late,
+    ),
+    (
+        "a_drained_host_that_cannot_be_looked_at_is_not_called_empty",
+        services::unseen,
     ),
     ("reads_are_repeated_while_the_api_is_away", api::away),
     (
@@ -291,6 +344,7 @@ fn trial(ground: &'static Ground, (name, test): (&str, Test)) -> Trial {
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             ground.reset();
             test(ground);
+            ground.every_request_had_a_pass();
         }));
         done.map_err(|panic| {
             let text = panic

@@ -18,14 +18,19 @@ fn change_service(ground: &Ground, host: &str, body: &str) {
 }
 
 /// A service that is changed until this is dropped.
-struct Changed<'g> {
+pub(crate) struct Changed<'g> {
     ground: &'g Ground,
     host: &'static str,
     back: &'static str,
 }
 
 impl<'g> Changed<'g> {
-    fn new(ground: &'g Ground, host: &'static str, body: &str, back: &'static str) -> Self {
+    pub(crate) fn new(
+        ground: &'g Ground,
+        host: &'static str,
+        body: &str,
+        back: &'static str,
+    ) -> Self {
         change_service(ground, host, body);
         Self { ground, host, back }
     }
@@ -37,8 +42,9 @@ impl Drop for Changed<'_> {
     }
 }
 
-const DISABLED: &str = r#"{"status": "disabled", "disabled_reason": "a disk is failing"}"#;
-const ENABLED: &str = r#"{"status": "enabled"}"#;
+pub(crate) const DISABLED: &str =
+    r#"{"status": "disabled", "disabled_reason": "a disk is failing"}"#;
+pub(crate) const ENABLED: &str = r#"{"status": "enabled"}"#;
 
 fn asked_after(ground: &Ground, place: usize, host: &str) -> usize {
     ground.cloud().access_log().unwrap()[place..]
@@ -124,7 +130,7 @@ struct Killed<'g> {
 }
 
 impl<'g> Killed<'g> {
-    fn new(ground: &'g Ground, host: &'static str) -> Self {
+    pub(crate) fn new(ground: &'g Ground, host: &'static str) -> Self {
         ground.cloud().kill_compute(host).unwrap();
         let _down = Changed::new(ground, host, GONE, BACK);
         Self {

@@ -111,6 +111,11 @@ pub(crate) fn told(ground: &Ground) {
     ] {
         assert!(diagnosed.stdout.contains(words), "{}", diagnosed.all());
     }
+    let diagnosed = ground.clearway(&["diagnose", cache]);
+    assert_eq!(diagnosed.code, 0, "{}", diagnosed.all());
+    for words in ["lane live", "reason host-key-unknown"] {
+        assert!(diagnosed.stdout.contains(words), "{}", diagnosed.all());
+    }
     let of_live = ground.scratch("live.log");
     let lines: Vec<&str> = log
         .lines()

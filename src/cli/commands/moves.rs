@@ -34,6 +34,9 @@ pub(in crate::cli) fn migrate(session: &Session, arguments: &Migrate) -> Result<
         (_, Some(_)) => How::Resize,
         _ => How::Cold,
     };
+    if let Some(order) = &arguments.order {
+        options.order.clone_from(order);
+    }
     if arguments.live {
         nothing_to_confirm(&arguments.moving)?;
     }
@@ -108,10 +111,10 @@ fn options(moving: &Moving, what: What) -> Result<MoveOptions, CliError> {
             (_, true) => Finish::Revert,
             _ => Finish::Confirm,
         },
-        order: "name".to_owned(),
+        order: "given".to_owned(),
         moves: number(moving.max_moves),
         per_source: number(moving.per_source),
-        live_per_source: number(moving.live_per_source),
+        live_per_source: moving.live_per_source.map(number),
         per_destination: number(moving.per_destination),
         failures: usize::try_from(moving.max_failures).unwrap_or(usize::MAX),
         until: moving.until,

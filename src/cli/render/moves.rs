@@ -145,6 +145,13 @@ pub(in crate::cli) fn write_moves(
             )?;
         }
     }
+    if !report.unseen.is_empty() {
+        let title = "not known whether it is empty";
+        writeln!(out, "\n{}", paint.text(Label::Heading, title))?;
+        for it in &report.unseen {
+            writeln!(out, "  {}: {}", it.host, escape::line(&it.why))?;
+        }
+    }
     if let Some(why) = &report.stopped {
         writeln!(
             out,
@@ -153,13 +160,14 @@ pub(in crate::cli) fn write_moves(
         )?;
     }
     let unknown = report.moves.iter().any(|it| it.verdict == "unknown");
-    if report.interrupted || unknown {
+    let unseen = !report.unseen.is_empty();
+    if report.interrupted || unknown || unseen {
         writeln!(out, "\n{}", paint.text(Label::Heading, "next"))?;
         let typed = format!("clearway resume {}", report.run);
-        let what = if report.interrupted {
-            "goes on"
-        } else {
-            "looks again at what is unknown"
+        let what = match (report.interrupted, unknown) {
+            (true, _) => "goes on",
+            (_, true) => "looks again at what is unknown",
+            _ => "looks again",
         };
         writeln!(out, "  {}   {what}", paint.text(Label::Code, typed))?;
     }

@@ -47,10 +47,7 @@ pub fn diagnose(text: &str) -> Option<Diagnosis> {
     if text.contains("No valid host was found") {
         return Some(no_valid_host());
     }
-    if text.contains("No such file or directory: 'ssh'")
-        || text.trim() == "FileNotFoundError"
-        || text.trim() == "OSError"
-    {
+    if text.contains("No such file or directory: 'ssh'") || text.trim() == "FileNotFoundError" {
         return Some(of_ssh(
             "nova-compute on the source found no program to run: most likely there is no ssh where it runs",
             Some(Lane::ColdPush),

@@ -152,6 +152,9 @@ fn what_the_failure_has_done_to_the_server_is_said() {
     );
     assert!(said("Command: scp -r /x a:/x\nExit code: 1\nStderr: 'x'").contains("powered off"));
     assert!(said("ProcessExecutionError").contains("powered off"));
+    assert!(said("FileNotFoundError").contains("not powered off"));
+    // Anything may be wrong with a file.
+    assert!(diagnose("OSError").is_none());
     assert!(
         said("No valid host was found. There are not enough hosts available.")
             .contains("nothing has happened")

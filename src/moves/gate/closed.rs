@@ -33,6 +33,13 @@ pub enum Closed {
         /// Where Nova reports it.
         place: &'static str,
     },
+    /// Nova's host has another address than the node that was surveyed.
+    OtherNode {
+        /// `my_ip` of the node.
+        surveyed: String,
+        /// `host_ip` of Nova's hypervisor.
+        reported: String,
+    },
 }
 
 impl Closed {
@@ -75,6 +82,10 @@ impl fmt::Display for Closed {
             } => write!(
                 f,
                 "Nova would dial `{reported}` ({place}), and `{proven}` was proven"
+            ),
+            Self::OtherNode { surveyed, reported } => write!(
+                f,
+                "Nova reports `{reported}` (host_ip of its hypervisor), and my_ip of the node that was proven is `{surveyed}`"
             ),
         }
     }

@@ -149,8 +149,10 @@ pub fn pass(
         if proof.depth < Depth::Copy && lane != Lane::Live {
             closed.push(Closed::TooShallow(lane));
         }
-        if lane == Lane::ColdPush {
-            closed.extend(address(proof.dialled.as_deref(), reported));
+        match lane {
+            Lane::ColdPush => closed.extend(address(proof.dialled.as_deref(), reported)),
+            Lane::Live => closed.extend(other_node(reported)),
+            Lane::ColdPull => {}
         }
         oldest = oldest.min(proof.at);
     }
@@ -188,6 +190,16 @@ fn address(dialled: Option<&str>, reported: &Reported) -> Option<Closed> {
         expected,
         "host_ip of its hypervisor",
     )
+}
+
+/// Whether Nova's host is another node than the one that was surveyed, or runs by another nova.conf. Nova reports no address
+/// that a live move dials: `dest_host` of its rows is null.
+fn other_node(reported: &Reported) -> Option<Closed> {
+    let (host_ip, my_ip) = (reported.host_ip.as_deref()?, reported.my_ip.as_deref()?);
+    (!same(host_ip, my_ip)).then(|| Closed::OtherNode {
+        surveyed: my_ip.to_owned(),
+        reported: host_ip.to_owned(),
+    })
 }
 
 /// The same address however it is written, or the same name.

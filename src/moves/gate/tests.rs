@@ -177,6 +177,44 @@ fn nova_must_report_the_address_that_was_proven() {
 }
 
 #[test]
+fn a_live_move_goes_to_the_node_that_was_proven() {
+    let needs = needs(
+        MoveKind::Live,
+        Storage::Host,
+        ImageState::Present,
+        false,
+        Microversion(100),
+    );
+    let some = |text: &str| Some(text.to_owned());
+    for (host_ip, my_ip, open) in [
+        (None, None, true),
+        (some("192.0.2.7"), None, true),
+        (None, some("192.0.2.7"), true),
+        (some("192.0.2.7"), some("192.0.2.7"), true),
+        (some("2001:db8::7"), some("2001:DB8:0::7"), true),
+        // Not what is dialled, and no less another node than the one that was proven.
+        (some("192.0.2.8"), some("192.0.2.7"), false),
+    ] {
+        let reported = Reported {
+            // Of an earlier cold move: what a live one dials is another address.
+            dest_host: some("10.0.0.9"),
+            host_ip,
+            my_ip,
+        };
+        let decided = pass(
+            wanted(MoveKind::Live),
+            &needs,
+            &[proof(Lane::Live, Verdict::Verified, 0)],
+            &reported,
+            MAX_AGE,
+            at(1),
+            None,
+        );
+        assert_eq!(decided.is_ok(), open, "{reported:?}");
+    }
+}
+
+#[test]
 fn an_operator_may_override_one_move_with_a_reason_but_never_a_shared_address() {
     assert!(Override::new("  ").is_err());
     let broken = |reason| {

@@ -21,6 +21,15 @@ pub struct Doubt {
     pub over: bool,
 }
 
+impl Doubt {
+    /// Whether nothing will come any more of a request of which nothing has come until now.
+    #[must_use]
+    pub fn is_settled(&self, now: Timestamp) -> bool {
+        let enough = if self.over { SHOWN } else { ON_ITS_WAY };
+        now.duration_since(self.since) >= enough
+    }
+}
+
 /// What Nova says of the server now.
 #[derive(Debug, Clone)]
 pub struct Lookup<'a> {
@@ -50,7 +59,6 @@ pub enum Sent {
 #[must_use]
 pub fn was_sent(tracked: &Tracked, lookup: &Lookup<'_>, doubt: Doubt, now: Timestamp) -> Sent {
     let quiet = now.duration_since(doubt.since);
-    let enough = if doubt.over { SHOWN } else { ON_ITS_WAY };
     let Some(server) = lookup.server else {
         return Sent::Yes;
     };
@@ -76,7 +84,7 @@ pub fn was_sent(tracked: &Tracked, lookup: &Lookup<'_>, doubt: Doubt, now: Times
         action.action == tracked.kind.action()
             && !tracked.known_actions.contains(&action.request_id)
     });
-    if acted || server.status.task.is_some() || quiet < enough {
+    if acted || server.status.task.is_some() || !doubt.is_settled(now) {
         return Sent::NotYetKnown;
     }
     if server.host.as_ref() != Some(&tracked.source) {

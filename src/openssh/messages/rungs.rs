@@ -189,6 +189,8 @@ pub(super) fn copy_ended(trace: &Trace<'_>) -> Cause {
     Cause::Breaks(match trace.exit_status {
         // The shell did not find the subsystem's program.
         Some(127 | 126) => Reason::SftpMissing,
+        // sftp has spoken, and could not write.
+        _ if trace.says("scp: write remote ") => Reason::CopyFailed,
         // A start-up file ended the shell.
         Some(status) if status > 0 => Reason::CopyFailed,
         _ => Reason::SftpMissing,

@@ -723,6 +723,13 @@ fn every_known_fault_of_a_copy_has_its_cause() {
             SftpMissing,
         ),
         (
+            "28 sftp could not write",
+            Commanded,
+            255,
+            "scp: write remote \"/x/disk\": Failure\nscp: Connection closed",
+            CopyFailed,
+        ),
+        (
             "28 no subsystem",
             Commanded,
             255,

@@ -64,6 +64,7 @@ pub(super) async fn plan_only(
         moves: rows,
         stay: chosen.stay,
         services: Vec::new(),
+        unseen: Vec::new(),
     })
 }
 

@@ -70,6 +70,7 @@ pub(super) struct Engine<'a> {
     pub(super) journal: &'a Journal,
     pub(super) ledger: Ledger,
     pub(super) options: &'a MoveOptions,
+    pub(super) limits: Limits,
     pub(super) fleet: &'a crate::domain::Fleet,
     pub(super) legs: &'a Legs,
     pub(super) prediction: &'a Prediction<'a>,
@@ -253,9 +254,8 @@ impl Engine<'_> {
     }
 
     async fn start_what_may(&mut self) -> Result<(), MovesError> {
-        let limits = self.options.limits();
         let moves = self.entries.iter().map(|it| &it.tracked);
-        if let Some(why) = stop(moves, &limits, system::now()) {
+        if let Some(why) = stop(moves, &self.limits, system::now()) {
             self.stop(why.to_string());
         }
         let mut going = self.going();
@@ -277,7 +277,7 @@ impl Engine<'_> {
             if self.entries[index].not_before.is_some_and(|at| at > now) {
                 continue;
             }
-            self.start(index, &limits, &going).await?;
+            self.start(index, &going).await?;
             if self.entries[index].tracked.stage != Stage::Planned {
                 going = self.going();
             }
@@ -294,13 +294,8 @@ impl Engine<'_> {
         }
     }
 
-    async fn start(
-        &mut self,
-        index: usize,
-        limits: &Limits,
-        going: &Going,
-    ) -> Result<(), MovesError> {
-        let load = &going.load;
+    async fn start(&mut self, index: usize, going: &Going) -> Result<(), MovesError> {
+        let (load, limits) = (&going.load, &self.limits);
         if going.at_the_gate >= self.width.now() {
             return Ok(());
         }

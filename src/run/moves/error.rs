@@ -98,3 +98,13 @@ pub enum MovesError {
         why: String,
     },
 }
+
+impl MovesError {
+    /// It in one line, with what Nova has said.
+    pub(super) fn told(&self) -> String {
+        match self {
+            Self::Nova(error) => error.to_string(),
+            other => other.to_string(),
+        }
+    }
+}

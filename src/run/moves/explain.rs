@@ -10,7 +10,7 @@ use super::images::Images;
 use super::investigate::{Case, Found, investigate};
 use super::servers::needs_of;
 use super::work::known_nodes;
-use crate::domain::{HostName, MoveKind, Pair, ServerId};
+use crate::domain::{HostName, Lane, MoveKind, Pair, ServerId};
 use crate::moves::diagnose::{Diagnosis, TRACE, diagnose};
 use crate::moves::gate::Matched;
 use crate::moves::recover::{Failed, Recovery, recovery};
@@ -45,6 +45,8 @@ pub struct Explained {
     pub found: Vec<Diagnosis>,
     /// The legs that it may have been, climbed now.
     pub legs: Vec<LegReport>,
+    /// Whether the move was a live one.
+    pub is_live: bool,
     /// The server, where it is left in ERROR; `Err` says why there is no certain way back.
     pub wreck: Option<Result<Wreck, String>>,
 }
@@ -100,6 +102,8 @@ pub async fn explain_server(
         ..Explained::default()
     };
     let action = action(&session, &server, None, None).await?;
+    let is_its = |it: &InstanceAction| it.action == MoveKind::Live.action();
+    explained.is_live = action.as_ref().is_some_and(is_its);
     explained.take(texts(&server, action.as_ref(), None));
     let newest = newest(&session, &server).await?;
     let looked = match (nodes, &newest) {
@@ -216,7 +220,10 @@ pub(super) async fn explain(
     nodes: Result<(Request, Surroundings, Case), String>,
     (source, destination): (HostName, Option<HostName>),
 ) -> Vec<String> {
-    let mut explained = Explained::default();
+    let mut explained = Explained {
+        is_live: kind == MoveKind::Live,
+        ..Explained::default()
+    };
     let server = session.server(id).await.ok().flatten();
     if let Some(server) = &server
         && let Ok(action) = action(session, server, request_id, Some(kind)).await
@@ -243,10 +250,18 @@ impl Explained {
     fn take(&mut self, texts: Vec<(String, String)>) {
         for (place, text) in texts {
             self.lines.push(format!("{place}: {text}"));
-            if let Some(diagnosis) = diagnose(&text)
-                && !self.found.contains(&diagnosis)
-            {
-                self.found.push(diagnosis);
+            self.keep(diagnose(&text));
+        }
+    }
+
+    fn keep(&mut self, diagnoses: impl IntoIterator<Item = Diagnosis>) {
+        for mut it in diagnoses {
+            // A text of a copy between nodes says of a cold move what has become of its server. A live one powers no guest off.
+            if self.is_live && !it.elsewhere && it.lane != Some(Lane::Live) {
+                it.server = None;
+            }
+            if !self.found.contains(&it) {
+                self.found.push(it);
             }
         }
     }
@@ -254,11 +269,7 @@ impl Explained {
     /// What the nodes say.
     fn add(&mut self, found: Found) {
         self.lines.extend(found.lines);
-        for diagnosis in found.diagnoses {
-            if !self.found.contains(&diagnosis) {
-                self.found.push(diagnosis);
-            }
-        }
+        self.keep(found.diagnoses);
         self.legs = found.legs;
         if !self.legs.is_empty() {
             // It has just been done.
@@ -389,10 +400,15 @@ fn texts(
             since.is_some_and(|since| fault.created < since - jiff::SignedDuration::from_secs(30));
         if !stale {
             found.push(("fault".to_owned(), fault.message.clone()));
-            if let Some(details) = &fault.details
-                && details.contains("Command:")
-            {
-                found.push(("fault details".to_owned(), details.clone()));
+            // The message of what Nova did not expect is the name of a class; the end of the traceback has all of it.
+            let details = fault.details.as_deref().unwrap_or_default().trim_end();
+            let said = match details.contains("Command:") {
+                true => details,
+                false => details.lines().last().unwrap_or_default(),
+            };
+            let message = fault.message.trim_end();
+            if !message.contains(said) && !said.ends_with(message) {
+                found.push(("fault details".to_owned(), said.to_owned()));
             }
         }
     }

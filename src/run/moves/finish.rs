@@ -1,155 +1,25 @@
-//! Compute services of drained hosts, and the report at the end.
+//! The report at the end, and the exit code.
 
 use jiff::Timestamp;
 
 use crate::domain::Event;
-use crate::ledger::{Ledger, StoredService};
 use crate::moves::machine::{Stage, Verdict};
-use crate::nova::{Session, Written};
-use crate::openstack::compute::{self, ComputeService};
-use crate::report::{MOVES_SCHEMA_VERSION, MoveRow, MovesReport, ServiceRow, StayRow, exit};
+use crate::report::{
+    MOVES_SCHEMA_VERSION, MoveRow, MovesReport, ServiceRow, StayRow, UnseenRow, exit,
+};
 
-use super::super::journal::Journal;
-use super::access::right;
 use super::engine::Engine;
-use super::error::MovesError;
 use super::journal::Entry;
 use super::options::MoveOptions;
 use super::servers::on_host;
 
-/// Takes the services of drained hosts out of scheduling. Each is in the ledger as it was before anything is changed; one
-/// that was disabled already is left alone, and not put back.
-pub(super) async fn disable(
-    session: &Session,
-    ledger: &Ledger,
-    journal: &Journal,
-    run: &str,
-    hosts: impl IntoIterator<Item = &crate::domain::HostName>,
-) -> Result<(), MovesError> {
-    let services = list(session).await?;
-    for host in hosts {
-        let Some(service) = services.iter().find(|it| it.host == *host) else {
-            continue;
-        };
-        let tell = |what: String| {
-            journal.event(&Event::ServiceChanged {
-                host: host.to_string(),
-                what,
-            });
-        };
-        if !service.enabled {
-            tell("disabled already, left as it is".to_owned());
-            continue;
-        }
-        let reason = format!("clearway drain, run {run}");
-        let stored = StoredService {
-            host: host.to_string(),
-            reason: reason.clone(),
-            was_enabled: service.enabled,
-            was_reason: service.disabled_reason.clone(),
-            restored: false,
-        };
-        ledger.disabling_service(run, &stored).await?;
-        match session
-            .write(&compute::disable_service(service, &reason))
-            .await
-        {
-            Written::Accepted(_) => tell(format!("disabled: {reason}")),
-            Written::Refused(fault) => {
-                if let Some(policy) = fault.policy() {
-                    return Err(MovesError::Right {
-                        what: format!("the service of {host} cannot be disabled"),
-                        policy,
-                    });
-                }
-                tell(format!("not disabled: {fault}"));
-            }
-            Written::NotSent(why) | Written::Unknown { why, .. } => {
-                tell(format!("perhaps not disabled: {why}"));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Puts services back as they were: those that this run took out of scheduling, and only where they still say so. Nova's
-/// being away does not end the run: it is told, and a later run puts them back.
-pub(super) async fn restore(
-    session: &Session,
-    ledger: &Ledger,
-    journal: &Journal,
-    run: &str,
-) -> Result<Vec<ServiceRow>, MovesError> {
-    let stored = ledger.disabled_services(run).await?;
-    let mut rows = Vec::new();
-    if stored.is_empty() {
-        return Ok(rows);
-    }
-    let services = list(session).await;
-    for was in stored {
-        let (what, settled) = match &services {
-            _ if was.restored => ("as it was".to_owned(), true),
-            Err(error) => (later(&format!("Nova cannot be asked: {error}"), run), false),
-            Ok(services) => match services.iter().find(|it| it.host.as_str() == was.host) {
-                None => ("Nova does not have it any more".to_owned(), true),
-                Some(now) => put_back(session, run, now, &was).await,
-            },
-        };
-        if settled && !was.restored {
-            ledger.restored_service(run, &was.host).await?;
-        }
-        journal.event(&Event::ServiceChanged {
-            host: was.host.clone(),
-            what: what.clone(),
-        });
-        rows.push(ServiceRow {
-            host: was.host,
-            what,
-            settled,
-        });
-    }
-    Ok(rows)
-}
-
-/// What is said of a service that this run could not put back.
-fn later(why: &str, run: &str) -> String {
-    format!("still disabled: {why}; `clearway resume {run}` puts it back")
-}
-
-/// What became of it, and whether nothing is left to do.
-async fn put_back(
-    session: &Session,
-    run: &str,
-    now: &ComputeService,
-    was: &StoredService,
-) -> (String, bool) {
-    if now.enabled {
-        return ("enabled, as it was".to_owned(), true);
-    }
-    if now.disabled_reason.as_deref() != Some(was.reason.as_str()) {
-        let reason = now.disabled_reason.as_deref().unwrap_or("without a reason");
-        let what = format!("left disabled: somebody else disabled it meanwhile ({reason})");
-        return (what, true);
-    }
-    let before = ComputeService {
-        enabled: was.was_enabled,
-        disabled_reason: was.was_reason.clone(),
-        ..now.clone()
-    };
-    match session.write(&compute::restore_service(now, &before)).await {
-        Written::Accepted(_) => ("enabled again, as it was".to_owned(), true),
-        Written::Refused(fault) => (later(&fault.to_string(), run), false),
-        Written::NotSent(why) | Written::Unknown { why, .. } => {
-            (format!("perhaps {}", later(&why, run)), false)
-        }
-    }
-}
-
-async fn list(session: &Session) -> Result<Vec<ComputeService>, MovesError> {
-    session
-        .services()
-        .await
-        .map_err(|error| right("compute services cannot be listed", error))
+/// What the hosts of a drain have in the end.
+#[derive(Default)]
+pub(super) struct Left {
+    /// Servers that came while the hosts were emptied.
+    pub(super) late: Vec<StayRow>,
+    /// Hosts of which nobody knows whether they are empty.
+    pub(super) unseen: Vec<UnseenRow>,
 }
 
 /// The exit code that the moves mean. A failure says most; what nobody knows says more than what was never begun.
@@ -157,6 +27,7 @@ pub(super) fn exit_code(
     entries: &[Entry],
     stay: &[StayRow],
     services: &[ServiceRow],
+    unseen: &[UnseenRow],
     interrupted: bool,
 ) -> u8 {
     let any = |verdict| {
@@ -168,12 +39,12 @@ pub(super) fn exit_code(
         })
     };
     let hook_failed = entries.iter().any(|it| it.tracked.hook_failure().is_some());
-    let disabled = services.iter().any(|it| !it.settled);
+    let unsettled = services.iter().any(|it| !it.settled);
     if interrupted {
         exit::INTERRUPTED
-    } else if any(Verdict::Failed) || hook_failed || !stay.is_empty() || disabled {
+    } else if any(Verdict::Failed) || hook_failed || !stay.is_empty() || unsettled {
         exit::BROKEN
-    } else if any(Verdict::Unknown) {
+    } else if any(Verdict::Unknown) || !unseen.is_empty() {
         exit::UNPROVEN
     } else if any(Verdict::Refused) {
         exit::REFUSED
@@ -236,14 +107,19 @@ fn explained(entry: &Entry) -> Vec<String> {
 }
 
 impl Engine<'_> {
-    /// Servers on drained hosts that came while these were emptied: nobody has planned anything for them.
-    pub(super) async fn latecomers(&mut self, known: &[StayRow]) -> Vec<StayRow> {
-        let mut found = Vec::new();
-        for host in self.cloud.draining.clone() {
-            let servers = match on_host(&self.session, &host).await {
+    /// Looks whether drained hosts are empty. Nobody has planned anything for servers that came while these were emptied.
+    pub(super) async fn left_on_hosts(&self, known: &[StayRow]) -> Left {
+        let mut left = Left::default();
+        for host in &self.cloud.draining {
+            let servers = match on_host(&self.session, host).await {
                 Ok(servers) => servers,
                 Err(error) => {
-                    self.stop(format!("whether {host} is empty cannot be seen: {error}"));
+                    let (host, why) = (host.to_string(), error.told());
+                    self.journal.event(&Event::HostUnseen {
+                        host: host.clone(),
+                        why: why.clone(),
+                    });
+                    left.unseen.push(UnseenRow { host, why });
                     continue;
                 }
             };
@@ -255,7 +131,7 @@ impl Engine<'_> {
                     .any(|it| it.tracked.server.as_str() == id)
                     || known.iter().any(|it| it.server == id);
                 if !is_known {
-                    found.push(StayRow {
+                    left.late.push(StayRow {
                         server: id.to_owned(),
                         name: server.name.clone(),
                         host: Some(host.to_string()),
@@ -266,7 +142,7 @@ impl Engine<'_> {
                 }
             }
         }
-        found
+        left
     }
 
     /// The report of what was done.
@@ -275,6 +151,7 @@ impl Engine<'_> {
         command: &str,
         stay: Vec<StayRow>,
         services: Vec<ServiceRow>,
+        unseen: Vec<UnseenRow>,
         options: &MoveOptions,
     ) -> MovesReport {
         debug_assert_eq!(self.options, options);
@@ -287,11 +164,12 @@ impl Engine<'_> {
             cloud: self.session.endpoint().to_owned(),
             dry_run: false,
             interrupted,
-            exit_code: exit_code(&self.entries, &stay, &services, interrupted),
+            exit_code: exit_code(&self.entries, &stay, &services, &unseen, interrupted),
             stopped: self.stopped.clone(),
             moves: self.entries.iter().map(row).collect(),
             stay,
             services,
+            unseen,
         }
     }
 }

@@ -26,6 +26,7 @@ mod request;
 mod resize;
 mod resume;
 mod servers;
+mod services;
 mod settle;
 mod start;
 mod steer;

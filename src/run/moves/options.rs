@@ -1,6 +1,6 @@
 //! What is asked for; kept in the ledger, so that a run can be resumed as it was meant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -60,14 +60,14 @@ pub struct MoveOptions {
     pub flavor: Option<WantedFlavor>,
     /// What becomes of a cold move that has arrived.
     pub finish: Finish,
-    /// In which order: `name`, `smallest`, `largest`.
+    /// In which order: `name`, `smallest`, `largest`, or `given`: as they are named.
     pub order: String,
     /// Moves at the same time.
     pub moves: usize,
     /// Moves at the same time away from one host.
     pub per_source: usize,
-    /// Live moves at the same time away from one host.
-    pub live_per_source: usize,
+    /// Live moves at the same time away from one host; `None` for as many as its nova.conf allows.
+    pub live_per_source: Option<usize>,
     /// Moves at the same time to one host.
     pub per_destination: usize,
     /// Failures after which nothing new is started; 0 for no bound.
@@ -106,10 +106,10 @@ impl MoveOptions {
             to: BTreeSet::new(),
             flavor: None,
             finish,
-            order: "name".to_owned(),
+            order: "given".to_owned(),
             moves: 1,
             per_source: 1,
-            live_per_source: 1,
+            live_per_source: None,
             per_destination: 1,
             failures: 0,
             until: None,
@@ -121,22 +121,29 @@ impl MoveOptions {
         }
     }
 
-    pub(super) fn limits(&self) -> Limits {
+    /// The limits; `live_of` is what the nova.conf of each host allows, where it says so.
+    pub(super) fn limits(&self, live_of: HashMap<HostName, usize>) -> Limits {
+        let usual = Limits::default();
         Limits {
             moves: self.moves,
             per_source: self.per_source,
-            live_per_source: self.live_per_source,
+            live_per_source: self.live_per_source.unwrap_or(usual.live_per_source),
+            live_of: match self.live_per_source {
+                Some(_) => HashMap::new(),
+                None => live_of,
+            },
             per_destination: self.per_destination,
             failures: Some(self.failures).filter(|&bound| bound > 0),
             until: self.until,
         }
     }
 
-    pub(super) fn order(&self) -> Order {
+    pub(super) fn order(&self) -> Option<Order> {
         match self.order.as_str() {
-            "smallest" => Order::Smallest,
-            "largest" => Order::Largest,
-            _ => Order::Name,
+            "name" => Some(Order::Name),
+            "smallest" => Some(Order::Smallest),
+            "largest" => Some(Order::Largest),
+            _ => None,
         }
     }
 

@@ -56,8 +56,10 @@ pub(super) async fn choose(session: &Session, options: &MoveOptions) -> Result<C
                 draining.insert(host.clone());
                 servers.extend(on_host(session, host).await?);
             }
-            sort(&mut servers, options.order());
         }
+    }
+    if let Some(order) = options.order() {
+        sort(&mut servers, order);
     }
     let mut chosen = Chosen {
         moves: Vec::new(),

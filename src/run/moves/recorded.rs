@@ -35,11 +35,12 @@ pub async fn recorded(ledger: &Ledger, name: &str) -> Result<Option<MovesReport>
         interrupted,
         exit_code: found
             .exit_code
-            .unwrap_or_else(|| exit_code(&entries, &asked.stay, &services, interrupted)),
+            .unwrap_or_else(|| exit_code(&entries, &asked.stay, &services, &[], interrupted)),
         stopped: None,
         moves: entries.iter().map(row).collect(),
         stay: asked.stay,
         services,
+        unseen: Vec::new(),
         run,
     }))
 }

@@ -10,14 +10,15 @@ use super::access::right;
 use super::candidates::{ask, claims, dialled_addresses};
 use super::engine::{Engine, LOOKING};
 use super::error::MovesError;
-use super::finish::{disable, restore};
+use super::finish::Left;
 use super::images::Images;
 use super::journal::Entry;
 use super::options::MoveOptions;
 use super::prover::Prover;
-use crate::domain::{Dial, Fleet, HostName};
+use super::services::restore;
+use crate::domain::{Dial, Fleet, HostName, NodeId};
 use crate::ledger::Ledger;
-use crate::moves::gate::{Claim, Width};
+use crate::moves::gate::{Claim, Cloud, Width};
 use crate::moves::machine::Stage;
 use crate::nova::Session;
 use crate::remote::Connector;
@@ -49,6 +50,24 @@ fn service_hosts(fleet: &Fleet, legs: &Legs, facts: &[Option<NodeFacts>]) -> Vec
         let facts = facts[id.index()].as_ref();
         facts.map_or_else(Vec::new, |it| it.addresses.clone())
     })
+}
+
+/// How many live moves may leave each host at the same time, where its nova.conf says so.
+fn live_bounds(cloud: &Cloud, facts: &[Option<NodeFacts>]) -> HashMap<HostName, usize> {
+    let of = |node: NodeId| {
+        let facts = facts.get(node.index())?.as_ref()?;
+        facts.nova.max_concurrent_live_migrations
+    };
+    let nodes = cloud.matched.nodes.iter();
+    nodes
+        .filter_map(|(host, &node)| {
+            let bound = match of(node)? {
+                0 => usize::MAX,
+                bound => usize::try_from(bound).unwrap_or(usize::MAX),
+            };
+            Some((host.clone(), bound))
+        })
+        .collect()
 }
 
 /// The service host that each node is said to be, where nothing else of them is needed: they are only asked for what the inventory does
@@ -118,12 +137,13 @@ async fn carry_out(
     let legs = Legs::new(&fleet, &surveyed.facts);
     let prediction = Prediction::new(&fleet, &surveyed.facts, &legs, &scope);
     let claims = service_hosts(&fleet, &legs, &surveyed.facts);
-    let cloud = ask(&session, &fleet, claims, draining.clone()).await?;
+    let cloud = ask(&session, &fleet, claims, draining).await?;
     let rows = session
         .newest_migrations()
         .await
         .map_err(|error| right("migrations cannot be listed", error))?;
     let connections = std::mem::take(&mut surveyed.connections);
+    let limits = options.limits(live_bounds(&cloud, &surveyed.facts));
     let mut engine = Engine {
         run: check.run.clone(),
         looking: session.impatient(LOOKING),
@@ -132,6 +152,7 @@ async fn carry_out(
         journal: &journal,
         ledger: ledger.clone(),
         options,
+        limits,
         fleet: &fleet,
         legs: &legs,
         prediction: &prediction,
@@ -159,21 +180,30 @@ async fn carry_out(
         .entries
         .iter()
         .any(|it| it.tracked.stage != Stage::Ended);
+    let mut undisabled = None;
     let worked = async {
         if unfinished && !around.cancel.is_cancelled() {
-            disable(&session, ledger, &journal, &check.run, &draining).await?;
+            undisabled = engine.disable_services().await?;
+            // As many servers may come to such a host as leave it: nothing is begun in vain.
+            if let Some(it) = &undisabled
+                && !around.cancel.is_cancelled()
+            {
+                engine.stop(format!("nova-compute on {} {}", it.host, it.told()));
+            }
             engine.first_look_at_images().await;
         }
         engine.work().await
     };
     let worked = worked.await;
+    let mut left = Left::default();
     if worked.is_ok() && !around.cancel.is_cancelled() {
-        stay.extend(engine.latecomers(&stay).await);
+        left = engine.left_on_hosts(&stay).await;
+        stay.append(&mut left.late);
     }
     // Also when it was interrupted, or went wrong: a host should not stay out of scheduling because somebody went home.
-    let services = restore(&session, ledger, &journal, &check.run).await?;
+    let services = restore(&session, ledger, &journal, &check.run, undisabled.as_ref()).await?;
     worked?;
-    let report = engine.report(check.command, stay, services, options);
+    let report = engine.report(check.command, stay, services, left.unseen, options);
     drop(engine);
     journal.close().await?;
     ledger

@@ -36,6 +36,8 @@ pub struct NovaSettings {
     pub virt_type: Option<String>,
     /// `[libvirt]live_migration_tunnelled`.
     pub live_migration_tunnelled: bool,
+    /// `[DEFAULT]max_concurrent_live_migrations`, away from this node; `None` when unset, 0 for no bound.
+    pub max_concurrent_live_migrations: Option<u32>,
     /// nova-compute's log file by `[DEFAULT]log_file` and `log_dir` (oslo_log/log.py `_get_log_file_path`); `None` when
     /// neither is set: then its command line, or the journal, decides.
     pub log_file: Option<String>,
@@ -132,6 +134,12 @@ pub(crate) fn settings(files: &[(String, IniFile)], around: &Surroundings) -> No
             .unwrap_or_default(),
         virt_type: some(&mut options, "libvirt", "virt_type"),
         live_migration_tunnelled: tunnelled.is_some_and(|value| options.boolean(&value)),
+        max_concurrent_live_migrations: some(
+            &mut options,
+            "DEFAULT",
+            "max_concurrent_live_migrations",
+        )
+        .and_then(|value| options.number("[DEFAULT]max_concurrent_live_migrations", &value)),
         log_file: match (log_dir, log_file) {
             (_, Some(file)) if file.starts_with('/') => Some(file),
             (Some(dir), Some(file)) => Some(format!("{}/{file}", dir.trim_end_matches('/'))),
@@ -285,6 +293,16 @@ impl Options<'_> {
         let name = name.unwrap_or(&self.around.hostname);
         // The one %s is replaced first: a name has no % in it.
         Some(address.replacen("%s", name, 1).replace("%%", "%"))
+    }
+
+    /// `oslo_config.types.Integer`, from 0 on: digits, with blanks around them.
+    fn number(&mut self, option: &str, value: &str) -> Option<u32> {
+        let number = value.trim().parse().ok();
+        if number.is_none() {
+            self.problems
+                .push(format!("{option}: `{value}` is no number from 0 on"));
+        }
+        number
     }
 
     /// `oslo_config.types.Boolean`.

@@ -209,3 +209,21 @@ fn the_log_file_is_where_oslo_log_puts_it() {
         assert_eq!(read(text).log_file.as_deref(), expected, "{text}");
     }
 }
+
+#[test]
+fn how_many_live_moves_leave_a_node_is_what_is_set_there() {
+    let bound = |text: &str| {
+        let read = read(&format!("[DEFAULT]\nstate_path=/n\n{text}\n"));
+        (read.max_concurrent_live_migrations, read.problems)
+    };
+    let none = Vec::<String>::new();
+    assert_eq!(bound(""), (None, none.clone()));
+    for (written, number) in [("3", 3), (" 0 ", 0), ("$my_block_storage", 7)] {
+        let text = format!("max_concurrent_live_migrations={written}\nmy_block_storage=7");
+        assert_eq!(bound(&text), (Some(number), none.clone()), "{written}");
+    }
+    for written in ["-1", "many", "1.5"] {
+        let (number, problems) = bound(&format!("max_concurrent_live_migrations = {written}"));
+        assert_eq!((number, problems.len()), (None, 1), "{written}");
+    }
+}

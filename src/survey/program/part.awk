@@ -335,7 +335,8 @@ function uint32(d, i) {
 function nova(   n, i, j, files, path, line, section, key, name, count, lines, keep, changed, s, eq, co) {
 	wants = " DEFAULT.my_ip DEFAULT.host DEFAULT.instances_path DEFAULT.state_path libvirt.virt_type " \
 		"libvirt.migration_inbound_addr libvirt.live_migration_inbound_addr libvirt.live_migration_scheme " \
-		"libvirt.live_migration_uri libvirt.live_migration_tunnelled libvirt.remote_filesystem_transport "
+		"libvirt.live_migration_uri libvirt.live_migration_tunnelled libvirt.remote_filesystem_transport " \
+		"DEFAULT.max_concurrent_live_migrations "
 	n = split(ENVIRON["CW_NOVA"], files, "\n")
 	for (i = 1; i < n; i++) {
 		path = substr(files[i], 3)
