@@ -25,6 +25,7 @@ use super::copying::brief;
 use super::error::MovesError;
 use super::images::Images;
 use super::journal::Entry;
+use super::look::Listed;
 use super::options::MoveOptions;
 use super::prover::{Prover, to_climb};
 use super::request::{Proved, look_at};
@@ -80,6 +81,8 @@ pub(super) struct Engine<'a> {
     pub(super) images: Images,
     /// Asks Glance, through Nova. Beside all else: Glance may be slow.
     pub(super) glance: JoinSet<Images>,
+    /// Asks how the moves in flight are.
+    pub(super) listing: JoinSet<Listed>,
     /// Since when Nova cannot be asked how the moves go, and why.
     pub(super) unheard: Option<(Timestamp, String)>,
     pub(super) cloud_at: Timestamp,
@@ -134,6 +137,10 @@ impl Engine<'_> {
                     Ok((index, done)) => self.take(index, done).await?,
                     Err(error) => std::panic::resume_unwind(error.into_panic()),
                 },
+                Some(listed) = self.listing.join_next() => match listed {
+                    Ok(listed) => self.listed(listed).await?,
+                    Err(error) => std::panic::resume_unwind(error.into_panic()),
+                },
                 Some(Ok(images)) = self.glance.join_next() => self.images.update(images),
                 _ = ticker.tick() => self.tick().await?,
                 () = cancel.cancelled(), if !told => {}
@@ -183,19 +190,17 @@ impl Engine<'_> {
         if now.duration_since(self.renewed) * 3 > LOCK {
             self.keep_locks(now).await?;
         }
+        // One look at a time is on its way, however slow.
+        if !self.listing.is_empty() {
+            return Ok(());
+        }
         // In place of the moves, not beside them: an interval lists two things at most.
         self.asked_for_hosts = !self.asked_for_hosts && self.hosts_are_due();
         if self.asked_for_hosts {
             self.look_at_hosts().await;
             return Ok(());
         }
-        self.look().await?;
-        // Who does not answer one question is not asked two more.
-        if self.unheard.is_none() {
-            self.look_at_copying().await;
-            self.look_at_hosts().await;
-        }
-        Ok(())
+        self.look().await
     }
 
     /// Asks about the images of the servers that are at the gate or come to it next.

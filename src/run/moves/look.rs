@@ -1,8 +1,9 @@
-//! Looking at Nova: one listing of rows and one of servers for all moves together.
+//! Looking at Nova: one listing of rows and one of servers for all moves together, beside all else: Nova may be slow, and a
+//! proof does not wait for it.
 
 use std::collections::{HashMap, HashSet};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::{Event, ServerId};
 use crate::moves::machine::{Stage, own_row};
@@ -22,35 +23,73 @@ const ALL_AGAIN: SignedDuration = SignedDuration::from_mins(5);
 /// For how long Nova may refuse to say how moves go.
 const UNHEARD: SignedDuration = SignedDuration::from_secs(30);
 
+/// What Nova has listed.
+pub(super) struct Listed {
+    /// The moves that were in flight when it was asked, and how many records each of them had.
+    flying: Vec<(usize, u64)>,
+    /// When it was asked, by the cloud's clock.
+    asked: Timestamp,
+    /// When everything since the run's beginning was asked for, if it was.
+    all: Option<Timestamp>,
+    found: Result<(Vec<Migration>, Vec<Server>), NovaError>,
+}
+
 impl Engine<'_> {
-    /// Looks at all moves that are in flight.
+    /// Asks how all moves are that are in flight.
     pub(super) async fn look(&mut self) -> Result<(), MovesError> {
-        let flying: Vec<usize> = (0..self.entries.len())
-            .filter(|&index| {
-                let entry = &self.entries[index];
+        let flying: Vec<(usize, u64)> = (0..)
+            .zip(&self.entries)
+            .filter(|(_, entry)| {
                 entry.tracked.stage.is_in_flight() || entry.tracked.stage == Stage::Arrived
             })
+            .map(|(index, entry)| (index, entry.seq))
             .collect();
         if flying.is_empty() {
-            return self.listen().await;
+            self.listen().await?;
+            return self.look_beside().await;
         }
         let now = system::now();
-        let all = now.duration_since(self.listed_all) > ALL_AGAIN;
-        let since = if all { self.since } else { self.unlisted };
-        let (all_rows, all_servers) = self.wanted(&flying);
-        let asked = self.session.cloud_time();
-        // Rows first: a server that is looked at later is never older than its row.
-        let rows = self.looking.changed_migrations(since, all_rows).await;
-        let servers = match &rows {
-            Ok(_) => self.looking.changed_servers(since, all_servers).await,
-            Err(_) => Ok(Vec::new()),
+        let all = (now.duration_since(self.listed_all) > ALL_AGAIN).then_some(now);
+        let since = if all.is_some() {
+            self.since
+        } else {
+            self.unlisted
         };
-        let (rows, servers) = match (rows, servers) {
-            (Ok(rows), Ok(servers)) => (rows, servers),
-            (Err(error), _) | (_, Err(error)) => {
+        let (all_rows, all_servers) = self.wanted(&flying);
+        let (asked, looking) = (self.session.cloud_time(), self.looking.clone());
+        self.listing.spawn(async move {
+            // Rows first: a server that is looked at later is never older than its row.
+            let found = match looking.changed_migrations(since, all_rows).await {
+                Ok(rows) => {
+                    let servers = looking.changed_servers(since, all_servers).await;
+                    servers.map(|servers| (rows, servers))
+                }
+                Err(error) => Err(error),
+            };
+            Listed {
+                flying,
+                asked,
+                all,
+                found,
+            }
+        });
+        Ok(())
+    }
+
+    /// Takes what Nova has listed.
+    pub(super) async fn listed(&mut self, listed: Listed) -> Result<(), MovesError> {
+        let Listed {
+            flying,
+            asked,
+            all,
+            found,
+        } = listed;
+        let (rows, servers) = match found {
+            Ok(found) => found,
+            Err(error) => {
                 self.not_heard(error)?;
                 // Time goes on for what is not seen, too.
-                for index in flying {
+                for (index, _) in flying {
                     self.end_if_overdue(index).await?;
                 }
                 return Ok(());
@@ -59,9 +98,7 @@ impl Engine<'_> {
         self.heard();
         // Changes that were written while it was listed are listed once more.
         self.unlisted = (asked - UNSEEN).max(self.since);
-        if all {
-            self.listed_all = now;
-        }
+        self.listed_all = all.unwrap_or(self.listed_all);
         self.dialled.extend(dialled_addresses(&rows));
         let mut rows_of: HashMap<ServerId, Vec<Migration>> = HashMap::new();
         for row in rows {
@@ -69,7 +106,7 @@ impl Engine<'_> {
         }
         let mut changed: HashMap<ServerId, Server> =
             servers.into_iter().map(|it| (it.id.clone(), it)).collect();
-        for index in flying {
+        for (index, records) in flying {
             let entry = &mut self.entries[index];
             let id = &entry.tracked.server;
             if let Some(server) = changed.remove(id) {
@@ -80,10 +117,20 @@ impl Engine<'_> {
             if let Some(row) = own_row(&entry.tracked, rows) {
                 entry.row = Some(row.clone());
             }
-            if !entry.busy {
+            // Of one that something was done to meanwhile this says how it was before.
+            if !entry.busy && entry.seq == records {
                 self.look_at(index).await?;
                 self.explain_if_failed(index);
             }
+        }
+        self.look_beside().await
+    }
+
+    /// What else is asked in an interval. Who does not answer one question is not asked two more.
+    async fn look_beside(&mut self) -> Result<(), MovesError> {
+        if self.unheard.is_none() {
+            self.look_at_copying().await;
+            self.look_at_hosts().await;
         }
         Ok(())
     }
@@ -91,12 +138,14 @@ impl Engine<'_> {
     /// Whether rows, and whether servers, are all that is wanted of those under way.
     fn wanted(
         &self,
-        flying: &[usize],
+        flying: &[(usize, u64)],
     ) -> (
         impl Fn(&[Migration]) -> bool + use<>,
         impl Fn(&[Server]) -> bool + use<>,
     ) {
-        let flying = flying.iter().map(|&index| &self.entries[index].tracked);
+        let flying = flying
+            .iter()
+            .map(|&(index, _)| &self.entries[index].tracked);
         let servers: HashSet<ServerId> = flying.clone().map(|it| it.server.clone()).collect();
         let rows: Vec<(ServerId, Option<u64>, u64)> = flying
             .map(|it| (it.server.clone(), it.migration, it.baseline))

@@ -161,6 +161,7 @@ async fn carry_out(
         cloud,
         images: Images::default(),
         glance: JoinSet::new(),
+        listing: JoinSet::new(),
         unheard: None,
         cloud_at: system::now(),
         down: BTreeSet::new(),
