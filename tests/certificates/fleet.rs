@@ -225,13 +225,15 @@ impl Cloud {
             .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
     }
 
-    /// Looks twice where a port was closed: sshd that is told to read its configuration again closes it and opens it
-    /// anew (sshd.c, sighup_restart), and the commands under test tell it so.
+    /// Looks again where a port was closed: sshd that is told to read its configuration again closes it and opens it
+    /// anew (sshd.c, sighup_restart), and the commands under test tell it so; on a busy machine that takes a while.
     pub(crate) fn all_verified(&self, when: &str) {
         let mut report = self.check();
-        if is_refused_somewhere(&report) {
-            sleep(Duration::from_secs(1));
-            report = self.check();
+        for seconds in [1, 2, 4] {
+            if is_refused_somewhere(&report) {
+                sleep(Duration::from_secs(seconds));
+                report = self.check();
+            }
         }
         let others: Vec<_> = report
             .legs
