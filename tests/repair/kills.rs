@@ -105,6 +105,11 @@ fn killed(node: &Node, plan: &Plan, operation: Operation, at: u32, how: At) -> b
     arm(node, at, how);
     let output = run_in(node, &["/usr/bin/setsid", "-w", "/bin/sh"], &program);
     disarm(node);
+    // What was killed holds the lock until it is gone.
+    sh(
+        node,
+        "[ ! -e /run/clearway.lock ] || flock -w 10 /run/clearway.lock true",
+    );
     program.read(&output.stdout).is_ok()
 }
 
