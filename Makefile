@@ -42,6 +42,8 @@ lint: ## Formatting and lints
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --lib --bins -- -D warnings
 	$(CARGO) clippy --workspace --all-targets -- -D warnings -A clippy::unwrap_used -A clippy::print_stdout -A clippy::print_stderr
+	@# Targets that `cargo test` leaves out are not among all targets either.
+	$(CARGO) clippy --test moves --test real -- -D warnings -A clippy::unwrap_used -A clippy::print_stdout -A clippy::print_stderr
 
 bench: ## Measure against peers, in one run
 	@tools/setup bench

@@ -304,12 +304,7 @@ pub(crate) fn still_disabled(ground: &Ground) {
 pub(crate) fn latecomer(ground: &Ground) {
     let cloud = ground.cloud();
     let first = cloud.boot_server("first", "node1.lab").unwrap();
-    let slow = Steer::well().cold_seconds(ColdPhase::Copy, 12.0);
-    cloud.steer("*", "*", slow).unwrap();
-    let running = ground.start_moves(&["drain", "node1.lab", "--cold"]);
-    ground.until("the request", 60, || {
-        !ground.requests_of("migrate", &first).is_empty()
-    });
+    let running = ground.drain_under_way(&first, 12.0);
     let enable = [
         "compute",
         "service",

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use clearway::report::{MoveRow, MovesReport};
 use clearway_lab::Lab;
-use clearway_nova_lab::{Builder, Cloud, Compute, Request};
+use clearway_nova_lab::{Builder, Cloud, ColdPhase, Compute, Request, Steer};
 use nix::sched::{CloneFlags, setns};
 
 /// The destination of the question for rights, which no host has.
@@ -236,6 +236,17 @@ impl Ground {
             .stderr(Stdio::piped())
             .spawn()
             .expect("it starts")
+    }
+
+    /// A cold drain of node1.lab whose copies take so many seconds, as soon as it has asked Nova to move this server.
+    pub(crate) fn drain_under_way(&self, server: &str, seconds: f64) -> Child {
+        let slow = Steer::well().cold_seconds(ColdPhase::Copy, seconds);
+        self.cloud().steer("*", "*", slow).unwrap();
+        let running = self.start_moves(&["drain", "node1.lab", "--cold"]);
+        self.until("the request", 60, || {
+            !self.requests_of("migrate", server).is_empty()
+        });
+        running
     }
 
     /// What Nova was asked to do with servers by clearway, without the questions for rights.

@@ -157,12 +157,7 @@ pub(crate) fn order(ground: &Ground) {
 pub(crate) fn two_drains(ground: &Ground) {
     let cloud = ground.cloud();
     let id = cloud.boot_server("contended", "node1.lab").unwrap();
-    let slow = Steer::well().cold_seconds(ColdPhase::Copy, 5.0);
-    cloud.steer("*", "*", slow).unwrap();
-    let first = ground.start_moves(&["drain", "node1.lab", "--cold"]);
-    ground.until("the request", 60, || {
-        !ground.requests_of("migrate", &id).is_empty()
-    });
+    let first = ground.drain_under_way(&id, 5.0);
     // Also where none of its servers is the first one's.
     let words = ["drain", "node1.lab", "node4.lab", "--cold"];
     let second = ground.moves(&words);
@@ -207,8 +202,11 @@ pub(crate) fn filters(ground: &Ground) {
     let file = file.display().to_string();
     let project = cloud.server(&runs).unwrap()["tenant_id"].clone();
     let project = project.as_str().unwrap();
-    assert_eq!(listed(&["--file", &file]), [runs.clone()]);
-    assert_eq!(listed(&["--status", "SHUTOFF"]), [stopped.clone()]);
+    assert_eq!(listed(&["--file", &file]), std::slice::from_ref(&runs));
+    assert_eq!(
+        listed(&["--status", "SHUTOFF"]),
+        std::slice::from_ref(&stopped)
+    );
     assert_eq!(listed(&["--status", "ERROR"]), none);
     assert_eq!(listed(&["--name", "ter-run"]), [runs]);
     assert_eq!(listed(&["--name", "nobody"]), none);

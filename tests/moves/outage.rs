@@ -135,14 +135,14 @@ fn in_time(ground: &Ground, ids: &[String]) {
     });
     for id in ids {
         let own = records.iter().filter(|it| it.server == *id);
-        let passes = own.filter_map(|it| {
+        let mut passes = own.filter_map(|it| {
             let record: Record = serde_json::from_str(&it.json).unwrap();
             match record {
                 Record::Passed { until, .. } => Some((it.at, until)),
                 _ => None,
             }
         });
-        let (at, until) = passes.last().expect("it has passed");
+        let (at, until) = passes.next_back().expect("it has passed");
         assert!(until.duration_since(at) <= SignedDuration::from_secs(60));
         let asked = &ground.requests_of("migrate", id)[0];
         let asked: Timestamp = asked.time.parse().unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clearway_nova_lab::{ApiFault, ColdPhase, Effect, Request, Steer};
+use clearway_nova_lab::{ApiFault, Effect, Request};
 
 use crate::ground::{Ground, ended};
 use crate::midrun::{Changed, DISABLED, ENABLED};
@@ -64,14 +64,19 @@ pub(crate) fn refused(ground: &Ground) {
     }
 }
 
-pub(crate) fn failed_once(ground: &Ground) {
-    let cloud = ground.cloud();
-    let id = cloud.boot_server("once", "node1.lab").unwrap();
-    let fault = ApiFault::new(Effect::Answer(500))
+/// What becomes of the first change of a service.
+fn at_the_first_change(ground: &Ground, effect: Effect) {
+    let fault = ApiFault::new(effect)
         .method("PUT")
         .path("os-services")
         .times(1);
-    cloud.set_api_fault(fault).unwrap();
+    ground.cloud().set_api_fault(fault).unwrap();
+}
+
+pub(crate) fn failed_once(ground: &Ground) {
+    let cloud = ground.cloud();
+    let id = cloud.boot_server("once", "node1.lab").unwrap();
+    at_the_first_change(ground, Effect::Answer(500));
     let place = place(ground);
     let drained = ground.moves(&["drain", "node1.lab", "--cold"]);
     assert_eq!(drained.code, 0, "{}", drained.all());
@@ -85,11 +90,7 @@ pub(crate) fn failed_once(ground: &Ground) {
 pub(crate) fn late(ground: &Ground) {
     let cloud = ground.cloud();
     let id = cloud.boot_server("late", "node1.lab").unwrap();
-    let fault = ApiFault::new(Effect::Delay(Duration::from_secs(75)))
-        .method("PUT")
-        .path("os-services")
-        .times(1);
-    cloud.set_api_fault(fault).unwrap();
+    at_the_first_change(ground, Effect::Delay(Duration::from_secs(75)));
     let place = place(ground);
     let drained = ground.moves(&["drain", "node1.lab", "--cold"]);
     assert_eq!(drained.code, 0, "{}", drained.all());
@@ -109,12 +110,7 @@ pub(crate) fn late(ground: &Ground) {
 pub(crate) fn unseen(ground: &Ground) {
     let cloud = ground.cloud();
     let id = cloud.boot_server("gone", "node1.lab").unwrap();
-    let slow = Steer::well().cold_seconds(ColdPhase::Copy, 4.0);
-    cloud.steer("*", "*", slow).unwrap();
-    let running = ground.start_moves(&["drain", "node1.lab", "--cold"]);
-    ground.until("the request", 60, || {
-        !ground.requests_of("migrate", &id).is_empty()
-    });
+    let running = ground.drain_under_way(&id, 4.0);
     let fault = ApiFault::new(Effect::Answer(500))
         .method("GET")
         .path("servers/detail.*[?&]host=node1");

@@ -6,7 +6,7 @@ use crate::support::{
     KNOWN_HOSTS, RUN, apply, edit, file, left_beside, nova, now, one_node, plan, refusals, run, sh,
     undo,
 };
-use crate::undo::both_ours;
+use crate::undo::{both_ours, replaced};
 
 /// Has a command of a node do something else first, once, when it is called with words that match.
 fn race(node: &clearway_lab::Node, command: &str, words: &str, first: &str) {
@@ -82,12 +82,7 @@ fn what_is_written_while_an_undo_is_at_work_stays() {
 fn a_file_that_takes_the_place_of_another_at_the_last_moment_stays() {
     let Some(lab) = one_node() else { return };
     let node = lab.node("node1");
-    let known = edit(
-        KNOWN_HOSTS,
-        now(node, KNOWN_HOSTS),
-        file(nova(node, 0o644), b"ours\n"),
-    );
-    let plan = plan(node, vec![known], Vec::new());
+    let plan = replaced(node);
     for (words, exchanges) in [("--exchange*./n0*", true), ("--exchange*./n0*", false)] {
         if exchanges {
             std::fs::write(node.path("/run/exchange"), EXCHANGE).unwrap();
@@ -144,16 +139,6 @@ fn made(node: &clearway_lab::Node) -> clearway::repair::Plan {
     let known = edit(
         KNOWN_HOSTS,
         FileState::Absent,
-        file(nova(node, 0o644), b"ours\n"),
-    );
-    plan(node, vec![known], Vec::new())
-}
-
-/// A plan that replaces it.
-fn replaced(node: &clearway_lab::Node) -> clearway::repair::Plan {
-    let known = edit(
-        KNOWN_HOSTS,
-        now(node, KNOWN_HOSTS),
         file(nova(node, 0o644), b"ours\n"),
     );
     plan(node, vec![known], Vec::new())

@@ -73,6 +73,16 @@ fn undo_gives_back_every_byte_mode_owner_and_time() {
 }
 
 /// A plan that gives both files a line of clearway's, and nothing else.
+/// A plan that replaces known_hosts.
+pub(crate) fn replaced(node: &Node) -> Plan {
+    let known = edit(
+        KNOWN_HOSTS,
+        now(node, KNOWN_HOSTS),
+        file(nova(node, 0o644), b"ours\n"),
+    );
+    plan(node, vec![known], Vec::new())
+}
+
 pub(crate) fn both_ours(node: &Node) -> Plan {
     let known = edit(
         KNOWN_HOSTS,
@@ -201,12 +211,7 @@ fn a_key_that_is_not_the_one_that_was_made_stays() {
 fn what_is_seen_tells_how_far_a_run_came() {
     let Some(lab) = one_node() else { return };
     let node = lab.node("node1");
-    let known = edit(
-        KNOWN_HOSTS,
-        now(node, KNOWN_HOSTS),
-        file(nova(node, 0o644), b"ours\n"),
-    );
-    let plan = plan(node, vec![known], Vec::new());
+    let plan = replaced(node);
     let seen = |standing, marked| vec![Said::Seen(0, Sighting { standing, marked })];
     assert_eq!(
         run(node, &plan, Operation::Observe).said,
