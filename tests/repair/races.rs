@@ -267,6 +267,30 @@ fn what_came_at_the_last_moment_and_cannot_be_put_back_is_not_lost_nor_is_the_ol
 }
 
 #[test]
+fn what_comes_while_an_undo_is_at_work_and_cannot_be_put_back_is_not_lost() {
+    let Some(lab) = one_node() else { return };
+    let node = lab.node("node1");
+    let plan = replaced(node);
+    apply(node, &plan);
+    std::fs::write(node.path("/run/exchange"), EXCHANGE).unwrap();
+    let busy = format!(
+        "#!/bin/sh\ncase \"$*\" in --exchange*./u0*)\n\
+         if [ ! -e /run/first ]; then : >/run/first; echo theirs >/run/theirs; /usr/bin/mv /run/theirs {KNOWN_HOSTS}\n\
+         else /usr/bin/rm {KNOWN_HOSTS}; /usr/bin/mkdir -p {KNOWN_HOSTS}/full; exit 1; fi\nesac\n\
+         [ \"$1\" != --exchange ] || exec perl /run/exchange \"$4\" \"$5\"\nexec /usr/bin/mv \"$@\"\n"
+    );
+    std::fs::write(node.path("/usr/local/sbin/mv"), busy).unwrap();
+    sh(node, "chmod 755 /usr/local/sbin/mv");
+    let answer = undo(node, &plan);
+    let kept = format!("/var/lib/nova/.ssh/.clearway-{RUN}");
+    assert!(
+        refusals(&answer).iter().any(|it| it.contains(&kept)),
+        "{answer:?}"
+    );
+    assert_eq!(sh(node, &format!("cat {kept}/Kept.u0")), "theirs");
+}
+
+#[test]
 fn a_link_to_the_file_itself_is_no_backup_of_it() {
     let Some(lab) = one_node() else { return };
     let node = lab.node("node1");

@@ -292,7 +292,10 @@ exchange_for_old() {
 	fi
 	state "$held_by"
 	[ "$now" = "$1" ] && return
-	exchange "$held_by" "../$name" || move "$held_by" "../$name"
+	case $held_by in
+	./u*) exchange "$held_by" "../$name" || give_back "u$i" || return ;;
+	*) move "$held_by" "../$name" ;;
+	esac
 	refuse changed "$now"
 }
 
