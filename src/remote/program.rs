@@ -87,20 +87,25 @@ const STARTED: &[u8] = b"clearway-program-starts\n";
 
 /// The command that sshd hands to the login shell, which may be any (bash, dash, csh, fish).
 ///
-/// The program itself comes on standard input, so that it is in no process list and in no file. `cat` takes all of it
-/// before anything runs: a shell that reads its script from a pipe reads byte by byte, and could run half of a script
-/// whose connection broke off. LC_ALL keeps sudo's messages recognisable; programs set their own.
+/// The program itself comes on standard input, so that it is in no process list and in no file. LC_ALL keeps sudo's
+/// messages recognisable; programs set their own.
 pub(super) fn command(sudo: bool) -> &'static str {
     if sudo {
-        "exec env LC_ALL=C sudo -n /bin/sh -c 'echo clearway-program-starts >&2; eval \"$(cat)\"'"
+        "exec env LC_ALL=C sudo -n /bin/sh -s"
     } else {
-        "exec /bin/sh -c 'echo clearway-program-starts >&2; eval \"$(cat)\"'"
+        "exec /bin/sh -s"
     }
 }
 
-/// The script as it is sent: one compound command, so that a script cut short is a syntax error and runs not at all.
+/// The script as it is sent, behind [`STARTED`]: one compound command, so that a script cut short is a syntax error and
+/// runs not at all.
+///
+/// Shells read what they run in blocks from a pipe, but for bash, which does so byte by byte: there, `cat` reads the rest.
 pub(super) fn envelope(script: &[u8]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(script.len() + 5);
+    const FIRST: &[u8] =
+        b"echo clearway-program-starts >&2; [ -n \"${BASH_VERSION-}\" ] && eval \"$(cat)\"\n";
+    let mut text = Vec::with_capacity(FIRST.len() + script.len() + 5);
+    text.extend_from_slice(FIRST);
     text.extend_from_slice(b"{ ");
     text.extend_from_slice(script);
     text.extend_from_slice(b"\n}\n");
@@ -237,6 +242,8 @@ mod tests {
 
     #[test]
     fn the_script_is_one_compound_command() {
-        assert_eq!(envelope(b"#!/bin/sh\ntrue"), b"{ #!/bin/sh\ntrue\n}\n");
+        let text = envelope(b"#!/bin/sh\ntrue");
+        assert!(text.ends_with(b"\n{ #!/bin/sh\ntrue\n}\n"));
+        assert!(find(&text, STARTED.trim_ascii_end()).is_some());
     }
 }

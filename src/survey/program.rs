@@ -29,10 +29,6 @@ static SENT_BODY: LazyLock<String> = LazyLock::new(|| {
     ))
 });
 
-/// bash reads a script from a pipe byte by byte; this lets `cat` read it at once. Other shells read in blocks, and
-/// the rest of the script is already theirs.
-const SLURP: &str = "[ -n \"${BASH_VERSION-}\" ] && eval \"$(cat)\"\n";
-
 /// The connection for which `sshd -T -C` is asked: one that no `Match` block is made for (RFC 5737, RFC 6761).
 const NEUTRAL: &str = "user=clearway-base,host=clearway-base.invalid,addr=192.0.2.255";
 
@@ -44,10 +40,9 @@ impl SurveyRequest {
     #[must_use]
     pub fn program(&self) -> String {
         let parts = self.parts();
-        let mut text = String::from(SLURP);
         // The shell runs nothing before it has read the whole function: a connection that breaks on the way leaves
         // nothing half done.
-        text.push_str("root() {\n");
+        let mut text = String::from("root() {\n");
         text.push_str(&prelude(&self.nonce));
         text.push_str("exec 3>&1 2>/dev/null\numask 077\nlearned= my_ip= live= limit=\n");
         text.push_str(

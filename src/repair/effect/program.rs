@@ -10,9 +10,6 @@ use crate::frame::{Nonce, prelude, sh_quote};
 const NODE: &str = include_str!("program/node.sh");
 const EDIT: &str = include_str!("program/edit.sh");
 
-/// bash reads a script from a pipe byte by byte; this lets `cat` read it at once.
-const SLURP: &str = "[ -n \"${BASH_VERSION-}\" ] && eval \"$(cat)\"\n";
-
 /// Programs that change who runs a command and not which files it sees. Files there are edited from outside, by root, who
 /// can give them any owner.
 const SAME_FILES: [&str; 5] = ["runuser", "setpriv", "sudo", "su", "env"];
@@ -158,8 +155,7 @@ impl Program {
     /// Its text.
     #[must_use]
     pub fn script(&self) -> String {
-        let mut text = String::from(SLURP);
-        text.push_str(&prelude(&self.nonce));
+        let mut text = prelude(&self.nonce);
         text.push_str("exec 3>&1 2>/dev/null </dev/null\numask 077\n");
         text.push_str(
             "PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n",

@@ -36,6 +36,8 @@ function above(path) {
 
 # Words of a configuration line into words[]; double and single quotes as in OpenSSH's argv_split.
 function split_words(s,   n, c, w, q, some, i) {
+	# Nearly all lines.
+	if (s !~ /["'\\#]/) return split(s, words, /[ \t]+/)
 	n = 0; w = ""; q = ""; some = 0
 	for (i = 1; i <= length(s); i++) {
 		c = substr(s, i, 1)
@@ -52,9 +54,9 @@ function split_words(s,   n, c, w, q, some, i) {
 
 # The keyword of a configuration line in lower case; its words are then in words[1..nwords].
 function keyword(line,   key, rest) {
+	if (line ~ /^[ \t\f\r]*(#|$)/) return ""
 	sub(/^[ \t\f\r]+/, "", line)
 	sub(/[ \t\f\r]+$/, "", line)
-	if (line == "" || substr(line, 1, 1) == "#") return ""
 	match(line, /^"?[^ \t="]+"?/)
 	key = substr(line, 1, RLENGTH)
 	rest = substr(line, RLENGTH + 1)

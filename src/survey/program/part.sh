@@ -25,6 +25,17 @@ matching() {
 	done
 }
 
+# Sets `found` to the program of that name. `command -v` in a substitution would be a process.
+found_in_path() {
+	IFS=:
+	for found in $PATH; do
+		found=$found/$1
+		[ -f "$found" ] && [ -x "$found" ] && break
+	done
+	unset IFS
+	[ -f "$found" ] && [ -x "$found" ]
+}
+
 # Whether it is a directory that this account cannot search which hides a path.
 hidden() {
 	dir=${1%/*}
@@ -101,7 +112,7 @@ daemon_configuration() {
 }
 
 client_files() {
-	CW_SSH=$(command -v ssh)
+	found_in_path ssh && CW_SSH=$found
 	configuration u "$CW_HOME/.ssh/config"
 	configuration s /etc/ssh/ssh_config
 	matching '/etc/ssh/ssh_config.d/*.conf'

@@ -18,7 +18,14 @@ away() {
 		*)
 			eval "home=~$3"
 			if [ "$home" != "~$3" ]; then
-				HOME=$home USER=$3 LOGNAME=$3 CW_WHO=$3 inside chroot "--userspec=$3:" /
+				# The environment of a process is nobody's business but its account's, and one string of it or of its words
+				# can have 128 KiB (MAX_ARG_STRLEN).
+				if [ ${#script} -lt 100000 ]; then
+					HOME=$home USER=$3 LOGNAME=$3 CW_WHO=$3 CW_SCRIPT=$script \
+						chroot "--userspec=$3:" / sh -c 'script=$CW_SCRIPT; unset CW_SCRIPT; eval "$script"'
+				else
+					HOME=$home USER=$3 LOGNAME=$3 CW_WHO=$3 inside chroot "--userspec=$3:" /
+				fi
 				status=$?
 				case $status in 12[567]) ;; *) return $status ;; esac
 			fi
