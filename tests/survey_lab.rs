@@ -449,6 +449,37 @@ fn strict_modes_are_looked_up_where_the_file_really_is() {
 }
 
 #[test]
+fn a_file_of_keys_that_is_not_read_is_a_gap() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(1).start().expect("lab");
+    let node = lab.node("node1");
+    plant(
+        node,
+        "echo 'AuthorizedKeysFile .ssh/authorized_keys .ssh/2 .ssh/3 .ssh/4 .ssh/5 .ssh/6 .ssh/absent' \
+             >> /etc/ssh/sshd_config.d/00.conf; \
+         for n in 2 3 4 5 6; do cp -p authorized_keys $n; done",
+    );
+    let found = survey(node);
+    let files = &account(&found, "nova").authorized_keys;
+    let known = |file: &&CheckedFile| {
+        matches!(
+            file.file.state,
+            FileState::Present {
+                content: Some(_),
+                ..
+            }
+        )
+    };
+    assert_eq!(files.iter().filter(known).count(), 5);
+    assert_eq!(
+        found.facts.gaps,
+        ["/var/lib/nova/.ssh/6: was not read, so which keys it allows is not known"]
+    );
+}
+
+#[test]
 fn configurations_are_followed_into_what_they_include() {
     if LabSupport::skips_test() {
         return;

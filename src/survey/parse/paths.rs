@@ -170,6 +170,11 @@ impl Paths {
         self.known.get(path)?.content.as_ref()
     }
 
+    /// Whether the content of a file was asked for; what came of it, if not the content, is a gap.
+    pub(super) fn was_read(&self, path: &str) -> bool {
+        self.known.get(path).is_some_and(|known| known.read)
+    }
+
     /// What is at a path, whether `reader` can read it, and what it reads there if so.
     pub(super) fn file(&self, path: &str, reader: Reader<'_>) -> FileFact {
         self.fact(path, |known| self.readable(path, known, reader))
