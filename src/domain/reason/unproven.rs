@@ -79,8 +79,6 @@ catalogue! {
         LiveOverTls = "live-over-tls";
         /// Live migration uses a transport that is not SSH.
         LiveOtherTransport = "live-other-transport";
-        /// `remote_filesystem_transport` copies without SSH.
-        TransportWithoutSsh = "transport-without-ssh";
         /// The profile says that this deployment does not use the lane.
         LaneOff = "lane-off";
     }

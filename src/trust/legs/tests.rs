@@ -279,11 +279,11 @@ fn live_legs_dial_the_inbound_address_before_the_service_host() {
 }
 
 #[test]
-fn a_transport_without_ssh_needs_no_cold_lanes() {
+fn a_transport_that_nova_does_not_know_leaves_cold_lanes_unproven() {
     let legs = with_nova(0, |nova| nova.remote_filesystem_transport = "http".into());
     for lane in [Lane::ColdPush, Lane::ColdPull] {
-        let unneeded = Predicted::NotNeeded(NotNeeded::TransportWithoutSsh);
-        assert_eq!(legs.obstacle(id(lane, 0, 1)), Some(unneeded));
+        let unknown = Predicted::Unknown(Why::NotPredictable);
+        assert_eq!(legs.obstacle(id(lane, 0, 1)), Some(unknown));
         assert_eq!(legs.obstacle(id(lane, 1, 0)), None);
     }
 }

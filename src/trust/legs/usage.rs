@@ -108,7 +108,13 @@ fn cold(facts: &NodeFacts, used: &mut Used) -> Result<(), LaneUsage> {
         "rsync" => used.transport = Transport::Rsync,
         // Without any nova.conf the field may be empty: Nova's default is ssh.
         "ssh" | "" => {}
-        _ => return Err(LaneUsage::NotNeeded(NotNeeded::TransportWithoutSsh)),
+        // Nova knows no others (nova/conf/libvirt.py, `choices`), and its driver does not start.
+        other => {
+            let text = format!(
+                "[libvirt]remote_filesystem_transport is {other:?}: Nova knows ssh and rsync, and does not start"
+            );
+            return Err(LaneUsage::Unknown(Why::NotPredictable, text));
+        }
     }
     Ok(())
 }
