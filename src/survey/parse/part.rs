@@ -6,7 +6,8 @@ use crate::frame::Record;
 
 use super::super::answers::Tool;
 use super::super::content::ContentPool;
-use super::super::facts::{Answer, Content};
+use super::super::facts::{Answer, Content, Labels};
+use super::labels::labels;
 use super::paths::Paths;
 use super::stream::{SurveyError, text_number};
 use super::text::Text;
@@ -32,6 +33,8 @@ pub(in super::super) struct PartAnswer {
     pub(super) client: Option<Side>,
     /// The server side, when it was looked at.
     pub(super) server: Option<Side>,
+    /// What SELinux has to say of the files.
+    pub(super) labels: Option<Labels>,
     /// The instances directory.
     pub(super) instances: Option<Instances>,
     /// `getent hosts` of the host name.
@@ -75,10 +78,11 @@ pub(super) struct Instances {
 }
 
 /// What may come, apart from spans and `identity`.
-const KINDS: [&str; 15] = [
+const KINDS: [&str; 16] = [
     "part",
     "text",
     "stat",
+    "labels",
     "instances",
     "canonical",
     "started",
@@ -97,6 +101,12 @@ impl PartAnswer {
     /// Adds what could not be learnt, in words.
     pub(super) fn gaps(&self, gaps: &mut Vec<String>) {
         gaps.extend(self.paths.gaps.iter().cloned());
+        if self.labels.as_ref().is_some_and(|it| it.wrong.is_none()) {
+            gaps.push(
+                "SELinux: `restorecon` does not say whether the labels of files are the policy's"
+                    .to_owned(),
+            );
+        }
         for (kind, text) in &self.text.odd {
             gaps.push(format!(
                 "{kind}: `{text}` is not looked at: it depends on more than this node"
@@ -167,11 +177,20 @@ impl PartAnswer {
             }
             None => None,
         };
+        let text = Text::parse(text)?;
+        let labels = match once.get("labels") {
+            Some(record) => {
+                let [enforce, status, said] = fields(record)?;
+                Some(labels(enforce, status, &lossy(said), &text)?)
+            }
+            None => None,
+        };
         Ok(Self {
             hostname: lossy(hostname),
             uid: text_number(uid),
             fips: lossy(fips),
-            text: Text::parse(text)?,
+            text,
+            labels,
             configuration: lossy(configuration).lines().map(str::to_owned).collect(),
             paths: Paths::parse(stat, files, pool)?,
             identities,
