@@ -77,6 +77,9 @@ pub(super) struct Instances {
     pub(super) read_only: bool,
 }
 
+const LABELS_NOT_KNOWN: &str =
+    "SELinux: restorecon does not say whether the labels of files are the policy's";
+
 /// What may come, apart from spans and `identity`.
 const KINDS: [&str; 16] = [
     "part",
@@ -101,11 +104,9 @@ impl PartAnswer {
     /// Adds what could not be learnt, in words.
     pub(super) fn gaps(&self, gaps: &mut Vec<String>) {
         gaps.extend(self.paths.gaps.iter().cloned());
-        if self.labels.as_ref().is_some_and(|it| it.wrong.is_none()) {
-            gaps.push(
-                "SELinux: `restorecon` does not say whether the labels of files are the policy's"
-                    .to_owned(),
-            );
+        let unknown = self.labels.as_ref().is_some_and(|it| it.wrong.is_none());
+        if unknown && !gaps.iter().any(|gap| gap == LABELS_NOT_KNOWN) {
+            gaps.push(LABELS_NOT_KNOWN.to_owned());
         }
         for (kind, text) in &self.text.odd {
             gaps.push(format!(

@@ -199,7 +199,7 @@ take() {
 		p=${a#*"$tab"} a=${a%%"$tab"*}
 		if [ -e "$p" ]; then
 			[ -L "$p" ] && links="$links$p$nl"
-			places="$places$p$nl"
+			[ "$p" = / ] || places="$places$p$nl"
 			case $a in a:*) judged="$judged$p$nl" && hold ;; esac
 			paths="$paths$p$nl" flags="$flags$p$tab$a$nl"
 		elif hidden "$p"; then
@@ -317,7 +317,7 @@ read_files() {
 }
 
 # Which of these paths have another label than the policy gives them: one process where there is SELinux, which changes
-# nothing, and none elsewhere. Where the policy is another system's, as in containers, the kernel's file cannot be written
+# nothing and needs no more than to see the files, and none elsewhere. Where the policy is another system's, as in containers, the kernel's file cannot be written
 # to, and restorecon would say nothing and end well.
 labels() {
 	read -r a </sys/fs/selinux/enforce
