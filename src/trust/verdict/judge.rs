@@ -172,8 +172,8 @@ fn refused(observed: &Observed<'_>) -> Judgement {
     }
 }
 
-/// What sshd says where SELinux does not let it read the keys: that it may not, or, before OpenSSH 9.5 at the usual `LogLevel`,
-/// only that no key was the right one.
+/// What sshd says where SELinux does not let it read the keys: that it may not, or, at the usual `LogLevel` of older releases, only
+/// that no key was the right one.
 fn may_hide_a_label(logged: Reason) -> bool {
     matches!(
         logged,

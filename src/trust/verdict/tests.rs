@@ -370,7 +370,7 @@ fn labels_explain_a_refused_login_that_nothing_else_explains() {
         line: None,
         note: "a label".into(),
     };
-    let labels = [note.clone()];
+    let labels = [note];
     let refused = proof(None, Proven::Refused);
     let works = Predicted::Works;
     for (predicted, logged, expected) in [
@@ -409,7 +409,7 @@ fn labels_explain_a_refused_login_that_nothing_else_explains() {
         assert_eq!(judgement.verdict, Verdict::Broken(expected), "{logged:?}");
         if expected == Reason::AuthorizedKeysLabel {
             assert_eq!(judgement.difference, None);
-            assert_eq!(judgement.evidence, [note.clone()]);
+            assert_eq!(judgement.evidence, labels);
         }
     }
     let through = proof(Some(Step::Copy), Proven::Works);
