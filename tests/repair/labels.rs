@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clearway::domain::Severity;
-use clearway::repair::{Edit, FileState, Job, Operation, Plan, Relabel, Said};
+use clearway::repair::{Edit, FileState, Job, Operation, Plan, Relabel, Said, Sighting, Standing};
 use clearway_lab::{Lab, LabSupport, Node};
 
 use crate::binary::clearway;
@@ -97,6 +97,92 @@ fn labels_are_set_with_the_bytes_and_alone_and_put_back_with_them() {
         );
         assert_eq!(left_beside(node), [""; 0]);
     }
+}
+
+#[test]
+fn a_file_that_is_a_mount_point_gets_its_label_in_place() {
+    let Some(lab) = lab_with_labels() else { return };
+    let node = lab.node("node1");
+    for (file, mounted) in [(KNOWN_HOSTS, "/root/a"), (AUTHORIZED_KEYS, "/root/b")] {
+        sh(
+            node,
+            &format!("cp -p {file} {mounted} && mount --bind {mounted} {file}"),
+        );
+    }
+    let plan = every_kind(node);
+    let (before, original) = (labels(node), picture(node));
+    assert_eq!(refusals(&apply(node, &plan)), [""; 0]);
+    for path in [SSH, AUTHORIZED_KEYS, KNOWN_HOSTS, "/root/a", "/root/b"] {
+        assert_eq!(label(node, path), NEW, "{path}");
+    }
+    assert_eq!(refusals(&undo(node, &plan)), [""; 0]);
+    assert_eq!(labels(node), before);
+    // What is written in place has another time.
+    let without_times = |picture: &str| -> Vec<String> {
+        let words = picture.split_whitespace();
+        words
+            .filter(|it| !it.contains(".0000") && it.parse::<f64>().is_err())
+            .map(str::to_owned)
+            .collect()
+    };
+    assert_eq!(without_times(&picture(node)), without_times(&original));
+    assert_eq!(left_beside(node), [""; 0]);
+}
+
+#[test]
+fn a_look_at_a_node_tells_labels_from_each_other() {
+    let Some(lab) = lab_with_labels() else { return };
+    let node = lab.node("node1");
+    mislabel(node, ".ssh");
+    let plan = plan(node, vec![label_alone(node, SSH)], Vec::new());
+    let seen = |standing, marked| [Said::Seen(0, Sighting { standing, marked })];
+    let look = || crate::support::run(node, &plan, Operation::Observe).said;
+    assert_eq!(look(), seen(Standing::Before, false));
+    apply(node, &plan);
+    assert_eq!(look(), seen(Standing::After, true));
+    sh(node, &format!("chcon u:object_r:etc_t:s0 {SSH}"));
+    assert_eq!(look(), seen(Standing::Other, true));
+}
+
+#[test]
+fn a_label_that_somebody_has_changed_since_stays_and_so_does_that_of_a_file_that_stays() {
+    let Some(lab) = lab_with_labels() else { return };
+    let node = lab.node("node1");
+    let plan = every_kind(node);
+    apply(node, &plan);
+    let theirs = "u:object_r:etc_t:s0";
+    sh(
+        node,
+        &format!("chcon {theirs} {KNOWN_HOSTS} && echo theirs >>{AUTHORIZED_KEYS}"),
+    );
+    let answer = undo(node, &plan);
+    assert_eq!(
+        refusals(&answer),
+        [AUTHORIZED_KEYS, KNOWN_HOSTS]
+            .map(|path| format!("`{path}` has changed since it was looked at"))
+    );
+    assert_eq!(label(node, SSH), OLD);
+    assert_eq!(label(node, AUTHORIZED_KEYS), NEW);
+    assert_eq!(label(node, KNOWN_HOSTS), theirs);
+}
+
+#[test]
+fn a_file_that_is_written_anew_by_an_undo_has_its_old_label() {
+    let Some(lab) = lab_with_labels() else { return };
+    let node = lab.node("node1");
+    let plan = every_kind(node);
+    let before = labels(node);
+    apply(node, &plan);
+    sh(node, &format!("rm {AUTHORIZED_KEYS}.clearway-{RUN}"));
+    let wrote = [0, 1, 2].into();
+    let operation = Operation::Undo {
+        wrote,
+        commands: false,
+    };
+    let answer = crate::support::run(node, &plan, operation);
+    assert_eq!(refusals(&answer), [""; 0]);
+    assert_eq!(labels(node), before);
+    assert_eq!(left_beside(node), [""; 0]);
 }
 
 #[test]
