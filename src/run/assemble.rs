@@ -156,6 +156,7 @@ impl Outcome<'_> {
             &self.surveyed.facts,
             self.prediction,
             (id, proof),
+            &self.tried.proofs,
         );
         let observed = Observed {
             lane: id.lane,

@@ -245,7 +245,7 @@ impl Engine<'_> {
             .legs
             .obstacle(id)
             .unwrap_or_else(|| self.prediction.verdict(id));
-        let labels = labels_on_the_way(self.fleet, self.facts, self.prediction, (id, proof));
+        let labels = labels_on_the_way(self.fleet, self.facts, self.prediction, (id, proof), None);
         let judgement = judge(&Observed {
             lane,
             predicted,
