@@ -100,6 +100,27 @@ fn labels_are_set_with_the_bytes_and_alone_and_put_back_with_them() {
 }
 
 #[test]
+fn every_shell_of_a_node_can_set_labels() {
+    let Some(lab) = lab_with_labels() else { return };
+    let node = lab.node("node1");
+    let plan = every_kind(node);
+    let before = labels(node);
+    for shell in [
+        &["/bin/dash"][..],
+        &["/bin/bash"],
+        &["/bin/bash", "--posix"],
+    ] {
+        let program = program(&plan, node, Operation::Apply);
+        let output = run_in(node, shell, &program);
+        let answer = program.read(&output.stdout).unwrap();
+        assert_eq!(answer.said, [1, 0, 1, 2].map(Said::Wrote), "{shell:?}");
+        assert_eq!(label(node, SSH), NEW, "{shell:?}");
+        undo(node, &plan);
+        assert_eq!(labels(node), before, "{shell:?}");
+    }
+}
+
+#[test]
 fn a_file_that_is_a_mount_point_gets_its_label_in_place() {
     let Some(lab) = lab_with_labels() else { return };
     let node = lab.node("node1");
