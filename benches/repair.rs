@@ -252,6 +252,7 @@ fn job(node: &Node, fleet: usize) -> Job {
             },
             before: state(before),
             after: state(LINE.repeat(lines * fleet).into_bytes()),
+            label: None,
             answers: Vec::new(),
         }
     };

@@ -7,7 +7,7 @@ use clearway::domain::{Dial, LaneProfile, LaneUse, Profile, SshdProfile};
 use clearway::frame::Nonce;
 use clearway::survey::{
     Answer, CheckedFile, ClientFacts, ContentPool, FileFact, FileState, Identity, IdentityState,
-    LockState, LoginAccount, Survey, SurveyRequest, parse,
+    Labels, LockState, LoginAccount, Survey, SurveyRequest, WrongLabel, parse,
 };
 use clearway_lab::{Lab, LabSupport, Node};
 
@@ -409,6 +409,83 @@ fn what_an_account_cannot_read_is_not_read_for_it() {
         of_nova(&found),
         (false, false),
         "behind a directory that nova cannot search"
+    );
+}
+
+/// Writes down what it is asked, and answers in the words of a release before 2.6.
+const RESTORECON: &str = r#"#!/bin/sh
+echo "$(id -un) $*" >>/tmp/asked
+echo "restorecon reset /var/lib/nova/.ssh context u:r:var_lib_t:s0->u:r:ssh_home_t:s0"
+"#;
+
+#[test]
+fn restorecon_is_asked_once_in_each_place_and_only_under_selinux() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(1).start().expect("lab");
+    let node = lab.node("node1");
+    std::fs::write(node.path("/usr/local/sbin/restorecon"), RESTORECON).expect("written");
+    plant(
+        node,
+        "chmod 755 /usr/local/sbin/restorecon; : >/tmp/asked; chmod 666 /tmp/asked",
+    );
+    let asked = || std::fs::read_to_string(node.path("/tmp/asked")).expect("text");
+    let found = survey(node).facts;
+    assert_eq!((found.server.labels, asked().as_str()), (None, ""));
+    assert_eq!(found.clients[0].labels, None);
+
+    // As a container sees its host's.
+    plant(
+        node,
+        "mkdir -p /sys/fs/selinux; echo 1 >/sys/fs/selinux/enforce; mkdir /sys/fs/selinux/context",
+    );
+    plant(
+        node,
+        "mount --bind -r /sys/fs/selinux/context /sys/fs/selinux/context",
+    );
+    let unknown = Some(Labels {
+        enforcing: true,
+        wrong: None,
+    });
+    let found = survey(node).facts;
+    assert_eq!((&found.server.labels, asked().as_str()), (&unknown, ""));
+    assert_eq!(found.clients[0].labels, unknown);
+    let gaps = found.gaps.iter().filter(|gap| gap.contains("SELinux"));
+    assert_eq!(gaps.count(), 1, "{:?}", found.gaps);
+
+    plant(
+        node,
+        "umount /sys/fs/selinux/context; rmdir /sys/fs/selinux/context; \
+         : >/sys/fs/selinux/context; chmod 666 /sys/fs/selinux/context",
+    );
+    let found = survey(node).facts;
+    let known = Some(Labels {
+        enforcing: true,
+        wrong: Some(vec![WrongLabel {
+            path: "/var/lib/nova/.ssh".to_owned(),
+            has: "u:r:var_lib_t:s0".to_owned(),
+            policy: "u:r:ssh_home_t:s0".to_owned(),
+        }]),
+    });
+    assert_eq!(found.server.labels, known);
+    assert_eq!(found.clients[0].labels, known);
+    let asked = asked();
+    let lines: Vec<&str> = asked.lines().collect();
+    let starts = |line: &str, who: &str| line.starts_with(&format!("{who} -i -n -v -- /"));
+    assert!(starts(lines[0], "nova"), "{asked}");
+    assert!(starts(lines[1], "root"), "{asked}");
+    assert_eq!(lines.len(), 2, "{asked}");
+    for path in [
+        "/var/lib/nova",
+        "/var/lib/nova/.ssh",
+        "/var/lib/nova/.ssh/authorized_keys",
+    ] {
+        assert!(lines[1].split(' ').any(|word| word == path), "{asked}");
+    }
+    assert!(
+        !asked.contains("/proc/") && !asked.contains(" / "),
+        "{asked}"
     );
 }
 

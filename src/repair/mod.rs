@@ -24,8 +24,8 @@ pub use effect::{
 pub use lint::{AuthorityRules, Complaint, ControlAccount, Rule, lint, lint_with};
 pub use plan::{
     AccountCommand, Answers, Attributes, Bytes, Edit, FileState, KeyCopy, KeyId, KeySource, Left,
-    NewKey, NodePlan, PLAN_SCHEMA, Piece, Plan, RenewedKey, RetiredKey, SshdChange, Target, Text,
-    Turnover,
+    NewKey, NodePlan, PLAN_SCHEMA, Piece, Plan, Relabel, RenewedKey, RetiredKey, SshdChange,
+    Target, Text, Turnover,
 };
 pub use planner::{
     BY_CERTIFICATES, Policy, Revocation, Rotation, Seen, Situation, Trial, plan, plan_next,

@@ -233,8 +233,20 @@ pub struct Edit {
     pub before: FileState,
     /// What is there afterwards.
     pub after: FileState,
+    /// The SELinux label that what is there then gets, where it has another one than the node's policy gives to its path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<Relabel>,
     /// Why it is changed; never empty.
     pub answers: Vec<Answers>,
+}
+
+/// Another SELinux label for something that stays, or whose bytes change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relabel {
+    /// The label that it has, and that a file keeps when its bytes change.
+    pub before: String,
+    /// The label that it gets.
+    pub after: String,
 }
 
 /// What is at a place.
@@ -277,6 +289,17 @@ impl FileState {
         }
     }
 
+    /// The same where the plan does not look at the bytes, whether or not it knows them.
+    #[must_use]
+    pub fn without_text(&self) -> Self {
+        match self {
+            Self::File { attributes, .. } => Self::Opaque {
+                attributes: *attributes,
+            },
+            other => other.clone(),
+        }
+    }
+
     /// The bytes, where the plan knows them.
     #[must_use]
     pub fn text(&self) -> Option<&Text> {
@@ -287,8 +310,7 @@ impl FileState {
     }
 }
 
-/// Owner and mode of a file or directory. An SELinux label is not planned: the node gives a new file the label that
-/// its policy has for the path, and keeps that of an existing one.
+/// Owner and mode of a file or directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Attributes {
     /// Owner.

@@ -15,7 +15,7 @@ use crate::report::{
 };
 use crate::trust::legs::{Address, Legs};
 use crate::trust::verdict::{Inquiry, LegResult, Observed, common_placeholders, final_step};
-use crate::trust::{PairScope, Prediction, Rounds, facts_digest};
+use crate::trust::{PairScope, Prediction, Rounds, facts_digest, labels_on_the_way};
 
 /// What a refused or dropped leg's far end said.
 #[derive(Debug, Clone, Default)]
@@ -151,6 +151,13 @@ impl Outcome<'_> {
             self.prediction.keys_behind(id)
         };
         let answer = self.tried.answers.get(&id);
+        let labels = labels_on_the_way(
+            &self.request.fleet,
+            &self.surveyed.facts,
+            self.prediction,
+            (id, proof),
+            &self.tried.proofs,
+        );
         let observed = Observed {
             lane: id.lane,
             predicted,
@@ -161,6 +168,7 @@ impl Outcome<'_> {
                 evidence: &it.evidence,
             }),
             on_disk: &on_disk,
+            labels: &labels,
         };
         let common = if as_it_should {
             Placeholders::default()

@@ -184,6 +184,8 @@ pub struct ClientFacts {
     pub hosts: FileFact,
     /// Programs found on the context's PATH, of `ssh`, `scp`, `rsync`, `nc`, `timeout`.
     pub programs: Vec<String>,
+    /// What SELinux has to say of the files; `None` where there is no SELinux.
+    pub labels: Option<Labels>,
 }
 
 /// A private key file. Its private half never leaves the node.
@@ -243,6 +245,36 @@ pub struct ServerFacts {
     pub sftp_server: Option<FileFact>,
     /// Programs found on the host's default PATH, of `scp`, `rsync`, `nc`, `virt-ssh-helper`.
     pub programs: Vec<String>,
+    /// What SELinux has to say of the files; `None` where there is no SELinux.
+    pub labels: Option<Labels>,
+}
+
+/// What SELinux has to say of the files of ssh or sshd.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Labels {
+    /// Whether what the policy does not allow is denied (`enforcing`), and not only logged (`permissive`).
+    pub enforcing: bool,
+    /// Files of trust, and directories above them, whose label is not the policy's; `None` when that is not known.
+    pub wrong: Option<Vec<WrongLabel>>,
+}
+
+/// A path whose SELinux label is another than the policy gives it, as `restorecon -n` says.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct WrongLabel {
+    /// Absolute path.
+    pub path: String,
+    /// The label that it has, `user:role:type`, with `:level` where the policy has levels.
+    pub has: String,
+    /// The label that `restorecon` would give it: another type, and the rest of the one that it has.
+    pub policy: String,
+}
+
+impl Labels {
+    /// What is wrong at a path.
+    #[must_use]
+    pub fn wrong_at(&self, path: &str) -> Option<&WrongLabel> {
+        self.wrong.iter().flatten().find(|it| it.path == path)
+    }
 }
 
 /// A host key of a server: its public half, as it lies on the disk.

@@ -15,7 +15,8 @@ pub use answers::{KnownAnswer, QUORUM, Tool, agreed};
 pub use content::ContentPool;
 pub use facts::{
     Account, Answer, CheckedFile, ClientFacts, Content, FileFact, FileKind, FileState, HostKeyFact,
-    Identity, IdentityState, InstancesFact, LockState, LoginAccount, Meta, NodeFacts, ServerFacts,
+    Identity, IdentityState, InstancesFact, Labels, LockState, LoginAccount, Meta, NodeFacts,
+    ServerFacts, WrongLabel,
 };
 pub use nova_conf::{NovaSettings, Undecided};
 pub use parse::{Survey, SurveyError, parse};

@@ -5,11 +5,11 @@ use sha2::{Digest as _, Sha256};
 use crate::domain::Node;
 use crate::survey::{
     Account, Answer, CheckedFile, ClientFacts, Content, FileFact, FileState, HostKeyFact, Identity,
-    LoginAccount, Meta, NodeFacts,
+    Labels, LoginAccount, Meta, NodeFacts,
 };
 
 /// Raised when the same facts get another digest: stored ones then count as changed.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// SHA-256, in hexadecimal, of the facts of a node that a verdict may depend on, with what the inventory adds to them.
 ///
@@ -176,6 +176,18 @@ impl Writer {
         self.list(&client.known_hosts, Self::file);
         self.file(&client.hosts);
         self.list(&client.programs, |hash, it| hash.text(it));
+        self.optional(&client.labels, Self::labels);
+    }
+
+    fn labels(&mut self, labels: &Labels) {
+        self.flag(labels.enforcing);
+        self.optional(&labels.wrong, |hash, wrong| {
+            hash.list(wrong, |hash, it| {
+                hash.text(&it.path);
+                hash.text(&it.has);
+                hash.text(&it.policy);
+            });
+        });
     }
 
     fn identity(&mut self, identity: &Identity) {
@@ -198,6 +210,7 @@ impl Writer {
         self.list(&server.nologin, |hash, it| hash.text(it));
         self.optional(&server.sftp_server, Self::file);
         self.list(&server.programs, |hash, it| hash.text(it));
+        self.optional(&server.labels, Self::labels);
     }
 
     fn host_key(&mut self, key: &HostKeyFact) {

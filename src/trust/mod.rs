@@ -3,6 +3,7 @@
 mod digest;
 pub mod findings;
 pub mod identity;
+mod labels;
 pub mod legs;
 mod predict;
 pub mod rounds;
@@ -12,6 +13,7 @@ pub mod simulate;
 pub mod verdict;
 
 pub use digest::facts_digest;
+pub use labels::labels_on_the_way;
 pub use legs::Legs;
 pub use predict::{Explanation, KeysPlace, Prediction, Rungs, Way};
 pub use rounds::{Rounds, Selection};

@@ -33,6 +33,7 @@ fn drop_in(node: &str, text: &str) -> SshdChange {
                 },
                 text: Text::known(text.as_bytes()),
             },
+            label: None,
             answers: vec![Answers {
                 reason: "host-key-unknown".to_owned(),
                 lane: Lane::ColdPush,

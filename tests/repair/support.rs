@@ -57,6 +57,7 @@ pub(crate) fn edit(path: &str, before: FileState, after: FileState) -> Edit {
         target: target(path),
         before,
         after,
+        label: None,
         answers: vec![Answers {
             reason: "host-key-unknown".to_owned(),
             lane: clearway::domain::Lane::ColdPush,

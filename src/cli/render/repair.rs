@@ -241,6 +241,7 @@ fn difference(out: &mut dyn Write, folded: &Folded, view: View) -> io::Result<()
         Change::Attributes { before, after } => {
             format!("{place}: {} becomes {}", owned(before), owned(after))
         }
+        Change::Label { before, after } => format!("label of {place}: {before} becomes {after}"),
         Change::Text {
             before: None,
             after,

@@ -135,6 +135,9 @@ catalogue! {
         /// sshd refuses the authorized_keys file because of the owner or mode of it or of a directory above it (StrictModes).
         AuthorizedKeysModes = "authorized-keys-modes", Step::Login,
             "On {server}: `chown {server_user}: {file} && chmod go-w {file}`.";
+        /// sshd cannot read the authorized_keys file: SELinux enforces its policy, and the file or a directory above it has a label that the policy does not give to that path.
+        AuthorizedKeysLabel = "authorized-keys-label", Step::Login,
+            "On {server}: `restorecon -v` of each path that the evidence names, or run `clearway repair`.";
         /// The account cannot read its own authorized_keys file.
         AuthorizedKeysUnreadable = "authorized-keys-unreadable", Step::Login,
             "On {server}: `chown {server_user}: {file} && chmod 600 {file}`.";

@@ -74,6 +74,9 @@ catalogue! {
         /// A key or known_hosts file is a symbolic link.
         UserConfigSymlinked = "user-config-symlinked", Severity::Info,
             "Know that repair will not follow it.";
+        /// A key, known_hosts or configuration file, or a directory above one, has another SELinux label than the node's policy gives to its path. Files that were made elsewhere and moved there do this.
+        WrongLabel = "wrong-label", Severity::Warning,
+            "On each of these nodes: `restorecon -v` of the path.";
         /// ssh will rewrite known_hosts by itself after a login (`UpdateHostKeys`).
         UpdateHostKeys = "update-host-keys", Severity::Info,
             "Set `UpdateHostKeys no` where a tool owns the file.";

@@ -221,6 +221,7 @@ fn client(
                 after: FileState::Directory {
                     attributes: Attributes { mode: 0o700, ..own },
                 },
+                label: None,
                 answers: answers(Reason::HostKeyUnknown),
             },
         );
@@ -237,6 +238,7 @@ fn client(
                 attributes,
                 text: Text::known(new),
             },
+            label: None,
             answers: answers(Reason::HostKeyUnknown),
         },
     );
@@ -282,6 +284,7 @@ pub(super) fn put(
             attributes,
             text: Text::known(signed.line.as_bytes()),
         },
+        label: None,
         answers,
     })
 }

@@ -46,6 +46,7 @@ pub fn retire(
                 },
                 before: old,
                 after,
+                label: None,
                 answers: answers(),
             }));
         }
@@ -66,6 +67,7 @@ pub fn retire(
                 },
                 before: old,
                 after,
+                label: None,
                 answers: answers(),
             }));
         }

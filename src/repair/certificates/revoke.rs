@@ -296,6 +296,7 @@ fn distrust(
             attributes,
             text: Text::known(new),
         },
+        label: None,
         answers: answers(Lane::ColdPush),
     }))
 }
@@ -330,6 +331,7 @@ fn lock_out(
             attributes,
             text: Text::known(with_lines::<&str>(&bytes, &theirs, &[])),
         },
+        label: None,
         answers: answers(Lane::ColdPush),
     }))
 }
@@ -374,6 +376,7 @@ fn refuse(
                 attributes,
                 text: Text::known(list),
             },
+            label: None,
             answers: answers(Lane::ColdPush),
         });
     }
@@ -390,6 +393,7 @@ fn refuse(
             },
             before: drop_in.before.clone(),
             after,
+            label: None,
             answers: answers(Lane::ColdPush),
         });
     }

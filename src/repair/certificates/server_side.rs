@@ -79,6 +79,7 @@ pub(super) fn admit(
                 after: FileState::Directory {
                     attributes: Attributes { mode: 0o700, ..own },
                 },
+                label: None,
                 answers: answers.clone(),
             },
         );
@@ -95,6 +96,7 @@ pub(super) fn admit(
                 attributes,
                 text: Text::known(new),
             },
+            label: None,
             answers,
         },
     );
@@ -161,6 +163,7 @@ pub(super) fn server(
             },
             before: drop_in.before.clone(),
             after,
+            label: None,
             answers: answers(Reason::HostKeyUnknown),
         });
     }

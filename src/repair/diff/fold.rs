@@ -65,6 +65,13 @@ pub fn diff(plan: &Plan) -> Vec<Folded> {
             if let Some(change) = change(plan, edit) {
                 folder.add(&node.node, &edit.target, change, &edit.answers);
             }
+            if let Some(label) = &edit.label {
+                let change = Change::Label {
+                    before: label.before.clone(),
+                    after: label.after.clone(),
+                };
+                folder.add(&node.node, &edit.target, change, &edit.answers);
+            }
         }
     }
     for sshd in &plan.sshd {
@@ -110,6 +117,9 @@ fn bytes(plan: &Plan, text: &Text) -> Vec<u8> {
 }
 
 fn change(plan: &Plan, edit: &Edit) -> Option<Change> {
+    if edit.before == edit.after {
+        return None;
+    }
     let before = edit.before.attributes();
     let Some(after) = edit.after.attributes() else {
         let old = edit.before.text().map(|text| bytes(plan, text));

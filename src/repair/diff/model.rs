@@ -38,6 +38,13 @@ pub enum Change {
         /// What they become.
         after: Attributes,
     },
+    /// The SELinux label changes.
+    Label {
+        /// What it was.
+        before: String,
+        /// What it becomes: the one that the node's policy gives to the path.
+        after: String,
+    },
     /// A file is written.
     Text {
         /// Its owner and mode before; `None` if it is new.

@@ -85,6 +85,7 @@ fn a_file_that_goes_is_shown_with_its_lines() {
             text: Text::known(*b"HostCertificate /etc/ssh/cert\n"),
         },
         after: plan::FileState::Absent,
+        label: None,
         answers: Vec::new(),
     };
     let mut plan = plan_of(&world(2));
@@ -166,4 +167,38 @@ fn what_takes_a_command_back_and_where_a_copied_key_comes_from_are_part_of_it() 
         "{text}"
     );
     assert!(text.contains("/var/lib/nova/.ssh/id_rsa"), "{text}");
+}
+
+#[test]
+fn labels_that_change_are_told_once_for_all_their_nodes() {
+    let label = plan::Relabel {
+        before: "u:r:var_lib_t:s0".into(),
+        after: "u:r:ssh_home_t:s0".into(),
+    };
+    let attributes = Attributes {
+        uid: 1,
+        gid: 1,
+        mode: 0o700,
+    };
+    let edit = Edit {
+        target: Target {
+            context: Vec::new(),
+            path: "/var/lib/nova/.ssh".to_owned(),
+        },
+        before: plan::FileState::Directory { attributes },
+        after: plan::FileState::Directory { attributes },
+        label: Some(label),
+        answers: Vec::new(),
+    };
+    let mut plan = plan_of(&world(2));
+    let of = |node: &str| NodePlan {
+        node: node.to_owned(),
+        edits: vec![edit.clone()],
+    };
+    plan.nodes = vec![of("cmp00000"), of("cmp00001")];
+    assert_eq!(
+        shown(&diff(&plan)),
+        "cmp[00000-00001]: /var/lib/nova/.ssh\n  \
+         Label { before: \"u:r:var_lib_t:s0\", after: \"u:r:ssh_home_t:s0\" }\n"
+    );
 }

@@ -5,7 +5,9 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::super::plan::{Attributes, FileState, KeyId, KeySource, Piece, Plan, Target, Text};
+use super::super::plan::{
+    Attributes, FileState, KeyId, KeySource, Piece, Plan, Relabel, Target, Text,
+};
 use super::state::Place;
 
 /// Why a plan cannot be carried out on a node. No node is asked before.
@@ -30,6 +32,14 @@ pub enum JobError {
     /// A directory that would become a file, or be removed, or the like.
     #[error("{node}: `{}` cannot become what the plan says from what it is", path.escape_debug())]
     Kind {
+        /// The node.
+        node: String,
+        /// The path.
+        path: String,
+    },
+    /// No SELinux label, or one for what is not there before and after.
+    #[error("{node}: `{}` cannot get the label that the plan says", path.escape_debug())]
+    Label {
         /// The node.
         node: String,
         /// The path.
@@ -88,6 +98,15 @@ pub(super) struct EditJob {
     pub(super) target: Target,
     pub(super) before: Place,
     pub(super) after: Place,
+    /// The label that it gets after that.
+    pub(super) label: Option<Relabel>,
+}
+
+impl EditJob {
+    /// Whether there is more to it than a label.
+    pub(super) fn is_more(&self) -> bool {
+        self.before != self.after
+    }
 }
 
 /// One key pair.
@@ -187,13 +206,23 @@ impl Job {
                     path,
                 });
             }
-            if before != after {
+            if let Some(label) = &edit.label {
+                let stays = before != Place::Absent && after != Place::Absent;
+                if !stays || !is_label(&label.before) || !is_label(&label.after) {
+                    return Err(JobError::Label {
+                        node: node.to_owned(),
+                        path,
+                    });
+                }
+            }
+            if before != after || edit.label.is_some() {
                 edits.push(EditJob {
                     number,
                     implied: false,
                     target: edit.target.clone(),
                     before,
                     after,
+                    label: edit.label.clone(),
                 });
             }
         }
@@ -420,12 +449,19 @@ impl Job {
                     mode: 0o700,
                     ..key.owner
                 }),
+                label: None,
             });
         }
         implied.append(&mut self.edits);
         self.edits = implied;
         self
     }
+}
+
+/// Whether a text can be an SELinux label: nothing in it that a shell or a program takes for something else.
+fn is_label(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:,-".contains(&byte);
+    (1..256).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with('-')
 }
 
 /// `ssh-keygen -t` of a public key.
@@ -565,6 +601,7 @@ mod tests {
             target: target(path),
             before,
             after,
+            label: None,
             answers: Vec::new(),
         }
     }

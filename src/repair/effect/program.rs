@@ -198,30 +198,52 @@ impl Program {
         put(&mut text, "run", &self.run);
         let mut directories: Vec<&str> = Vec::new();
         let mut calls = String::new();
+        let mut relabels = String::new();
         let mut texts = String::new();
         for edit in &part.edits {
             let (directory, name) = split(&edit.target.path);
             let number = edit.number;
             let letter = if edit.implied { "i" } else { "" };
             add(&mut directories, directory);
-            let _ = writeln!(
-                calls,
-                "E {letter}{number} {} {} {} {}",
-                sh_quote(directory),
-                sh_quote(name),
-                edit.before.word(),
-                edit.after.word()
-            );
+            if edit.is_more() {
+                let _ = writeln!(
+                    calls,
+                    "E {letter}{number} {} {} {} {}",
+                    sh_quote(directory),
+                    sh_quote(name),
+                    edit.before.word(),
+                    edit.after.word()
+                );
+            }
+            if let Some(label) = &edit.label {
+                let _ = writeln!(
+                    relabels,
+                    "L {number} {} {} {} {} {} {}",
+                    sh_quote(directory),
+                    sh_quote(name),
+                    edit.before.word_without_bytes(),
+                    edit.after.word_without_bytes(),
+                    sh_quote(&label.before),
+                    sh_quote(&label.after)
+                );
+            }
             let taking_back = matches!(self.operation, Operation::Undo { .. });
-            if let Some(bytes) = edit.before.bytes().filter(|_| taking_back) {
+            if let Some(bytes) = edit
+                .before
+                .bytes()
+                .filter(|_| taking_back && edit.is_more())
+            {
                 let _ = writeln!(texts, "b{number}() {{ printf {}; }}", printf_format(bytes));
             }
             let writing = self.operation == Operation::Apply;
-            if let Some(bytes) = edit.after.bytes().filter(|_| writing) {
+            if let Some(bytes) = edit.after.bytes().filter(|_| writing && edit.is_more()) {
                 let _ = writeln!(texts, "c{number}() {{ printf {}; }}", printf_format(bytes));
             }
         }
-        let _ = write!(text, "{texts}edits() {{\n{calls}:\n}}\nkeys() {{\n");
+        let _ = write!(
+            text,
+            "{texts}edits() {{\n{calls}:\n}}\nlabels() {{\n{relabels}:\n}}\nkeys() {{\n"
+        );
         for key in &part.keys {
             let (directory, name) = split(&key.target.path);
             add(&mut directories, directory);

@@ -38,6 +38,14 @@ impl Place {
         }
     }
 
+    /// The same for whom the bytes do not matter.
+    pub(super) fn word_without_bytes(&self) -> String {
+        match self {
+            Self::File(it, _) => Self::Opaque(*it).word(),
+            other => other.word(),
+        }
+    }
+
     pub(super) fn is_directory(&self) -> bool {
         matches!(self, Self::Directory(_))
     }

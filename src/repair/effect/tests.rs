@@ -27,6 +27,7 @@ fn edit(context: &[&str], path: &str) -> Edit {
             attributes: OWNER,
             text: Text::known(*b"new\n"),
         },
+        label: None,
         answers: Vec::new(),
     }
 }

@@ -327,6 +327,9 @@ impl<'a> Review<'a> {
         if !edit.target.context.is_empty() || !is_straight(path) || edit.before == edit.after {
             return Err((Rule::Shape, "no edit of the host itself"));
         }
+        if edit.label.is_some() {
+            return Err((Rule::Label, "the label of a file of sshd's configuration"));
+        }
         let after = edit.after.text().map(bytes_of);
         let mode = edit.after.attributes().map(|it| it.mode);
         let old_mode = edit.before.attributes().map(|it| it.mode);

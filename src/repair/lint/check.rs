@@ -325,7 +325,13 @@ impl Review<'_> {
         let Some(role) = place.role(&edit.target) else {
             return self.complain(Rule::Place, node, Some(&edit.target), "no file of trust");
         };
+        let is_label_alone = edit.label.is_some() && edit.before == edit.after;
         let as_found = match &role {
+            Role::KnownHosts(fact, _) | Role::AuthorizedKeys(fact, _) | Role::Config(fact, _)
+                if is_label_alone =>
+            {
+                is_found_without_text(fact, &edit.before)
+            }
             Role::KnownHosts(fact, _) | Role::AuthorizedKeys(fact, _) | Role::Config(fact, _) => {
                 is_found(fact, &edit.before)
             }
@@ -362,6 +368,10 @@ impl Review<'_> {
                 Some(&edit.target),
                 "no place for such a file",
             );
+        }
+        self.label(place, edit);
+        if is_label_alone {
+            return;
         }
         self.modes(node, edit, &role);
         let text = |state: &FileState| state.text().map(bytes_of);
@@ -430,6 +440,16 @@ impl Review<'_> {
             }
         }
     }
+}
+
+/// Whether a file whose bytes stay is there, with this owner and mode.
+fn is_found_without_text(fact: &FileFact, before: &FileState) -> bool {
+    let Found::Present { meta, .. } = &fact.state else {
+        return false;
+    };
+    let found = (meta.mode, meta.uid, meta.gid);
+    let attributes = before.attributes().map(|it| (it.mode, it.uid, it.gid));
+    matches!(before, FileState::Opaque { .. }) && !meta.symlink && attributes == Some(found)
 }
 
 pub(super) fn is_found(fact: &FileFact, before: &FileState) -> bool {

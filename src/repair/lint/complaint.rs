@@ -23,6 +23,8 @@ pub enum Rule {
     Emptied,
     /// A mode or owner is looser than it must be.
     Modes,
+    /// An SELinux label is not the one that the node's policy gives.
+    Label,
     /// The control connection could be cut off.
     Control,
     /// A command, or what takes it back, is none that repair runs.

@@ -9,6 +9,7 @@ mod copies;
 mod hosts_file;
 mod keys_file;
 mod known;
+mod labels;
 mod lines;
 mod modes;
 mod roles;

@@ -63,7 +63,7 @@ impl Review<'_> {
                 if seen.iter().any(is_above) {
                     self.complain(Rule::Shape, &node.node, target, "comes after what is in it");
                 }
-                if edit.before == edit.after {
+                if edit.before == edit.after && edit.label.is_none() {
                     self.complain(Rule::Shape, &node.node, target, "changes nothing");
                 }
                 if edit.after == FileState::Absent || !is_straight(&edit.target.path) {

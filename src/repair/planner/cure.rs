@@ -15,6 +15,8 @@ pub(super) enum Cure {
     Authorise,
     /// Owner or mode of authorized_keys, or of a directory above it, is set right.
     AuthorizedModes,
+    /// The SELinux labels of authorized_keys, and of the directories above it, become the policy's.
+    Labels,
     /// Owner or mode of the client's configuration is set right.
     ConfigModes,
     /// A command sets the account right, where the operator allows it.
@@ -70,6 +72,7 @@ pub(super) fn cure(reason: Reason) -> Cure {
         | Reason::UserCertificateUnknownAuthority
         | Reason::UserCertificateSourceAddress => Cure::Authorise,
         Reason::AuthorizedKeysModes | Reason::AuthorizedKeysUnreadable => Cure::AuthorizedModes,
+        Reason::AuthorizedKeysLabel => Cure::Labels,
         Reason::ClientConfigUnsafe => Cure::ConfigModes,
         Reason::AccountNologin | Reason::AccountShellMissing | Reason::AccountLocked => {
             Cure::Account

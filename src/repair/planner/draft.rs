@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{FindingCode, Fleet, Lane, LegId, NodeId, Reason};
-use crate::repair::plan::{Answers, Attributes, Bytes, Edit, FileState, NodePlan, Target, Text};
+use crate::repair::plan::{
+    Answers, Attributes, Bytes, Edit, FileState, NodePlan, Relabel, Target, Text,
+};
 use crate::survey::{FileFact, FileKind, FileState as Found, Meta};
 
 /// Why something is done: the reason, and the leg that it breaks.
@@ -19,6 +21,7 @@ pub(super) struct Draft {
 struct Change {
     before: FileState,
     after: FileState,
+    label: Option<Relabel>,
     because: Vec<Because>,
     /// What is no fault of a leg, and worth mending all the same.
     found: Vec<(FindingCode, LegId)>,
@@ -66,6 +69,7 @@ impl Draft {
             .or_insert_with(|| Change {
                 before: before.clone(),
                 after: before.clone(),
+                label: None,
                 because: Vec::new(),
                 found: Vec::new(),
             })
@@ -131,11 +135,31 @@ impl Draft {
         change.after = FileState::Directory { attributes };
     }
 
+    /// Another SELinux label for what is there.
+    pub(super) fn relabel(
+        &mut self,
+        (node, target): (NodeId, &Target),
+        before: &FileState,
+        label: Relabel,
+        because: impl IntoIterator<Item = Because>,
+    ) {
+        let change = self.change(node, target, before);
+        change.because.extend(because);
+        change.label = Some(label);
+    }
+
+    /// What is edited so far, on which node and why.
+    pub(super) fn edited(&self) -> impl Iterator<Item = (NodeId, &Target, &[Because])> {
+        let edited = self.edits.iter().filter(|(_, it)| it.before != it.after);
+        edited.map(|((node, target), it)| (*node, target, it.because.as_slice()))
+    }
+
     /// The edits of each node, in inventory order, a directory before what is in it.
     pub(super) fn finish(self, fleet: &Fleet) -> Vec<NodePlan> {
         let mut nodes: Vec<NodePlan> = Vec::new();
         for ((node, target), change) in self.edits {
-            if change.before == change.after {
+            let is_same = change.before == change.after;
+            if is_same && change.label.is_none() {
                 continue;
             }
             let name = fleet.node(node).name.as_str();
@@ -146,10 +170,16 @@ impl Draft {
                 });
             }
             if let Some(last) = nodes.last_mut() {
+                let shown = |state: FileState| match is_same {
+                    // A label has nothing to do with the bytes.
+                    true => state.without_text(),
+                    false => state,
+                };
                 last.edits.push(Edit {
                     target,
-                    before: change.before,
-                    after: change.after,
+                    before: shown(change.before),
+                    after: shown(change.after),
+                    label: change.label,
                     answers: all_answers(fleet, change.because, change.found),
                 });
             }

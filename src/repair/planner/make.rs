@@ -79,6 +79,7 @@ pub fn plan(situation: &Situation<'_>, policy: &Policy) -> Plan {
     let by_keys = planner.leave_to_the_authority(broken);
     planner.admissions(&by_keys, &given);
     planner.records(&by_keys);
+    planner.denied_by_labels(&by_keys);
     planner.finish()
 }
 
@@ -111,7 +112,8 @@ impl<'a> Planner<'a> {
     }
 
     /// The plan of everything that was asked for.
-    pub(super) fn finish(self) -> Plan {
+    pub(super) fn finish(mut self) -> Plan {
+        self.labels_on_the_way();
         let situation = self.situation;
         Plan {
             schema: PLAN_SCHEMA,

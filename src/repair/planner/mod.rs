@@ -8,6 +8,7 @@ mod draft;
 mod gathered;
 mod identities;
 mod input;
+mod labels;
 mod left;
 mod make;
 mod modes;

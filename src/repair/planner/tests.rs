@@ -3,6 +3,7 @@
 mod faults;
 mod hostile;
 mod json;
+mod labels;
 mod rotation;
 mod settings;
 pub(in crate::repair) mod world;

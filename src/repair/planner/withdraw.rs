@@ -104,6 +104,7 @@ fn edit(fact: &FileFact, place: Target, lines: impl Fn(&[u8]) -> Vec<usize>) -> 
         target: place,
         before,
         after,
+        label: None,
         answers: vec![Answers {
             reason: ASKED.to_owned(),
             lane: Lane::ColdPush,

@@ -78,6 +78,12 @@ pub fn apply(
                 panic!("{} was not surveyed", edits.node);
             };
             let find = |id| made.get(id).map(String::as_bytes);
+            if let Some(label) = &edit.label {
+                super::files::set_label(profile, facts, &edit.target, label);
+            }
+            if edit.before == edit.after {
+                continue;
+            }
             match &edit.after {
                 FileState::Absent => panic!("plans remove nothing"),
                 FileState::Directory { attributes } => {

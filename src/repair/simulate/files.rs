@@ -2,7 +2,7 @@
 
 use super::apply::{Hidden, is_place, meta};
 use crate::domain::{NodeId, Profile};
-use crate::repair::plan::{Attributes, FileState, Target};
+use crate::repair::plan::{Attributes, FileState, Relabel, Target};
 use crate::survey::{
     Account, Content, FileFact, FileKind, FileState as Found, IdentityState, Meta, NodeFacts,
 };
@@ -125,6 +125,31 @@ pub(super) fn set_directory(
             }
         }
     }
+}
+
+/// Gives something the label that the policy gives it.
+pub(super) fn set_label(
+    profile: &Profile,
+    facts: &mut NodeFacts,
+    target: &Target,
+    label: &Relabel,
+) {
+    let clients = facts.clients.iter_mut();
+    let clients = clients.filter(|client| is_place(profile, &client.context, target));
+    let of_clients = clients.filter_map(|client| client.labels.as_mut());
+    let server = facts.server.labels.as_mut();
+    let server = server.filter(|_| target.context == profile.sshd.context);
+    let mut found = false;
+    for wrong in of_clients.chain(server).filter_map(|it| it.wrong.as_mut()) {
+        wrong.retain(|it| {
+            let is_it = it.path == target.path;
+            assert!(!is_it || it.has == label.before, "{it:?} is not as planned");
+            assert!(!is_it || it.policy == label.after, "{it:?}");
+            found |= is_it;
+            !is_it
+        });
+    }
+    assert!(found, "the label of {} is not wrong", target.path);
 }
 
 /// Makes a directory unless it is there.

@@ -10,6 +10,7 @@ use crate::nova::{NovaError, Session, Written};
 use crate::openstack::Fault;
 use crate::openstack::compute::{ComputeService, InstanceAction, Migration, Server};
 use crate::system;
+use crate::trust::labels_on_the_way;
 use crate::trust::verdict::{Observed, judge};
 
 use super::candidates::{dialled_addresses, reported};
@@ -244,6 +245,7 @@ impl Engine<'_> {
             .legs
             .obstacle(id)
             .unwrap_or_else(|| self.prediction.verdict(id));
+        let labels = labels_on_the_way(self.fleet, self.facts, self.prediction, (id, proof), None);
         let judgement = judge(&Observed {
             lane,
             predicted,
@@ -251,6 +253,7 @@ impl Engine<'_> {
             not_proven,
             inquiry: None,
             on_disk: &on_disk,
+            labels: &labels,
         });
         LegProof {
             pair: wanted.pair,

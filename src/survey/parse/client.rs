@@ -75,6 +75,7 @@ pub(super) fn client(
             .collect(),
         hosts: own("/etc/hosts"),
         programs: side.programs.clone(),
+        labels: part.labels.clone(),
     };
     Ok((facts, learnt))
 }
@@ -101,6 +102,7 @@ fn without(context: &ContextRequest, why: &str) -> ClientFacts {
             state: FileState::Unreadable("the context was not entered".to_owned()),
         },
         programs: Vec::new(),
+        labels: None,
     }
 }
 

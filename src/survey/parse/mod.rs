@@ -2,6 +2,7 @@
 
 mod client;
 mod host;
+mod labels;
 mod part;
 mod paths;
 mod server;

@@ -6,7 +6,8 @@ use crate::frame::Record;
 
 use super::super::answers::Tool;
 use super::super::content::ContentPool;
-use super::super::facts::{Answer, Content};
+use super::super::facts::{Answer, Content, Labels};
+use super::labels::labels;
 use super::paths::Paths;
 use super::stream::{SurveyError, text_number};
 use super::text::Text;
@@ -32,6 +33,8 @@ pub(in super::super) struct PartAnswer {
     pub(super) client: Option<Side>,
     /// The server side, when it was looked at.
     pub(super) server: Option<Side>,
+    /// What SELinux has to say of the files.
+    pub(super) labels: Option<Labels>,
     /// The instances directory.
     pub(super) instances: Option<Instances>,
     /// `getent hosts` of the host name.
@@ -74,11 +77,15 @@ pub(super) struct Instances {
     pub(super) read_only: bool,
 }
 
+const LABELS_NOT_KNOWN: &str =
+    "SELinux: restorecon does not say whether the labels of files are the policy's";
+
 /// What may come, apart from spans and `identity`.
-const KINDS: [&str; 15] = [
+const KINDS: [&str; 16] = [
     "part",
     "text",
     "stat",
+    "labels",
     "instances",
     "canonical",
     "started",
@@ -97,6 +104,10 @@ impl PartAnswer {
     /// Adds what could not be learnt, in words.
     pub(super) fn gaps(&self, gaps: &mut Vec<String>) {
         gaps.extend(self.paths.gaps.iter().cloned());
+        let unknown = self.labels.as_ref().is_some_and(|it| it.wrong.is_none());
+        if unknown && !gaps.iter().any(|gap| gap == LABELS_NOT_KNOWN) {
+            gaps.push(LABELS_NOT_KNOWN.to_owned());
+        }
         for (kind, text) in &self.text.odd {
             gaps.push(format!(
                 "{kind}: `{text}` is not looked at: it depends on more than this node"
@@ -167,11 +178,20 @@ impl PartAnswer {
             }
             None => None,
         };
+        let text = Text::parse(text)?;
+        let labels = match once.get("labels") {
+            Some(record) => {
+                let [enforce, status, said] = fields(record)?;
+                Some(labels(enforce, status, &lossy(said), &text)?)
+            }
+            None => None,
+        };
         Ok(Self {
             hostname: lossy(hostname),
             uid: text_number(uid),
             fips: lossy(fips),
-            text: Text::parse(text)?,
+            text,
+            labels,
             configuration: lossy(configuration).lines().map(str::to_owned).collect(),
             paths: Paths::parse(stat, files, pool)?,
             identities,

@@ -58,6 +58,7 @@ pub(super) fn server(
         nologin: nologin.map(str::to_owned).collect(),
         sftp_server: part.text.role("sftp").next().map(|(_, path)| own(path)),
         programs: side.programs.clone(),
+        labels: part.labels.clone(),
     };
     Ok((facts, learnt))
 }
@@ -78,6 +79,7 @@ pub(super) fn failed(why: &str) -> ServerFacts {
         nologin: Vec::new(),
         sftp_server: None,
         programs: Vec::new(),
+        labels: None,
     }
 }
 

@@ -210,6 +210,7 @@ take() {
 		p=${a#*"$tab"} a=${a%%"$tab"*}
 		if [ -e "$p" ]; then
 			[ -L "$p" ] && links="$links$p$nl"
+			[ "$p" = / ] || places="$places$p$nl"
 			case $a in a:*) judged="$judged$p$nl" && hold ;; esac
 			paths="$paths$p$nl" flags="$flags$p$tab$a$nl"
 		elif hidden "$p"; then
@@ -249,7 +250,7 @@ resolve() {
 			real=$(readlink -f -- "$name") && [ "$real" != "$p" ] || break
 			reals="$reals$p$tab$real$nl"
 			while [ -n "$real" ]; do
-				case "$nl$paths" in *"$nl$real$nl"*) ;; *) paths="$paths$real$nl" ;; esac
+				case "$nl$paths" in *"$nl$real$nl"*) ;; *) paths="$paths$real$nl" places="$places$real$nl" ;; esac
 				real=${real%/*}
 			done
 			break
@@ -326,6 +327,22 @@ read_files() {
 	cw_close
 }
 
+# Which of these paths have another label than the policy gives them: one process where there is SELinux, which changes
+# nothing and needs no more than to see the files, and none elsewhere. Where the policy is another system's, as in containers, the kernel's file cannot be written
+# to, and restorecon would say nothing and end well.
+labels() {
+	read -r a </sys/fs/selinux/enforce
+	said= status=127
+	if [ -w /sys/fs/selinux/context ]; then
+		IFS=$nl
+		said=$(exec restorecon -i -n -v -- $places)
+		status=$?
+		unset IFS
+	fi
+	[ ${#said} -le 100000 ] || said= status=126
+	cw labels "$a" "$status" "$said"
+}
+
 # A private key of which awk could not tell, or a host key without its public half beside it.
 identity() {
 	case $text in *"${nl}key$tab"????????????????????????????????????????????????????????????????"$tab$1$nl"*) return ;; esac
@@ -380,7 +397,7 @@ part() {
 		eval "$p="
 		export $p
 	done
-	name= fips= paths= flags=$nl links= unseen= known_ssh= known_sshd= canonical= instances= identities= lonely=
+	name= fips= paths= places= flags=$nl links= unseen= known_ssh= known_sshd= canonical= instances= identities= lonely=
 	ssh_file= sshd_file= host_keys= reads= reals= refused= layered= judged= held= CW_PID= fd=4
 	total=0 limit= slow=
 	command -v timeout >/dev/null && limit='timeout -k 2 20'
@@ -397,6 +414,7 @@ part() {
 	[ -z "$links" ] || lines resolve "$judged"
 	cw text "$text" "$CW_CONF"
 	read_files
+	case $CW_DO in *[cs]*) [ ! -e /sys/fs/selinux/enforce ] || labels ;; esac
 	case $CW_DO in *n*)
 		[ -z "$instances" ] || instances "$instances"
 		[ -z "$canonical" ] || cw canonical "$(getent hosts "$name")"

@@ -1,7 +1,7 @@
 //! All findings of a fleet.
 
 use super::fleet::Seen;
-use super::{certificates, identity, keys, known_hosts, settings};
+use super::{certificates, identity, keys, known_hosts, labels, settings};
 use crate::domain::{Evidence, Finding, FindingCode, Fleet};
 use crate::survey::NodeFacts;
 use crate::trust::PairScope;
@@ -26,6 +26,7 @@ pub fn find(
     keys::find(&seen, &mut found);
     certificates::find(&seen, now, &mut found);
     known_hosts::find(&seen, &mut found);
+    labels::find(&seen, &mut found);
     settings::find(&seen, &mut found);
     found.sort_by(|a, b| (a.code, &a.detail, &a.nodes).cmp(&(b.code, &b.detail, &b.nodes)));
     found

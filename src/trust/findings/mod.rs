@@ -9,6 +9,7 @@ mod fleet;
 mod identity;
 mod keys;
 mod known_hosts;
+mod labels;
 mod settings;
 
 pub use find::find;

@@ -104,6 +104,7 @@ fn facts_of(number: usize) -> NodeFacts {
                 state: FileState::Absent,
             }),
             programs: Vec::new(),
+            labels: None,
         },
         instances: InstancesFact {
             path: "/srv/instances".into(),

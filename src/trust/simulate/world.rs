@@ -281,6 +281,7 @@ impl Simulation {
                 state: present(content("")),
             }),
             programs: ["scp", "rsync", "nc"].map(str::to_owned).into(),
+            labels: None,
         }
     }
 }
@@ -355,6 +356,7 @@ fn client(common: &Common, known_hosts: FileState, login_key: String, node: usiz
             ))),
         ),
         programs: ["ssh", "scp", "rsync", "timeout"].map(str::to_owned).into(),
+        labels: None,
     }
 }
 

@@ -22,6 +22,9 @@ pub struct Observed<'a> {
     pub inquiry: Option<Inquiry<'a>>,
     /// The host keys on the server's disk ([`Evidence::Key`]); empty when they are not known.
     pub on_disk: &'a [Evidence],
+    /// The labels on the way to the account's keys for which SELinux may keep sshd from them
+    /// ([`labels_on_the_way`](crate::trust::labels_on_the_way)).
+    pub labels: &'a [Evidence],
 }
 
 /// The server's answer to why it refused a login.
@@ -148,6 +151,16 @@ fn broke(observed: &Observed<'_>, proof: &Proof, seen: Reason) -> Judgement {
 
 fn refused(observed: &Observed<'_>) -> Judgement {
     let inquiry = observed.inquiry.unwrap_or_default();
+    if !observed.labels.is_empty()
+        && !matches!(observed.predicted, Predicted::Breaks(_))
+        && inquiry.reason.is_none_or(may_hide_a_label)
+    {
+        return Judgement {
+            verdict: Verdict::Broken(Reason::AuthorizedKeysLabel),
+            difference: None,
+            evidence: [inquiry.evidence, observed.labels].concat(),
+        };
+    }
     let (reason, difference) = match (inquiry.reason, observed.predicted) {
         (Some(logged), predicted) => reconcile(predicted, logged),
         (None, predicted) => reconcile(predicted, Reason::LoginRefused),
@@ -157,6 +170,15 @@ fn refused(observed: &Observed<'_>) -> Judgement {
         difference,
         evidence: inquiry.evidence.to_vec(),
     }
+}
+
+/// What sshd says where SELinux does not let it read the keys: that it may not, or, at the usual `LogLevel` of older releases, only
+/// that no key was the right one.
+fn may_hide_a_label(logged: Reason) -> bool {
+    matches!(
+        logged,
+        Reason::AuthorizedKeysUnreadable | Reason::KeyNotAuthorized
+    )
 }
 
 /// The reason to report, from what the files imply and what was seen, and whether these contradict each other.

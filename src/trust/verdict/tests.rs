@@ -23,6 +23,7 @@ fn observed(predicted: Predicted, proof: Option<&Proof>) -> Observed<'_> {
         not_proven: Why::PredictedOnly,
         inquiry: None,
         on_disk: &[],
+        labels: &[],
     }
 }
 
@@ -359,4 +360,62 @@ fn what_nova_would_not_dial_is_settled_without_a_proof() {
     let shared = Predicted::Breaks(Reason::SharedAddress);
     let judgement = judge(&observed(shared, Some(&complete)));
     assert_eq!(judgement.verdict, Verdict::Broken(Reason::SharedAddress));
+}
+
+#[test]
+fn labels_explain_a_refused_login_that_nothing_else_explains() {
+    let note = Evidence::FileLine {
+        node: "n".into(),
+        path: "/h/.ssh".into(),
+        line: None,
+        note: "a label".into(),
+    };
+    let labels = [note];
+    let refused = proof(None, Proven::Refused);
+    let works = Predicted::Works;
+    for (predicted, logged, expected) in [
+        (works, None, Reason::AuthorizedKeysLabel),
+        (
+            works,
+            Some(Reason::KeyNotAuthorized),
+            Reason::AuthorizedKeysLabel,
+        ),
+        (
+            works,
+            Some(Reason::AuthorizedKeysUnreadable),
+            Reason::AuthorizedKeysLabel,
+        ),
+        (
+            Predicted::Unknown(Why::NotSurveyed),
+            None,
+            Reason::AuthorizedKeysLabel,
+        ),
+        // What the files or the log say for sure counts more.
+        (works, Some(Reason::AccountExpired), Reason::AccountExpired),
+        (
+            Predicted::Breaks(Reason::KeyFromMismatch),
+            None,
+            Reason::KeyFromMismatch,
+        ),
+    ] {
+        let judgement = judge(&Observed {
+            inquiry: Some(Inquiry {
+                reason: logged,
+                evidence: &[],
+            }),
+            labels: &labels,
+            ..observed(predicted, Some(&refused))
+        });
+        assert_eq!(judgement.verdict, Verdict::Broken(expected), "{logged:?}");
+        if expected == Reason::AuthorizedKeysLabel {
+            assert_eq!(judgement.difference, None);
+            assert_eq!(judgement.evidence, labels);
+        }
+    }
+    let through = proof(Some(Step::Copy), Proven::Works);
+    let judgement = judge(&Observed {
+        labels: &labels,
+        ..observed(works, Some(&through))
+    });
+    assert_eq!(judgement.verdict, Verdict::Verified);
 }

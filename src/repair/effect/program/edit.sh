@@ -1,6 +1,6 @@
 # What is done in one context: checks, edits, takes back. See program.rs for what comes before this text: `cw_op`, `run`,
-# the functions `edits`, `keys`, `commands` and `commands_back`, which call `E`, `K`, `X` and `U` for each one, and `c0` … and
-# `b0` …, which print the bytes of a file after and before.
+# the functions `edits`, `labels`, `keys`, `commands` and `commands_back`, which call `E`, `L`, `K`, `X` and `U` for each one,
+# and `c0` … and `b0` …, which print the bytes of a file after and before.
 #
 # An edit whose number begins with `i` is a directory that is made if it is not there; another one is left as it is.
 #
@@ -531,6 +531,95 @@ verify() {
 	done
 }
 
+# Sets `label` to the SELinux label of $1 here.
+label_of() {
+	label=$(stat -c %C -- "$1" 2>/dev/null)
+}
+
+# Sets `it` to a name of the target that nobody else can lead elsewhere, and refuses one that is not of the kind and owner of
+# state $1.
+grasp() {
+	stage || return
+	case $1 in
+	4*)
+		it=.
+		enter "${dir%/}/$name" || { refuse link "${dir%/}/$name"; return; }
+		;;
+	*)
+		it=./t$i
+		rm -f "$it"
+		if ! said=$(ln "../$name" "$it" 2>&1); then
+			sort_out "$said"
+			[ $what = cross-device ] && is_mount "${dir%/}/$name" || { complain "$said"; return; }
+			it=../$name
+		fi
+		;;
+	esac
+	wanted=:any
+	state "$it"
+	case $now in "${1%"${1#?}"}"???:"${1#*:}") ;; *) refuse changed "$now" ;; esac
+}
+
+# Gives what was grasped label $2 if it has $1.
+set_label() {
+	label_of "$it"
+	[ "$label" = "$1" ] || { refuse changed "$label"; return; }
+	said=$(chcon -h -- "$2" "$it" 2>&1 && sync "$it" 2>&1) || { complain "$said"; return; }
+	label_of "$it"
+	[ "$label" = "$2" ] || { refuse failed "has the label $label, not $2"; return; }
+	[ "$it" = . ] || one_file "$it" "../$name" || refuse changed "$name"
+}
+
+# L NUMBER DIRECTORY NAME BEFORE AFTER OLD NEW: another label. The states are those of the edit, without bytes; an edit of a
+# label alone is none of `edits`.
+check_label() {
+	i=$1 dir=$2 name=$3 before=$4 after=$5
+	look || return
+	label_of "./$name"
+	case $label in "$6" | "$7") ;; *) refuse changed "$label"; return ;; esac
+	case "$numbers " in *" $i "*) return ;; esac
+	[ "$now" = "$before" ] || refuse changed "$now"
+}
+
+# When all files have their places: a new one has the label of the old one.
+relabel() {
+	[ -z "$failed" ] || return 0
+	i=$1 dir=$2 name=$3
+	grasp "$5" || return
+	label_of "$it"
+	case $label in
+	"$6")
+		stage || return
+		echo "$6" >"./m$i" && move "./m$i" "../$name$B.label" || { complain "$said"; return; }
+		grasp "$5" && set_label "$6" "$7" && cw wrote "$i"
+		;;
+	"$7")
+		enter "$dir"
+		if [ -e "./$name$B.label" ]; then cw same "$i" ours; else cw same "$i" theirs; fi
+		;;
+	*) refuse changed "$label" ;;
+	esac
+}
+
+# The opposite, when the old files are back. One that was written anew has no label of its own; the label of one that somebody
+# has changed since stays, as the file does.
+label_back() {
+	case $stuck in *" $1 "*) return ;; esac
+	i=$1 dir=$2 name=$3 before=$4 after=$4
+	look || return
+	if [ "$now" = - ] || ! [ -e "./$name$B.label" ]; then
+		cw back "$i" not-ours
+		return
+	fi
+	label_of "./$name"
+	if [ "$label" != "$6" ]; then
+		case $anew in *" $i "*) ;; *) label=$7 ;; esac
+		grasp "$4" && set_label "$label" "$6" && enter "$dir" || return
+	fi
+	rm -f "./$name$B.label"
+	cw back "$i" restored
+}
+
 # Removes the private directory in $1 with what this program names so. What else is in there stays, and so does the directory.
 tidy() {
 	enter "$1" && [ -d "./$B" ] && ! [ -L "./$B" ] && private "$1" || return 0
@@ -618,6 +707,7 @@ restore() {
 			# The copy beside it is gone or is not what it was.
 			rm -f "./u$i"
 			"b$i" >"./u$i" && printed "./u$i" "$before"
+			anew="$anew$i "
 			state "./u$i"
 			[ "$now" = "$before" ] || { refuse failed "wrote $now, not $before"; return; }
 		fi
@@ -658,8 +748,14 @@ reversed() {
 	for one in $list; do
 		failed=
 		edits
-		[ -z "$failed" ] || all=1
+		[ -z "$failed" ] || all=1 stuck="$stuck$one "
 	done
+	L() {
+		failed=
+		label_back "$@"
+		[ -z "$failed" ] || all=1
+	}
+	labels
 	failed=$all
 }
 
@@ -678,11 +774,27 @@ observe() {
 	failed=
 }
 
+observe_label() {
+	i=$1 dir=$2 name=$3 before=$4 after=$5
+	failed=
+	if look; then
+		mark=no label=
+		[ -e "./$name$B.label" ] && mark=yes
+		[ "$now" = - ] || label_of "./$name"
+		case $label in
+		"$6") cw seen "$i" before $mark "$label" ;;
+		"$7") cw seen "$i" after $mark "$label" ;;
+		*) cw seen "$i" other $mark "$label" ;;
+		esac
+	fi
+	failed=
+}
+
 forget() {
 	i=$1 dir=$2 name=$3
 	enter "$dir" || return 0
-	[ -e "./$name$B" ] || [ -e "./$name$B.absent" ] || return 0
-	rm -f "./$name$B" "./$name$B.absent"
+	[ -e "./$name$B" ] || [ -e "./$name$B.absent" ] || [ -e "./$name$B.label" ] || return 0
+	rm -f "./$name$B" "./$name$B.absent" "./$name$B.label"
 	tell forgot "$i"
 }
 
@@ -920,6 +1032,8 @@ apply() {
 	E() { check "$@"; }
 	edits
 	together=
+	L() { check_label "$@"; }
+	labels
 	[ -z "$failed" ] || return 0
 	X() { command_run "$@"; }
 	commands
@@ -928,6 +1042,8 @@ apply() {
 	in_each written $new
 	E() { commit "$@"; }
 	edits
+	L() { relabel "$@"; }
+	labels
 	in_each verify $old
 	[ -n "$failed" ] || return 0
 	cw taking-back
@@ -950,7 +1066,7 @@ context() {
 	nl='
 '
 	kind= failed= all= ran= todo=' ' mounts=' ' half=' ' lenient= making=$nl staged=$nl
-	new= old= together= no_exchange= slow= limit=
+	new= old= together= no_exchange= slow= limit= numbers= stuck=' ' anew=' '
 	! command -v timeout >/dev/null || limit='timeout 60'
 	me= mygid= owned= hold=0 held_5= held_6= held_7=
 	while read -r key a b c; do
@@ -997,13 +1113,17 @@ context() {
 		lenient=1
 		E() { observe "$@"; }
 		edits
+		L() { observe_label "$@"; }
+		labels
 		K() { see_key "$@"; }
 		kind=k
 		keys
 		;;
 	forget)
 		E() { forget "$@"; }
+		L() { forget "$@"; }
 		edits
+		labels
 		K() { forget_key "$@"; }
 		keys
 		sweep

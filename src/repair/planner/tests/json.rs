@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::world::*;
 use crate::repair::plan::{
-    AccountCommand, Attributes, Edit, FileState, KeyCopy, KeyId, KeySource, Plan, RenewedKey,
-    RetiredKey, Text, Turnover,
+    AccountCommand, Attributes, Edit, FileState, KeyCopy, KeyId, KeySource, Plan, Relabel,
+    RenewedKey, RetiredKey, Text, Turnover,
 };
 use crate::survey::{FileState as Found, IdentityState};
 
@@ -73,9 +73,14 @@ fn full() -> Plan {
             target: key.target.clone(),
             before,
             after: FileState::Absent,
+            label: None,
             answers: answers.clone(),
         });
     }
+    plan.nodes[0].edits[0].label = Some(Relabel {
+        before: "unconfined_u:object_r:var_lib_t:s0-s0:c0.c1023".into(),
+        after: "unconfined_u:object_r:ssh_home_t:s0-s0:c0.c1023".into(),
+    });
     assert!(!plan.left.is_empty());
     plan.turnover = Turnover {
         rotation: Some("run".into()),
@@ -125,6 +130,8 @@ fn what_is_no_plan_is_not_in_the_schema() {
         |it| it["nodes"][0]["edits"][0]["answers"] = serde_json::json!([]),
         |it| it["nodes"][0]["edits"][0]["target"]["path"] = "relative".into(),
         |it| it["nodes"][0]["edits"][0]["after"]["is"] = "gone".into(),
+        |it| it["nodes"][0]["edits"][0]["label"]["after"] = "ssh_home_t".into(),
+        |it| it["nodes"][0]["edits"][0]["label"]["after"] = "u:r:t:s0 x".into(),
         |it| it["keys"][0]["key_type"] = "dsa".into(),
         |it| it["keys"][0]["owner"]["mode"] = 0o10000.into(),
     ];
