@@ -100,10 +100,12 @@ pub(super) fn command(sudo: bool) -> &'static str {
 /// The script as it is sent, behind [`STARTED`]: one compound command, so that a script cut short is a syntax error and
 /// runs not at all.
 ///
-/// Shells read what they run in blocks from a pipe, but for bash, which does so byte by byte: there, `cat` reads the rest.
+/// Shells read what they run in blocks from a pipe, but for bash, which does so byte by byte: there, `cat` reads the rest. That it
+/// is bash tells its option for braces, which no other has (`$-`): BASH_VERSION alone may be inherited, and `cat` would then hand another
+/// shell the middle of the script.
 pub(super) fn envelope(script: &[u8]) -> Vec<u8> {
     const FIRST: &[u8] =
-        b"echo clearway-program-starts >&2; [ -n \"${BASH_VERSION-}\" ] && eval \"$(cat)\"\n";
+        b"echo clearway-program-starts >&2; case ${BASH_VERSION+$-} in *B*) eval \"$(cat)\" ;; esac\n";
     let mut text = Vec::with_capacity(FIRST.len() + script.len() + 5);
     text.extend_from_slice(FIRST);
     text.extend_from_slice(b"{ ");

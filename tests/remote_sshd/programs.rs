@@ -100,6 +100,22 @@ async fn a_long_script_and_a_long_answer_arrive_whole() {
 }
 
 #[tokio::test]
+async fn a_variable_of_bash_in_the_environment_makes_no_other_shell_bash() {
+    if !can_run("a_variable_of_bash_in_the_environment_makes_no_other_shell_bash") {
+        return;
+    }
+    let server = Sshd::with(&["host_ed25519"], "SetEnv SHLVL=2 BASH_VERSION=5.2");
+    let connection = connected(&server).await;
+    let never = "echo half a script\n".repeat(10_000);
+    let script = format!("never() {{\n{never}}}\necho whole\n");
+    let output = connection
+        .run_program(script.as_bytes(), &limits())
+        .await
+        .unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "whole\n");
+}
+
+#[tokio::test]
 async fn programs_can_run_at_the_same_time_on_one_connection() {
     if !can_run("programs_can_run_at_the_same_time_on_one_connection") {
         return;

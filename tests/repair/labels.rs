@@ -207,6 +207,30 @@ fn a_file_that_is_written_anew_by_an_undo_has_its_old_label() {
 }
 
 #[test]
+fn a_label_comes_back_without_the_note_of_it_too() {
+    let Some(lab) = lab_with_labels() else { return };
+    let node = lab.node("node1");
+    let plan = every_kind(node);
+    let before = labels(node);
+    apply(node, &plan);
+    sh(
+        node,
+        "rm -r /var/lib/nova/.ssh*.label /var/lib/nova/.ssh/*.label",
+    );
+    let undo = |wrote| {
+        let commands = false;
+        crate::support::run(node, &plan, Operation::Undo { wrote, commands })
+    };
+    let answer = undo([0, 1, 2].into());
+    assert_eq!(refusals(&answer), [""; 0]);
+    assert_eq!(labels(node), before);
+    // What this run has not set is none of its business.
+    sh(node, &format!("chcon {NEW} {SSH}"));
+    undo([1].into());
+    assert_eq!(label(node, SSH), NEW);
+}
+
+#[test]
 fn a_forgotten_run_leaves_no_notes_of_labels() {
     let Some(lab) = lab_with_labels() else { return };
     let node = lab.node("node1");
@@ -235,6 +259,11 @@ fn a_label_that_is_not_the_planned_one_any_more_refuses_the_node() {
             &*back,
         ),
         ("a link", &*moved, &*links),
+        (
+            "another policy than was told",
+            "sed -i s/ssh_home_t/other_t/ /etc/selinux/file_contexts",
+            "sed -i s/other_t/ssh_home_t/ /etc/selinux/file_contexts",
+        ),
         (
             "another mode",
             "chmod 640 /var/lib/nova/.ssh/known_hosts",

@@ -10,7 +10,6 @@ use crate::nova::{NovaError, Session, Written};
 use crate::openstack::Fault;
 use crate::openstack::compute::{ComputeService, InstanceAction, Migration, Server};
 use crate::system;
-use crate::trust::labels_on_the_way;
 use crate::trust::verdict::{Observed, judge};
 
 use super::candidates::{dialled_addresses, reported};
@@ -245,7 +244,6 @@ impl Engine<'_> {
             .legs
             .obstacle(id)
             .unwrap_or_else(|| self.prediction.verdict(id));
-        let labels = labels_on_the_way(self.fleet, self.facts, self.prediction, (id, proof), None);
         let judgement = judge(&Observed {
             lane,
             predicted,
@@ -253,7 +251,8 @@ impl Engine<'_> {
             not_proven,
             inquiry: None,
             on_disk: &on_disk,
-            labels: &labels,
+            // Of what other clients do at this server nothing is known here.
+            labels: &[],
         });
         LegProof {
             pair: wanted.pair,

@@ -1,6 +1,7 @@
 //! What `restorecon -n -v` says of the files of trust.
 
 use super::super::facts::{Labels, WrongLabel};
+use super::paths::Paths;
 use super::stream::{SurveyError, text_number};
 use super::text::Text;
 
@@ -27,6 +28,7 @@ pub(super) fn labels(
     status: &[u8],
     said: &str,
     text: &Text,
+    paths: &Paths,
 ) -> Result<Labels, SurveyError> {
     let enforcing = match enforce {
         b"0" => false,
@@ -38,8 +40,12 @@ pub(super) fn labels(
     let wrong = told.filter(|it| status == 0 && it.len() <= MOST);
     let of_trust = |label: &WrongLabel| {
         let inside = format!("{}/", label.path);
-        let mut paths = TRUST.iter().flat_map(|role| text.role(role));
-        paths.any(|(_, path)| path == label.path || path.starts_with(&inside))
+        let mut of_role = TRUST.iter().flat_map(|role| text.role(role));
+        of_role.any(|(_, path)| {
+            // Where links lead elsewhere, sshd looks at the directories there.
+            let mut both = [path, paths.real(path)].into_iter();
+            both.any(|path| path == label.path || path.starts_with(&inside))
+        })
     };
     Ok(Labels {
         enforcing,
@@ -74,7 +80,8 @@ fn wrong(line: &str) -> Option<Option<WrongLabel>> {
         // What has a type that administrators choose is told, too, and left alone.
         return None;
     };
-    let good = path.starts_with('/') && is_label(has) && is_label(policy) && has != policy;
+    let good =
+        path.starts_with('/') && is_label(has) && is_label(policy) && differ_in_type(has, policy);
     Some(good.then(|| WrongLabel {
         path: path.to_owned(),
         has: has.to_owned(),
@@ -87,13 +94,22 @@ fn is_label(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.:,-".contains(&b);
     text.len() < 256
         && text.bytes().all(plain)
+        && !text.starts_with('-')
         && text.split(':').count() >= 3
         && text.split(':').all(|part| !part.is_empty())
+}
+
+/// Whether two labels differ in their types and in nothing else, as those do between which restorecon changes without `-F`.
+fn differ_in_type(one: &str, other: &str) -> bool {
+    let mut one: Vec<&str> = one.splitn(4, ':').collect();
+    let mut other: Vec<&str> = other.splitn(4, ':').collect();
+    one.remove(2) != other.remove(2) && one == other
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::survey::ContentPool;
 
     const HAS: &str = "unconfined_u:object_r:var_lib_t:s0";
     const POLICY: &str = "unconfined_u:object_r:ssh_home_t:s0";
@@ -105,8 +121,14 @@ mod tests {
         Text::parse(roles.as_bytes()).expect("a text")
     }
 
+    /// `/h` leads to `/data/h`.
+    fn paths() -> Paths {
+        let reals = b"/h/.ssh/authorized_keys\t/data/h/.ssh/authorized_keys\n";
+        Paths::parse([b"", b"", b"", reals, b"", b""], None, &ContentPool::new()).expect("paths")
+    }
+
     fn read(status: &[u8], said: &str) -> Option<Vec<String>> {
-        let labels = labels(b"1", status, said, &text()).expect("a record");
+        let labels = labels(b"1", status, said, &text(), &paths()).expect("a record");
         assert!(labels.enforcing);
         let of = |it: WrongLabel| {
             assert_eq!((it.has.as_str(), it.policy.as_str()), (HAS, POLICY));
@@ -134,11 +156,17 @@ mod tests {
 
     #[test]
     fn what_is_no_file_of_trust_nor_above_one_is_left_out() {
-        let said = ["/i", "/h/.sshd", "/h/.ssh/authorized_keys"]
-            .map(|path| format!("Would relabel {path} from {HAS} to {POLICY}\n"));
+        let said = [
+            "/i",
+            "/h/.sshd",
+            "/h/.ssh/authorized_keys",
+            "/data/h/.ssh",
+            "/data/i",
+        ]
+        .map(|path| format!("Would relabel {path} from {HAS} to {POLICY}\n"));
         assert_eq!(
             read(b"0", &said.concat()).expect("known"),
-            ["/h/.ssh/authorized_keys"]
+            ["/h/.ssh/authorized_keys", "/data/h/.ssh"]
         );
     }
 
@@ -152,6 +180,9 @@ mod tests {
             "Would relabel /h/.ssh from a:b:c:s0 to a:b::s0",
             "Would relabel /h/.ssh from a:b:c:s0 to a:b:c:s0",
             "Would relabel .ssh from a:b:c:s0 to a:b:d:s0",
+            "Would relabel /h/.ssh from a:b:c:s0 to e:b:d:s0",
+            "Would relabel /h/.ssh from a:b:c:s0 to a:b:d:s1",
+            "Would relabel /h/.ssh from -a:b:c:s0 to -a:b:d:s0",
             "restorecon reset /h/.ssh context ->a:b:c:s0",
             "restorecon reset /h/.ssh a:b:c:s0",
         ] {
@@ -162,7 +193,7 @@ mod tests {
         assert_eq!(read(b"255", &good), None);
         assert_eq!(read(b"0", &good.repeat(MOST + 1)), None);
         for (enforce, status) in [(&b""[..], &b"0"[..]), (b"2", b"0"), (b"1", b"-1")] {
-            assert!(labels(enforce, status, "", &text()).is_err());
+            assert!(labels(enforce, status, "", &text(), &paths()).is_err());
         }
     }
 }

@@ -179,10 +179,11 @@ impl PartAnswer {
             None => None,
         };
         let text = Text::parse(text)?;
+        let paths = Paths::parse(stat, files, pool)?;
         let labels = match once.get("labels") {
             Some(record) => {
                 let [enforce, status, said] = fields(record)?;
-                Some(labels(enforce, status, &lossy(said), &text)?)
+                Some(labels(enforce, status, &lossy(said), &text, &paths)?)
             }
             None => None,
         };
@@ -193,7 +194,7 @@ impl PartAnswer {
             text,
             labels,
             configuration: lossy(configuration).lines().map(str::to_owned).collect(),
-            paths: Paths::parse(stat, files, pool)?,
+            paths,
             identities,
             client: side(
                 &once,

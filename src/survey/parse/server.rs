@@ -1,5 +1,7 @@
 //! The server side.
 
+use std::collections::HashSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use sha2::{Digest, Sha256};
@@ -235,6 +237,7 @@ fn group_ids(part: &PartAnswer, entry: &Passwd) -> Vec<u32> {
 /// opens only a few for accounts (part.sh, `hold`), and reads none that is very large.
 fn unread(part: &PartAnswer, accounts: &[LoginAccount]) -> Vec<String> {
     let files = accounts.iter().flat_map(|it| &it.authorized_keys);
+    let mut told = HashSet::new();
     let unread = files.filter(|checked| {
         let FileState::Present {
             meta,
@@ -244,7 +247,8 @@ fn unread(part: &PartAnswer, accounts: &[LoginAccount]) -> Vec<String> {
         else {
             return false;
         };
-        meta.kind == FileKind::File && !part.paths.was_read(&checked.file.path)
+        let path = checked.file.path.as_str();
+        meta.kind == FileKind::File && !part.paths.was_read(path) && told.insert(path)
     });
     unread
         .map(|checked| {

@@ -6,7 +6,7 @@ unset CW_WHO
 # The part's program, behind the words that lead to where it runs. A here-document would do, but bash writes those to a
 # temporary file, for which there may be no room.
 inside() {
-	printf '%s\n' '[ -n "${BASH_VERSION-}" ] && eval "$(cat)"' "$script" 2>/dev/null | "$@" sh -s
+	printf '%s\n' 'case ${BASH_VERSION+$-} in *B*) eval "$(cat)" ;; esac' "$script" 2>/dev/null | "$@" sh -s
 }
 
 # runuser opens a PAM session, which costs more than all the rest and which nothing here needs: chroot leads to the same

@@ -52,7 +52,7 @@ $cw_body"
 		said=$(eval "$script" 2>&1 >&3 3>&-)
 	else
 		said=$("$@" sh -s 2>&1 >&3 3>&- <<END
-[ -n "\${BASH_VERSION-}" ] && eval "\$(cat)"
+case \${BASH_VERSION+\$-} in *B*) eval "\$(cat)" ;; esac
 $script
 END
 )
