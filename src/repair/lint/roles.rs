@@ -3,7 +3,7 @@
 use crate::domain::{Fleet, Lane, NodeId, Profile};
 use crate::repair::plan::Target;
 use crate::survey::{
-    Account, ClientFacts, FileFact, FileState, Identity, LoginAccount, Meta, NodeFacts,
+    Account, ClientFacts, FileFact, FileKind, FileState, Identity, LoginAccount, Meta, NodeFacts,
 };
 
 /// What a place on a node is, as the survey knows it.
@@ -54,7 +54,11 @@ impl<'a> Place<'a> {
             if let Some(fact) = client.config_files.iter().find(|it| it.path == path) {
                 return Some(Role::Config(fact, account));
             }
-            if let Some(key) = client.identities.iter().find(|it| it.path == path) {
+            // ssh can be told to take anything for a key, a directory above files of trust too.
+            let is_directory =
+                |it: &Identity| it.meta.is_some_and(|meta| meta.kind == FileKind::Directory);
+            let mut keys = client.identities.iter().filter(|it| !is_directory(it));
+            if let Some(key) = keys.find(|it| it.path == path) {
                 return Some(Role::Identity(key, account));
             }
             let key = path.strip_suffix("-cert.pub");

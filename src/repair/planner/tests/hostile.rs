@@ -63,6 +63,33 @@ fn comments_options_and_certificates_of_a_node_go_nowhere() {
     }
 }
 
+/// `IdentityFile ~/.ssh` costs an account its own key, and the fleet nothing.
+#[test]
+fn a_directory_that_ssh_is_to_take_for_a_key_stops_no_repair() {
+    let mut world = world(3);
+    let facts = node(&mut world, 1);
+    let checked = &mut facts.server.accounts[0].authorized_keys[0];
+    let (path, meta) = checked.above.first_mut().expect("a directory");
+    meta.mode = 0o777;
+    let mut identity = facts.clients[0].identities[0].clone();
+    identity.path.clone_from(path);
+    identity.meta = Some(*meta);
+    let fact = facts.clients[0].directories.iter_mut();
+    let mut fact = fact.filter(|it| it.path == *path);
+    if let FileState::Present { meta: its, .. } = &mut fact.next().expect("there").state {
+        its.mode = 0o777;
+    }
+    facts.clients[0].identities.insert(0, identity);
+    let plan = plan_of(&world);
+    let edits = plan.nodes.iter().flat_map(|node| &node.edits);
+    let paths: Vec<_> = edits.map(|edit| edit.target.path.as_str()).collect();
+    assert_eq!(paths, ["/var/lib/nova/.ssh"], "{plan:#?}");
+    assert!(matches!(
+        plan.nodes[0].edits[0].after,
+        Planned::Directory { .. }
+    ));
+}
+
 #[test]
 fn a_name_that_only_the_node_itself_claims_is_not_recorded() {
     for claimed in [
