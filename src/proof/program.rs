@@ -173,12 +173,13 @@ impl Program {
         wanted.clamp(1, 16).min(self.legs.len())
     }
 
-    /// For how many hundredths of a second news of legs that work may be held back: not where there are few of them.
+    /// For how many hundredths of a second news of legs that work may be held back: not where there are few of them, and longer
+    /// where many nodes, each with many legs, would wake the controller all the time.
     fn hold(&self) -> u32 {
-        if self.legs.len() > 4 * self.workers() {
-            500
-        } else {
-            0
+        match self.legs.len() / self.workers() {
+            0..=4 => 0,
+            5..=16 => 500,
+            _ => 1500,
         }
     }
 
