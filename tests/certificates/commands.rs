@@ -64,7 +64,7 @@ impl Keys {
         String::from_utf8_lossy(&said).into_owned()
     }
 
-    /// The ids of all runs, the first one first.
+    /// The ids of all runs, the first one first: in the order that the ledger tells, because the ids of one second have none.
     pub(crate) fn runs(&self) -> Vec<String> {
         let said = self.command_output(&["runs", "--format", "json"], Stdio::null());
         let runs: serde_json::Value = serde_json::from_str(&said).unwrap();
@@ -72,7 +72,7 @@ impl Keys {
         let mut ids: Vec<String> = runs
             .map(|it| it["run"].as_str().unwrap().to_owned())
             .collect();
-        ids.sort_unstable();
+        ids.reverse();
         ids
     }
 
