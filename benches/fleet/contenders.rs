@@ -87,7 +87,7 @@ pub(crate) fn pdsh(lab: &Lab, user: &str, kex: Kex) -> Outcome {
     }
     let mut command = lab.command("setsid");
     command
-        .args(["pdsh", "-S", "-R", "ssh", "-f", "32", "-l", user, "-w"])
+        .args(["pdsh", "-S", "-R", "ssh", "-f", "64", "-l", user, "-w"])
         .args([names.trim_end_matches(','), "true"])
         .env("PDSH_SSH_ARGS_APPEND", options);
     run(&mut command).map(drop)

@@ -161,7 +161,7 @@ pub(super) struct Check {
     #[arg(long, conflicts_with_all = ["pairs", "depth"])]
     pub(super) predict_only: bool,
     /// Nodes that are surveyed at the same time
-    #[arg(short, long, value_name = "N", default_value = "32")]
+    #[arg(short, long, value_name = "N", default_value = "64")]
     pub(super) concurrency: NonZeroU32,
     /// Exit with 1 also when there are findings that are warnings
     #[arg(long)]

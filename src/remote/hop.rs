@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
+use super::algorithms::{CIPHERS, KEY_EXCHANGES};
 use super::environment::Deadlines;
 use super::error::{Failure, printable};
 use super::handler::{Farewell, Gatekeeper, Refusal, Verified};
@@ -239,6 +240,8 @@ fn config(proposal: Proposal) -> client::Config {
         channel_buffer_size: 16,
         window_size: 1024 * 1024,
         preferred: Preferred {
+            kex: KEY_EXCHANGES.into(),
+            cipher: CIPHERS.into(),
             key: proposal.plain.into(),
             host_key_certificates: proposal.certificates.into(),
             compression: vec![russh::compression::NONE].into(),

@@ -6,6 +6,7 @@
 //! - [`Connection::run_program`] runs a POSIX sh program there, within [`Limits`].
 //! - [`ControlError`] says why either failed; [`record_host_key`] adds a key that the operator has accepted.
 
+mod algorithms;
 mod authenticate;
 mod connector;
 mod environment;

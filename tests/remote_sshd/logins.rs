@@ -28,6 +28,32 @@ async fn keys_of_all_types_and_formats_log_in() {
     assert_eq!(server.logged("Failed publickey"), 0, "{}", server.log());
 }
 
+/// What hardened servers leave over: with FIPS mode only NIST's curves and DH groups, with some guides one algorithm of each kind.
+#[tokio::test]
+async fn one_algorithm_of_each_kind_is_enough() {
+    if !can_run("one_algorithm_of_each_kind_is_enough") {
+        return;
+    }
+    for only in [
+        "KexAlgorithms curve25519-sha256",
+        "KexAlgorithms ecdh-sha2-nistp256",
+        "KexAlgorithms ecdh-sha2-nistp384",
+        "KexAlgorithms ecdh-sha2-nistp521",
+        "KexAlgorithms diffie-hellman-group-exchange-sha256",
+        "KexAlgorithms diffie-hellman-group14-sha256",
+        "KexAlgorithms diffie-hellman-group16-sha512",
+        "Ciphers chacha20-poly1305@openssh.com",
+        "Ciphers aes128-gcm@openssh.com",
+        "Ciphers aes256-gcm@openssh.com",
+        "Ciphers aes128-ctr\nMACs hmac-sha2-256",
+        "Ciphers aes256-ctr\nMACs hmac-sha2-512-etm@openssh.com",
+    ] {
+        let server = Sshd::with(&["host_ed25519"], only);
+        let outcome = connector().connect(&server.node()).await;
+        assert!(outcome.is_ok(), "{only}: {:?}", outcome.err());
+    }
+}
+
 #[tokio::test]
 async fn rsa_keys_do_not_sign_with_sha_1() {
     if !can_run("rsa_keys_do_not_sign_with_sha_1") {
