@@ -8,7 +8,7 @@ use crate::domain::{Evidence, KeySeen, Proof, Proven, Reason, Why};
 use crate::frame::{FrameError, Limits, Nonce, decode};
 
 use super::line::{LogLine, Moment};
-use super::meaning::{Meaning, meaning};
+use super::meaning::{Meaning, is_said, meaning};
 
 /// The end of a server's log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,6 +30,9 @@ pub struct Question<'a> {
     pub nodes: &'a HashSet<IpAddr>,
     /// The account that was logged in to, when it is known.
     pub user: Option<&'a str>,
+    /// Why the files say that the leg breaks, if they do: a log tells which client and which account a connection was of, and
+    /// not which leg, and two legs of one client to one account may offer different keys.
+    pub predicted: Option<Reason>,
     /// Whether the far end would have taken the key; see [`key_was_taken`]. What PAM refuses after that is logged
     /// without the client's address.
     pub key_taken: bool,
@@ -80,8 +83,10 @@ pub fn key_was_taken(proof: &Proof) -> bool {
 
 /// Most lines that are kept as evidence.
 const SHOWN: usize = 6;
-/// A clock may be read, and a line written, in the next second.
-const SLACK: i64 = 2;
+/// Both clocks are read in whole seconds.
+const SLACK: i64 = 1;
+/// A line may be written while the program runs that has read the clock before.
+const AHEAD: i64 = 2;
 
 impl ServerLog {
     /// Reads the answer of [`super::script()`].
@@ -130,7 +135,7 @@ impl ServerLog {
         let window = i64::try_from(question.window.as_secs()).unwrap_or(i64::MAX);
         let recent = |line: &LogLine<'_>| {
             line.age
-                .is_none_or(|age| (-SLACK..=window.saturating_add(SLACK)).contains(&age))
+                .is_none_or(|age| (-AHEAD..=window.saturating_add(SLACK)).contains(&age))
         };
         let mut lines: Vec<_> = self
             .text
@@ -210,16 +215,19 @@ fn still_throttling<'l, 't>(lines: &'l [LogLine<'t>]) -> Option<&'l LogLine<'t>>
     (throttles(last) && !last.text.starts_with("exited ")).then_some(last)
 }
 
-/// A connection that may be the one in question: the more telling ones are greater.
+/// A refused connection that may be the one in question: the more telling ones are greater.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Candidate {
+    /// Whether sshd writes more than that the client has gone.
+    tells: bool,
     /// Whether its lines name the client's address; otherwise only the account is known to be the one.
     by_address: bool,
     /// Whether it says why, and does not only suggest it.
     says: bool,
     /// Where its last line stands in the log.
     last: usize,
-    reason: Reason,
+    /// Why, where it tells.
+    reason: Option<Reason>,
     /// Where its lines stand.
     lines: Vec<usize>,
 }
@@ -237,12 +245,23 @@ fn told<'l, 't>(
             connections.entry(pid).or_default().push(place);
         }
     }
-    let best = connections
+    let candidates: Vec<_> = connections
         .into_values()
         .filter_map(|places| Candidate::new(lines, places, question))
-        .max()?;
+        .collect();
+    let best = if let Some(predicted) = question.predicted {
+        let as_predicted = candidates.iter().filter(|it| it.reason == Some(predicted));
+        let is_silent = |it: &Candidate| it.reason.is_none();
+        // What the files say is no line's to contradict if it is nothing that sshd writes down, and a connection was
+        // refused in silence.
+        let is_other_legs = !is_said(predicted) && candidates.iter().any(is_silent);
+        let any = candidates.iter().filter(|_| !is_other_legs);
+        as_predicted.max().or_else(|| any.max())?
+    } else {
+        candidates.iter().max()?
+    };
     let lines = best.lines.iter().map(|&place| &lines[place]).collect();
-    Some((best.reason, lines))
+    Some((best.reason?, lines))
 }
 
 impl Candidate {
@@ -273,11 +292,16 @@ impl Candidate {
             Meaning::Suggests(reason) => Some(reason),
             _ => None,
         });
+        let reason = said.or(suggested);
+        if reason.is_none() && !each().any(LogLine::is_left_unsaid) {
+            return None;
+        }
         Some(Self {
+            tells: reason.is_some(),
             by_address,
             says: said.is_some(),
             last: *lines.last()?,
-            reason: said.or(suggested)?,
+            reason,
             lines,
         })
     }

@@ -83,6 +83,14 @@ impl<'a> LogLine<'a> {
         before.rsplit(' ').next()?.parse().ok()
     }
 
+    /// Whether a client has gone, or was sent away, before it was let in to an account that exists (packet.c
+    /// `sshpkt_vfatal`): all that sshd writes of a key that it does not know.
+    pub(super) fn is_left_unsaid(&self) -> bool {
+        const ENDS: [&str; 4] = ["closed", "reset", "disconnected", "disconnecting"];
+        let text = self.text.to_ascii_lowercase();
+        text.contains(" authenticating user ") && ENDS.iter().any(|it| text.contains(it))
+    }
+
     /// Whether the line speaks of an account.
     pub(super) fn names_somebody(&self) -> bool {
         let mut words = self.text.split(' ');

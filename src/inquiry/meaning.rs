@@ -129,6 +129,16 @@ const TEXTS: &[(Where, &str, Meaning)] = &[
     ),
     (
         Start,
+        "AuthorizedKeysCommandUser ",
+        Suggests(Reason::KeyNotAuthorized),
+    ),
+    (
+        Start,
+        "Unsafe AuthorizedKeysCommand",
+        Suggests(Reason::KeyNotAuthorized),
+    ),
+    (
+        Start,
         "ROOT LOGIN REFUSED FROM ",
         Says(Reason::AccountNotAllowed),
     ),
@@ -209,4 +219,15 @@ pub(super) fn meaning(text: &str) -> Option<Meaning> {
         Anywhere => text.contains(pattern),
     });
     found.map(|(_, _, meaning)| *meaning)
+}
+
+/// Whether sshd writes down at `LogLevel INFO`, its default, that this is why.
+pub(super) fn is_said(reason: Reason) -> bool {
+    let of_accounts = [
+        Reason::AccountLocked,
+        Reason::AccountShellMissing,
+        Reason::AccountNotAllowed,
+    ];
+    let says = |meaning: &Meaning| *meaning == Says(reason);
+    of_accounts.contains(&reason) || TEXTS.iter().any(|(_, _, meaning)| says(meaning))
 }

@@ -45,6 +45,7 @@ fn question(user: Option<&str>) -> Question<'_> {
         client: CLIENT,
         nodes: &NODES,
         user,
+        predicted: None,
         key_taken: false,
         logs_drops: true,
         window: Duration::from_secs(60),
@@ -69,6 +70,16 @@ fn every_known_refusal_has_its_reason() {
         ("", CLOSED, None),
         (
             "AuthorizedKeysCommand /bin/false nova failed, status 1",
+            CLOSED,
+            Some(KeyNotAuthorized),
+        ),
+        (
+            "error: AuthorizedKeysCommandUser \"sssd\" not found",
+            CLOSED,
+            Some(KeyNotAuthorized),
+        ),
+        (
+            "error: Unsafe AuthorizedKeysCommand \"/etc/ssh/keys\": bad ownership or modes for file /etc/ssh/keys",
             CLOSED,
             Some(KeyNotAuthorized),
         ),
@@ -326,6 +337,45 @@ fn the_latest_and_the_surest_word_on_the_account_counts() {
         ask(&format!("{says}{root}"), Some("root")).reason,
         Some(Reason::AccountLocked)
     );
+}
+
+#[test]
+fn what_another_leg_of_the_same_client_was_told_is_not_taken_for_this_ones() {
+    let from = connection(
+        7,
+        &format!(
+            "Authentication tried for nova with correct key but not from a permitted host (host=n1, ip=10.77.0.2, required=10.9.9.9).\n{CLOSED}"
+        ),
+    );
+    let silent = connection(8, CLOSED);
+    let not_allowed = connection(
+        9,
+        &format!(
+            "User nova from 10.77.0.2 not allowed because not listed in AllowUsers\n{INVALID}"
+        ),
+    );
+    let ask = |log: &str, predicted| {
+        let text = answer("/var/log/auth.log", log, &[]);
+        let log = ServerLog::read(&text, &nonce()).expect("whole");
+        let question = Question {
+            predicted,
+            ..question(Some("nova"))
+        };
+        log.explain("n2", &question).reason
+    };
+    use Reason::{AccountNotAllowed, AuthorizedKeysMissing, KeyFromMismatch, KeyNotAuthorized};
+    let both = format!("{from}{silent}");
+    assert_eq!(ask(&both, Some(KeyFromMismatch)), Some(KeyFromMismatch));
+    assert_eq!(ask(&both, Some(KeyNotAuthorized)), None);
+    let earlier = format!("{not_allowed}{silent}");
+    assert_eq!(ask(&earlier, Some(AuthorizedKeysMissing)), None);
+    let many = format!("{from}{not_allowed}");
+    assert_eq!(ask(&many, Some(KeyFromMismatch)), Some(KeyFromMismatch));
+    // Where the files are wrong, the log says so.
+    assert_eq!(ask(&from, Some(KeyNotAuthorized)), Some(KeyFromMismatch));
+    assert_eq!(ask(&both, Some(AccountNotAllowed)), Some(KeyFromMismatch));
+    assert_eq!(ask(&both, None), Some(KeyFromMismatch));
+    assert_eq!(ask(&silent, Some(KeyFromMismatch)), None);
 }
 
 #[test]

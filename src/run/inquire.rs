@@ -10,7 +10,7 @@ use super::assemble::Answered;
 use super::journal::Journal;
 use super::request::{Request, Surroundings};
 use super::survey::Surveyed;
-use crate::domain::{LegId, NodeId, Phase, Proof};
+use crate::domain::{LegId, NodeId, Phase, Predicted, Proof};
 use crate::frame::Nonce;
 use crate::inquiry::{Question, ServerLog, is_worth_asking, key_was_taken, script};
 use crate::remote::Limits;
@@ -45,7 +45,8 @@ pub(super) async fn inquire(
             questions.entry(id.server).or_default().push(id);
         }
     }
-    let window = since.elapsed() + Duration::from_secs(5);
+    // The log is asked for some more than that: it is read a while after.
+    let margin = since.elapsed() + Duration::from_secs(5);
     let mut asked = JoinSet::new();
     for &server in questions.keys() {
         // A server that was not surveyed cannot be asked; the prediction is all there is.
@@ -54,7 +55,7 @@ pub(super) async fn inquire(
         };
         asked.spawn(async move {
             let nonce = Nonce::new(system::random_bytes());
-            let program = script(&nonce, window);
+            let program = script(&nonce, margin);
             let output = connection.run_program(program.as_bytes(), &LIMITS).await;
             let log = output
                 .ok()
@@ -84,6 +85,7 @@ pub(super) async fn inquire(
         let Ok((server, Some(log))) = next else {
             continue;
         };
+        let window = since.elapsed();
         let name = request.fleet.node(server).name.as_str();
         for id in questions.remove(&server).unwrap_or_default() {
             let Some(proof) = proofs.get_mut(&id) else {
@@ -95,6 +97,10 @@ pub(super) async fn inquire(
                     client: &own[id.client.index()],
                     nodes: &nodes,
                     user: prediction.login_user(id),
+                    predicted: match prediction.verdict(id) {
+                        Predicted::Breaks(reason) => Some(reason),
+                        _ => None,
+                    },
                     key_taken: key_was_taken(proof),
                     logs_drops: prediction.logs_drops(id),
                     window,
