@@ -400,6 +400,7 @@ pub(crate) fn server_log(data: &[u8]) {
             let _ = log.explain(
                 "n",
                 &Question {
+                    predicted: None,
                     client: &client,
                     nodes: &nodes,
                     user,

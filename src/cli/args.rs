@@ -419,6 +419,9 @@ pub(super) enum Inventory {
         /// Only these nodes: ranges, globs, @groups, @cell:names, !exclusions, separated by commas
         #[arg(value_name = "NODES")]
         nodes: Option<String>,
+        /// The same, as other commands take it
+        #[arg(short, long, value_name = "NODES", conflicts_with = "nodes")]
+        limit: Option<String>,
         /// Output: table, json
         #[arg(
             short,

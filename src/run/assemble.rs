@@ -173,7 +173,11 @@ impl Outcome<'_> {
         let common = if as_it_should {
             Placeholders::default()
         } else {
-            common_placeholders(&self.request.fleet, self.legs, id)
+            let common = common_placeholders(&self.request.fleet, self.legs, id);
+            match self.prediction.login_user(id) {
+                Some(user) => common.with("server_user", user),
+                None => common,
+            }
         };
         LegResult::new(
             id,

@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
+use nix::unistd::{Uid, User};
+
 /// What the process was started with, read once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
@@ -12,7 +14,7 @@ pub struct Environment {
     pub home: Option<PathBuf>,
     /// `XDG_STATE_HOME` when it is an absolute path, `~/.local/state` otherwise (XDG Base Directory Specification).
     pub state_home: Option<PathBuf>,
-    /// The login name: `LOGNAME` (POSIX), `USER` otherwise.
+    /// The login name: `LOGNAME` (POSIX), `USER` otherwise, and where neither is set, what passwd(5) has.
     pub user: Option<String>,
     /// `SSH_AUTH_SOCK`.
     pub agent_socket: Option<PathBuf>,
@@ -85,11 +87,15 @@ pub fn variables(prefix: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The login name: `LOGNAME` (POSIX), `USER` otherwise.
+/// The login name: `LOGNAME` (POSIX), `USER` otherwise, and where neither is set, as for units of systemd and in containers, the
+/// name of the account by getpwuid(3).
 #[must_use]
 pub fn user() -> Option<String> {
-    let user = variable("LOGNAME").or_else(|| variable("USER"))?;
-    user.into_string().ok()
+    if let Some(user) = variable("LOGNAME").or_else(|| variable("USER")) {
+        return user.into_string().ok();
+    }
+    let account = User::from_uid(Uid::current()).ok().flatten()?;
+    Some(account.name)
 }
 
 /// The words of the command line, the program's name first.

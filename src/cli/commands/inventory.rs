@@ -14,7 +14,14 @@ use crate::report::{escape, exit};
 
 pub(in crate::cli) fn inventory(session: &Session, command: &Inventory) -> Result<u8, CliError> {
     match command {
-        Inventory::Show { nodes, format } => show(session, nodes.as_deref(), *format),
+        Inventory::Show {
+            nodes,
+            limit,
+            format,
+        } => {
+            let nodes = nodes.as_deref().or(limit.as_deref());
+            show(session, nodes, *format)
+        }
         Inventory::Validate { format } => validate(session, *format),
     }
 }

@@ -20,7 +20,7 @@ catalogue! {
             "Give each node its own `my_ip` or `[libvirt]migration_inbound_addr` in nova.conf, restart nova-compute, then check again. Move nothing before that.";
         /// Nothing says which address or name Nova would dial: neither the inventory nor a readable nova.conf.
         AddressUnknown = "address-unknown", Step::Resolve,
-            "State `migration-address` or `service-host` for {server} in the inventory, or make nova.conf readable to the survey.";
+            "Let nova-compute's user read nova.conf on {server}, or state `migration_address` and `service_host` for it in the inventory.";
         /// ssh refuses to start because of its own configuration on the dialling node.
         ClientConfigInvalid = "client-config-invalid", Step::Resolve,
             "Correct the file that ssh names (`{context} ssh -G {name}` on {client} shows the complaint).";

@@ -23,6 +23,13 @@ impl Placeholders {
         self
     }
 
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(known, _)| *known == key);
+        found.map(|(_, value)| value.as_str())
+    }
+
     /// Fills a template.
     #[must_use]
     pub fn fill(&self, template: &str) -> String {
@@ -35,8 +42,8 @@ impl Placeholders {
                 rest = after;
                 break;
             };
-            match self.0.iter().find(|(known, _)| *known == key) {
-                Some((_, value)) => text.push_str(value),
+            match self.get(key) {
+                Some(value) => text.push_str(value),
                 None => text.push_str(&key.replace('_', " ").to_uppercase()),
             }
             rest = tail;

@@ -43,10 +43,10 @@ catalogue! {
             "Run `clearway check` with the default `--pairs all --depth copy`.";
         /// The leg was not proven in this run, and files alone cannot tell.
         NotPredictable = "not-predictable",
-            "Run `clearway check` with the default `--pairs all --depth copy`.";
+            "Let the proof decide: `clearway check` with the default `--pairs all --depth copy`. Where that tries nothing either, set right what the evidence names.";
         /// The files of nova.conf say two addresses or names, and which one Nova would dial depends on how nova-compute was started, which was not seen.
         AddressUndecided = "address-undecided",
-            "State `migration-address` or `service-host` for {server} in the inventory, or leave each option in one of the files of nova.conf there.";
+            "State `migration_address` or `service_host` for {server} in the inventory, or leave each option in one of the files of nova.conf there.";
         /// The far end dropped the connection before the banner, also when tried again: MaxStartups or PerSourcePenalties. That says nothing about trust.
         Throttled = "throttled",
             "Try again in a few minutes, raise `MaxStartups` on {server}, or list the migration network in `PerSourcePenaltyExemptList`.";

@@ -19,6 +19,8 @@ pub(super) struct Seen<'a> {
     pub(super) names: BTreeMap<String, BTreeSet<NodeId>>,
     /// Ports other than 22 that any lane dials: known_hosts then has `[name]:port`.
     pub(super) ports: BTreeSet<u16>,
+    /// The nodes of which it is not known by what names they are dialled in all ways.
+    pub(super) unnamed: BTreeSet<NodeId>,
     /// Host keys on disk, and whose they are.
     pub(super) host_keys: HashMap<KeyBlob, NodeId>,
 }
@@ -39,11 +41,14 @@ impl<'a> Seen<'a> {
             })
             .collect();
         let mut names: BTreeMap<String, BTreeSet<NodeId>> = BTreeMap::new();
+        let mut unnamed = BTreeSet::new();
         for &id in scope.nodes() {
             for dial in [Dial::MigrationAddress, Dial::ServiceHost, Dial::LiveAddress] {
                 if let Some(name) = legs.address(id, &dial).name() {
                     let name = name.to_ascii_lowercase();
                     names.entry(name).or_default().insert(id);
+                } else {
+                    unnamed.insert(id);
                 }
             }
         }
@@ -60,6 +65,7 @@ impl<'a> Seen<'a> {
             legs,
             scope,
             names,
+            unnamed,
             ports: ports(&nodes, legs, scope),
             host_keys,
             nodes,

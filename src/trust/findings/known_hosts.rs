@@ -151,7 +151,9 @@ fn read(seen: &Seen<'_>, bytes: &[u8]) -> Vec<Remark> {
                                 format!("vouches with one key for {} nodes", matched.len()),
                             ))
                         } else if matched.is_empty() {
-                            seen.host_keys.get(entry.key.plain_blob()).map(|&owner| {
+                            let owner = seen.host_keys.get(entry.key.plain_blob());
+                            let owner = owner.filter(|owner| !seen.unnamed.contains(owner));
+                            owner.map(|&owner| {
                             let owner = &seen.fleet.node(owner).name;
                             (
                                 FindingCode::KnownHostsNeverMatches,

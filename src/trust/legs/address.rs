@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::domain::{Dial, Node};
-use crate::survey::NodeFacts;
+use crate::survey::{NodeFacts, NovaSettings};
 
 /// Who says what a node is dialled by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,8 +54,11 @@ pub enum Address {
         /// Where they stand.
         origin: Origin,
     },
-    /// Neither the inventory nor a readable nova.conf says it.
-    Unstated,
+    /// Neither the inventory nor nova.conf says it.
+    Unstated {
+        /// What there is instead, in words.
+        instead: String,
+    },
     /// nova.conf would say it, but the node was not surveyed.
     NotSurveyed,
 }
@@ -128,7 +131,9 @@ pub(super) fn address(node: &Node, facts: Option<&NodeFacts>, dial: &Dial) -> Ad
             return Address::NotSurveyed;
         }
         Some(facts) if !facts.nova.read => {
-            return Address::Unstated;
+            return Address::Unstated {
+                instead: unread(&facts.nova),
+            };
         }
         Some(facts) => &facts.nova,
     };
@@ -166,5 +171,16 @@ pub(super) fn address(node: &Node, facts: Option<&NodeFacts>, dial: &Dial) -> Ad
         )
         .or_else(service_host),
     };
-    found.unwrap_or(Address::Unstated)
+    found.unwrap_or_else(|| Address::Unstated {
+        instead: "neither my_ip nor a default route whose address it would be".to_owned(),
+    })
+}
+
+/// Why nothing of nova.conf is known.
+pub(super) fn unread(nova: &NovaSettings) -> String {
+    if nova.problems.is_empty() {
+        "no nova.conf".to_owned()
+    } else {
+        nova.problems.join("; ")
+    }
 }

@@ -176,7 +176,7 @@ impl Legs {
                     loops.then_some(Predicted::Breaks(Reason::AddressLoopback))
                 }
             }
-            Address::Unusable { .. } | Address::Unstated => {
+            Address::Unusable { .. } | Address::Unstated { .. } => {
                 Some(Predicted::Breaks(Reason::AddressUnknown))
             }
             Address::Undecided { .. } => Some(Predicted::Unknown(Why::AddressUndecided)),
@@ -215,11 +215,9 @@ impl Legs {
                 let text = format!("{origin} is {values}, as nova-compute was started");
                 vec![fact(id.server, text)]
             }
-            (Address::Unstated, _) => {
-                vec![fact(
-                    id.server,
-                    "no readable nova.conf, and nothing in the inventory".to_owned(),
-                )]
+            (Address::Unstated { instead }, _) => {
+                let text = format!("{instead}, and nothing in the inventory");
+                vec![fact(id.server, text)]
             }
             (Address::NotSurveyed, _) => Vec::new(),
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::domain::{Dial, Lane, LaneUse, Node, NotNeeded, Transport, Why};
 use crate::survey::NodeFacts;
 
+use super::address::unread;
 use super::live_uri::{LiveTransport, SshUri, live_transport};
 use super::recording::may_record;
 
@@ -121,7 +122,10 @@ fn cold(facts: &NodeFacts, used: &mut Used) -> Result<(), LaneUsage> {
 
 fn live(facts: &NodeFacts, in_profile: LaneUse, used: &mut Used) -> Result<(), LaneUsage> {
     if !facts.nova.read && in_profile == LaneUse::Auto {
-        let text = "no readable nova.conf says how live migrations connect".to_owned();
+        let text = format!(
+            "nothing says how live migrations connect: {}",
+            unread(&facts.nova)
+        );
         return Err(LaneUsage::Unknown(Why::NotPredictable, text));
     }
     decided(

@@ -137,6 +137,7 @@ pub(super) fn judge(
         server,
         recorded,
         check: &check,
+        check_address: check_address.as_deref(),
     };
     let reason = blame.reason(shown);
     blame.write_down(&name, reason, notes);
@@ -207,6 +208,8 @@ struct Blame<'a> {
     server: &'a ServerPath<'a>,
     recorded: &'a Recorded<'a>,
     check: &'a HostKeyCheck,
+    /// The address that `CheckHostIP` looks for too.
+    check_address: Option<&'a str>,
 }
 
 impl Blame<'_> {
@@ -294,12 +297,20 @@ impl Blame<'_> {
                 None => notes.add(|| fact(self.client.node, text)),
             }
         }
-        let statuses = [Some(&self.check.status), self.check.address.as_ref()];
-        for status in statuses.into_iter().flatten() {
+        let address = self.check.address.as_ref().zip(self.check_address);
+        if let Some((HostKeyStatus::Changed { .. }, address)) = address
+            && matches!(self.check.status, HostKeyStatus::Known { .. })
+        {
+            // The line of the name is right.
+            notes.value("name", || address.to_owned());
+        }
+        let first = name.first();
+        let by_name = (&self.check.status, first.as_str());
+        for (status, name) in std::iter::once(by_name).chain(address) {
             match status {
                 HostKeyStatus::Changed { lines, .. } => {
                     for at in lines {
-                        notes.add(|| line(*at, format!("another key for `{}`", name.first())));
+                        notes.add(|| line(*at, format!("another key for `{name}`")));
                         if let Some(key) = self.key_at(*at) {
                             let node = self.client.node;
                             notes.add(|| {

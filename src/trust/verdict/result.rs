@@ -79,7 +79,8 @@ impl LegResult {
             answered: observed.inquiry.and_then(|it| it.reason),
             difference,
             evidence,
-            remedy: remedy.map(|template| values.or(common).fill(template)),
+            remedy: remedy
+                .map(|template| with_usual_file(values.or(common), verdict).fill(template)),
         }
     }
 
@@ -199,6 +200,24 @@ pub fn common_placeholders(fleet: &Fleet, legs: &Legs, id: LegId) -> Placeholder
         }
     }
     values
+}
+
+/// Where no file is known that lets keys in, for example because a program lists them, it is called what sshd_config calls it.
+fn with_usual_file(values: Placeholders, verdict: Verdict) -> Placeholders {
+    let lets_in = matches!(
+        verdict,
+        Verdict::Broken(
+            Reason::KeyNotAuthorized
+                | Reason::AuthorizedKeysMissing
+                | Reason::KeyFromMismatch
+                | Reason::KeyExpired
+                | Reason::KeyOptionInvalid
+        )
+    );
+    match values.get("server_user").map(str::to_owned) {
+        Some(user) if lets_in => values.with("file", format!("the AuthorizedKeysFile of {user}")),
+        _ => values,
+    }
 }
 
 /// Whether one of them is enough. ssh writes the type of a key that it offers in another way than files do.
