@@ -87,34 +87,28 @@ impl Judge<'_> {
             errand.climb == "climb_pull" || errand.climb == "climb_look" && number == 2;
         match number {
             _ if copies_from => {
+                line.push("scp".to_owned());
                 line.extend(words::scp(leg, self.settings));
                 line.extend([format!("{there}:{}", pulled(leg)), "/tmp/".to_owned()]);
             }
             _ if errand.climb == "climb_pull_rsync"
                 || errand.climb == "climb_look_rsync" && number == 2 =>
             {
-                line.push("env".to_owned());
-                line.push(format!(
-                    "RSYNC_RSH={}",
-                    words::rsync_shell(leg, self.settings).join(" ")
-                ));
-                line.extend(["rsync", "-r", "--sparse"].map(str::to_owned));
+                line.extend(self.rsync());
                 line.extend([format!("{there}:{}", pulled(leg)), "/tmp/".to_owned()]);
             }
             2 if leg.transport != Transport::Rsync => {
+                line.push("scp".to_owned());
                 line.extend(words::scp(leg, self.settings));
                 line.extend(["FILE".to_owned(), format!("{there}:{directory}/probe")]);
             }
             2 | 4 | 5 => {
-                line.push(format!(
-                    "RSYNC_RSH={}",
-                    words::rsync_shell(leg, self.settings).join(" ")
-                ));
-                line.insert(leg.context.len(), "env".to_owned());
-                line.extend(["rsync", "-r", "--sparse", "FILE"].map(str::to_owned));
+                line.extend(self.rsync());
+                line.push("FILE".to_owned());
                 line.push(format!("{there}:{directory}/probe"));
             }
             _ => {
+                line.push("ssh".to_owned());
                 line.extend(words::ssh(leg, self.settings));
                 line.push(leg.name.to_string());
                 line.push(self.said_there(errand, number, stage));
@@ -122,6 +116,14 @@ impl Judge<'_> {
         }
         let quoted: Vec<_> = line.iter().map(|word| sh_quote(word)).collect();
         quoted.join(" ")
+    }
+
+    /// rsync and all before its paths.
+    fn rsync(&self) -> Vec<String> {
+        let shell = words::rsync_shell(self.leg, self.settings).join(" ");
+        let mut line = vec!["env".to_owned(), format!("RSYNC_RSH=ssh {shell}")];
+        line.extend(["rsync", "-r", "--sparse"].map(str::to_owned));
+        line
     }
 
     fn said_there(&self, errand: &Errand, number: u32, stage: Stage) -> String {

@@ -6,8 +6,8 @@ use super::examine::Tried;
 use super::request::Request;
 use super::survey::Surveyed;
 use crate::domain::{
-    Evidence, Finding, Fleet, Lane, LegId, NodeId, Pair, Placeholders, Predicted, Proven, Reason,
-    Verdict, Why, fold,
+    Evidence, Finding, Fleet, Lane, LegId, NodeId, Pair, Placeholders, Predicted, Proof, Proven,
+    Reason, Verdict, Why, fold,
 };
 use crate::report::{
     Counts, FindingReport, FoldedLegs, LegReport, NodeReport, ProvenEarlier, Report,
@@ -158,7 +158,9 @@ impl Outcome<'_> {
             (id, proof),
             &self.tried.proofs,
         );
+        let astray = proof.and_then(|proof| self.astray(id, proof));
         let observed = Observed {
+            astray: astray.as_ref().map(|(reason, shown)| (*reason, shown)),
             lane: id.lane,
             predicted,
             proof,
@@ -186,6 +188,32 @@ impl Outcome<'_> {
             (evidence, values),
             &common,
         )
+    }
+
+    /// Whether the client dialled itself or a third node in place of the server.
+    fn astray(&self, id: LegId, proof: &Proof) -> Option<(Reason, Evidence)> {
+        let address = proof.address?.to_canonical();
+        let owns = |node: NodeId| {
+            let facts = self.surveyed.facts[node.index()].as_ref()?;
+            let mut own = facts.addresses.iter().map(|it| it.to_canonical());
+            Some(own.any(|it| it == address))
+        };
+        if owns(id.server)? && !address.is_loopback() {
+            return None;
+        }
+        let name = |node| self.request.fleet.node(node).name.to_string();
+        let (reason, whose) = if address.is_loopback() {
+            (Reason::AddressLoopback, name(id.client))
+        } else {
+            let others = self.request.selected.iter().copied();
+            let mut owners = others.filter(|&node| owns(node) == Some(true));
+            (Reason::NameResolvesElsewhere, name(owners.next()?))
+        };
+        let shown = Evidence::Fact {
+            node: Some(name(id.client)),
+            text: format!("dialled {address}, an address of {whose}"),
+        };
+        Some((reason, shown))
     }
 
     /// Why there is no proof of a leg.

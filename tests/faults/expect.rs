@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use clearway::domain::{Reason, Severity, Step};
+use clearway::domain::{Evidence, Reason, Severity, Step};
 use clearway::report::{LegReport, Report};
 use clearway_lab::{ExpectedLeg, ExpectedProof, Fault, Lane, Verdict};
 
@@ -146,11 +146,26 @@ fn failing(wanted: &ExpectedLeg, leg: &LegReport) -> Option<&'static str> {
     if leg.evidence.is_empty() {
         return Some("no evidence");
     }
-    let told = leg
-        .remedy
-        .as_deref()
-        .is_some_and(|remedy| !remedy.trim().is_empty());
-    (!told).then_some("no remedy")
+    if !leg.evidence.iter().all(can_be_typed) {
+        return Some("a command without a program");
+    }
+    let Some(remedy) = leg.remedy.as_deref().filter(|it| !it.trim().is_empty()) else {
+        return Some("no remedy");
+    };
+    const UNFILLED: [&str; 5] = ["FILE", "SERVER", "CLIENT", "USER", "NAME"];
+    let mut words = remedy.split(|it: char| !it.is_ascii_alphanumeric());
+    words
+        .any(|it| UNFILLED.contains(&it))
+        .then_some("a remedy with a gap")
+}
+
+/// Whether a command that is shown has a program that is run.
+fn can_be_typed(evidence: &Evidence) -> bool {
+    let Evidence::Output { command, .. } = evidence else {
+        return true;
+    };
+    let mut words = command.split(' ');
+    words.any(|it| matches!(it, "ssh" | "scp" | "rsync"))
 }
 
 /// Files may be blind to what breaks a lower rung. What they say of the rung that was really met, or of one below it,

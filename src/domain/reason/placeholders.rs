@@ -23,6 +23,13 @@ impl Placeholders {
         self
     }
 
+    /// Takes a value back.
+    #[must_use]
+    pub fn without(mut self, key: &str) -> Self {
+        self.0.retain(|(known, _)| *known != key);
+        self
+    }
+
     /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {

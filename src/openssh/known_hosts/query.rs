@@ -1,5 +1,6 @@
 //! What is asked of `known_hosts`: a name as dialled, and the circumstances.
 
+use crate::openssh::parse_address;
 use crate::openssh::release::Release;
 
 /// The name under which `ssh` looks a host's key up.
@@ -12,11 +13,13 @@ pub struct HostName {
 }
 
 impl HostName {
-    /// A host dialled on a port. Letters are folded to lower case, as `ssh` does.
+    /// A host dialled on a port. Letters are folded to lower case, and an address is written in its usual form, as `ssh` does
+    /// (ssh.c `resolve_canonicalize`).
     #[must_use]
     pub fn new(host: &str, port: u16) -> Self {
+        let address = parse_address(host);
         Self {
-            host: host.to_ascii_lowercase(),
+            host: address.map_or_else(|| host.to_ascii_lowercase(), |it| it.to_string()),
             port,
             alias: None,
         }

@@ -79,7 +79,10 @@ pub(super) fn cut_off(trace: &Trace<'_>) -> Cause {
 }
 
 pub(super) fn host_key(trace: &Trace<'_>) -> Reason {
-    if trace.says("REVOKED HOST KEY DETECTED") || trace.says(" is marked as revoked.") {
+    if trace.says("REVOKED HOST KEY DETECTED")
+        || trace.says(" is marked as revoked.")
+        || trace.says(" revoked by file ")
+    {
         return Reason::HostKeyRevoked;
     }
     if trace.says("Error checking host key ") {

@@ -127,6 +127,13 @@ fn every_known_fault_of_ssh_has_its_cause() {
             Breaks(HostKeyRevoked),
         ),
         (
+            "04 in RevokedHostKeys",
+            HostKey,
+            255,
+            "Host key ED25519 SHA256:x revoked by file /etc/ssh/revoked\nHost key verification failed.",
+            Breaks(HostKeyRevoked),
+        ),
+        (
             "04 RevokedHostKeys missing",
             HostKey,
             255,

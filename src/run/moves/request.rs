@@ -245,6 +245,7 @@ impl Engine<'_> {
             .obstacle(id)
             .unwrap_or_else(|| self.prediction.verdict(id));
         let judgement = judge(&Observed {
+            astray: None,
             lane,
             predicted,
             proof,

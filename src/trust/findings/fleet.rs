@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::domain::{Dial, Fleet, Lane, LegId, NodeId, Predicted};
 use crate::openssh::key::{KeyBlob, PublicKey};
+use crate::openssh::known_hosts::HostName;
 use crate::survey::{Answer, ClientFacts, NodeFacts};
 use crate::trust::PairScope;
 use crate::trust::legs::Legs;
@@ -45,7 +46,7 @@ impl<'a> Seen<'a> {
         for &id in scope.nodes() {
             for dial in [Dial::MigrationAddress, Dial::ServiceHost, Dial::LiveAddress] {
                 if let Some(name) = legs.address(id, &dial).name() {
-                    let name = name.to_ascii_lowercase();
+                    let name = HostName::new(name, 22).first();
                     names.entry(name).or_default().insert(id);
                 } else {
                     unnamed.insert(id);

@@ -28,7 +28,10 @@ pub(super) fn find(seen: &Seen<'_>, found: &mut Vec<Finding>) {
                 continue;
             }
             rewritten(name, client, &mut single, found);
-            for fact in &client.known_hosts {
+            let revoked = setting(&client.base_config, "revokedhostkeys");
+            // A list of revoked keys is no known_hosts file.
+            let files = client.known_hosts.iter();
+            for fact in files.filter(|it| Some(&*it.path) != revoked) {
                 if let FileState::Present { meta, .. } = &fact.state
                     && meta.symlink
                 {

@@ -20,6 +20,8 @@ pub struct Observed<'a> {
     pub not_proven: Why,
     /// What the server's own log and files say about a refused login, when they were asked.
     pub inquiry: Option<Inquiry<'a>>,
+    /// Why the address that was dialled is not the server's, and what shows it, where it is known whose it is.
+    pub astray: Option<(Reason, &'a Evidence)>,
     /// The host keys on the server's disk ([`Evidence::Key`]); empty when they are not known.
     pub on_disk: &'a [Evidence],
     /// The labels on the way to the account's keys for which SELinux may keep sshd from them
@@ -133,10 +135,14 @@ fn worked(observed: &Observed<'_>, proof: &Proof) -> Judgement {
 fn broke(observed: &Observed<'_>, proof: &Proof, seen: Reason) -> Judgement {
     if matches!(seen, Reason::HostKeyChanged | Reason::HostKeyUnknown)
         && !matches!(observed.predicted, Predicted::Breaks(cause) if explains(cause, seen))
-        && let Some(evidence) = not_on_disk(proof, observed.on_disk)
+        && let Some(mut evidence) = not_on_disk(proof, observed.on_disk)
     {
+        let reason = observed.astray.map(|(reason, shown)| {
+            evidence.insert(0, shown.clone());
+            reason
+        });
         return Judgement {
-            verdict: Verdict::Broken(Reason::HostKeyNotOnDisk),
+            verdict: Verdict::Broken(reason.unwrap_or(Reason::HostKeyNotOnDisk)),
             difference: None,
             evidence,
         };

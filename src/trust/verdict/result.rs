@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::{
     Evidence, Finding, FindingCode, Fleet, LegId, Pair, Placeholders, Predicted, Proof, Proven,
-    Reason, Verdict,
+    Reason, Step, Verdict,
 };
 use crate::trust::legs::Legs;
 
@@ -79,8 +79,10 @@ impl LegResult {
             answered: observed.inquiry.and_then(|it| it.reason),
             difference,
             evidence,
-            remedy: remedy
-                .map(|template| with_usual_file(values.or(common), verdict).fill(template)),
+            remedy: remedy.map(|template| {
+                let values = with_file_proven(values, observed, verdict).or(common);
+                with_usual_file(values, verdict).fill(template)
+            }),
         }
     }
 
@@ -200,6 +202,30 @@ pub fn common_placeholders(fleet: &Fleet, legs: &Legs, id: LegId) -> Placeholder
         }
     }
     values
+}
+
+/// Where files do not say that it breaks in this way, their file is another one: that of a host key's is where ssh found it.
+fn with_file_proven(
+    values: Placeholders,
+    observed: &Observed<'_>,
+    verdict: Verdict,
+) -> Placeholders {
+    let Verdict::Broken(reason) = verdict else {
+        return values;
+    };
+    if observed.predicted == Predicted::Breaks(reason) {
+        return values;
+    }
+    let values = values.without("file");
+    let line = |it: &Evidence| match it {
+        Evidence::FileLine { path, .. } => Some(path.clone()),
+        _ => None,
+    };
+    let lines = observed.proof.iter().flat_map(|proof| &proof.evidence);
+    match lines.filter_map(line).last() {
+        Some(path) if reason.step() == Step::HostKey => values.with("file", path),
+        _ => values,
+    }
 }
 
 /// Where no file is known that lets keys in, for example because a program lists them, it is called what sshd_config calls it.

@@ -22,6 +22,7 @@ fn observed(predicted: Predicted, proof: Option<&Proof>) -> Observed<'_> {
         proof,
         not_proven: Why::PredictedOnly,
         inquiry: None,
+        astray: None,
         on_disk: &[],
         labels: &[],
     }
@@ -352,6 +353,47 @@ fn a_served_key_that_is_not_on_disk_is_another_machine() {
         verdict(&on_disk, named).0,
         Verdict::Broken(Reason::NameResolvesElsewhere)
     );
+    let shown = Evidence::Fact {
+        node: Some("cmp1".into()),
+        text: "dialled 127.0.1.1, an address of cmp1".into(),
+    };
+    let judgement = judge(&Observed {
+        on_disk: &on_disk,
+        astray: Some((Reason::AddressLoopback, &shown)),
+        ..observed(Predicted::Works, Some(&changed))
+    });
+    assert_eq!(
+        judgement.verdict,
+        Verdict::Broken(Reason::AddressLoopback),
+        "it is known whose address it was"
+    );
+    assert_eq!(judgement.evidence.first(), Some(&shown));
+}
+
+#[test]
+fn the_file_of_a_remedy_is_the_one_that_the_proof_names_where_the_prediction_is_another() {
+    let mut changed = proof(Some(Step::Connect), Proven::Breaks(Reason::HostKeyChanged));
+    changed.evidence.push(Evidence::FileLine {
+        node: "cmp1".into(),
+        path: "/n/known_hosts".into(),
+        line: Some(3),
+        note: "another host key recorded for `cmp2`".into(),
+    });
+    let id = LegId {
+        lane: Lane::ColdPush,
+        client: NodeId(0),
+        server: NodeId(1),
+    };
+    let remedy = |predicted| {
+        let values = Placeholders::default().with("file", "/n/authorized_keys");
+        let observed = observed(predicted, Some(&changed));
+        let common = Placeholders::default();
+        LegResult::new(id, None, &observed, (Vec::new(), values), &common).remedy
+    };
+    let by_proof = remedy(Predicted::Works).unwrap();
+    assert!(by_proof.contains("-f /n/known_hosts`"), "{by_proof}");
+    let by_files = remedy(Predicted::Breaks(Reason::HostKeyChanged)).unwrap();
+    assert!(by_files.contains("-f /n/authorized_keys`"), "{by_files}");
 }
 
 #[test]
