@@ -222,7 +222,7 @@ fn with_file_proven(
         _ => None,
     };
     let lines = observed.proof.iter().flat_map(|proof| &proof.evidence);
-    match lines.filter_map(line).last() {
+    match lines.filter_map(line).next_back() {
         Some(path) if reason.step() == Step::HostKey => values.with("file", path),
         _ => values,
     }
