@@ -288,6 +288,8 @@ pub struct HostKeyFact {
     pub certificate: Option<FileFact>,
     /// The private key's owner and mode.
     pub meta: Option<Meta>,
+    /// Whether sshd loads others and not this one, for example because of its mode.
+    pub left_out: bool,
 }
 
 /// An account that a lane logs in to.

@@ -133,9 +133,25 @@ fn host_keys(
             public,
             certificate,
             meta: Some(meta),
+            left_out: false,
         });
     }
+    if let Some(loaded) = loaded {
+        leave_out(&mut keys, loaded);
+    }
     keys
+}
+
+/// Marks the keys that sshd does not load. Where it loads one that no public half is of, that may be any of the others.
+fn leave_out(keys: &mut [HostKeyFact], loaded: Vec<String>) {
+    let own = |key: &HostKeyFact| public_line(&key.public).map(|line| fingerprint(&line));
+    let halves: Vec<_> = keys.iter().filter_map(own).collect();
+    if loaded.is_empty() || !loaded.iter().all(|it| halves.contains(it)) {
+        return;
+    }
+    for key in keys {
+        key.left_out = own(key).is_some_and(|it| !loaded.contains(&it));
+    }
 }
 
 /// The fingerprints in `debug1: private host key #0: ssh-ed25519 SHA256:…`.

@@ -329,6 +329,15 @@ impl Blame<'_> {
                 HostKeyStatus::Known { .. } | HostKeyStatus::Unknown => {}
             }
         }
+        for path in &self.server.side.left_out {
+            notes.add(|| Evidence::FileLine {
+                node: self.server.node.to_owned(),
+                path: (*path).to_owned(),
+                line: None,
+                note: "sshd does not load this key (a private key must not be readable by others)"
+                    .to_owned(),
+            });
+        }
         for path in self.recorded.unreadable {
             notes.add(|| Evidence::FileLine {
                 node: self.client.node.to_owned(),

@@ -221,6 +221,9 @@ impl Attempt<'_> {
                     if let Some((path, line)) = &at {
                         notes.value("file", || path.clone());
                         notes.add(|| self.line(path, Some(*line), "admits the key".to_owned()));
+                    } else {
+                        // What it allows is in the certificate.
+                        notes.value("file", || format!("{path} of {}", self.client));
                     }
                     return Ok(*options);
                 }

@@ -17,7 +17,9 @@ pub(super) struct ServerSide<'a> {
     pub(super) keys: Arc<[PublicKey]>,
     /// The file that each of `keys` was read from.
     pub(super) key_files: Vec<&'a str>,
-    /// The algorithms that it offers for these keys.
+    /// The private keys that it does not load.
+    pub(super) left_out: Vec<&'a str>,
+    /// The algorithms that it offers for the others.
     pub(super) offered: Vec<&'static str>,
     /// `sshd -T`, when it answered.
     pub(super) settings: Option<Settings>,
@@ -32,6 +34,10 @@ impl<'a> ServerSide<'a> {
         for fact in &facts.server.host_keys {
             found.extend(read_key(fact, keys));
         }
+        let left_out = facts.server.host_keys.iter().filter(|it| it.left_out);
+        let left_out: Vec<_> = left_out.map(|it| it.path.as_str()).collect();
+        let served = found.iter().filter(|(_, path)| !left_out.contains(path));
+        let served: Vec<PublicKey> = served.map(|(key, _)| key.clone()).collect();
         let (keys, key_files): (Vec<PublicKey>, Vec<&str>) = found.into_iter().unzip();
         let allowed = settings
             .as_ref()
@@ -43,9 +49,10 @@ impl<'a> ServerSide<'a> {
             .collect();
         Self {
             facts,
-            offered: server_host_key_algorithms(&keys, allowed),
+            offered: server_host_key_algorithms(&served, allowed),
             keys: keys.into(),
             key_files,
+            left_out,
             settings,
             ports,
         }

@@ -226,6 +226,7 @@ impl Simulation {
             public,
             certificate,
             meta: Some(meta(FileKind::File, 0o600, 0)),
+            left_out: false,
         };
         let host_keys = if self.form == Form::Authority {
             let pair = keys::pair(&[host_word], node);
