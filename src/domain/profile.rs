@@ -231,7 +231,7 @@ pub enum LaneUse {
 }
 
 /// What is dialled to reach a node.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dial {
     /// `[libvirt]migration_inbound_addr`, `$my_ip` by default (nova/virt/libvirt/driver.py `get_host_ip_addr`).

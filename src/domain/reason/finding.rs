@@ -20,6 +20,9 @@ catalogue! {
         /// What the files say and what really happened are not the same.
         PredictionDiffers = "prediction-differs", Severity::Warning,
             "Read both in `clearway trace`; files may have changed in between, sshd may not have been reloaded, or clearway is wrong: report it.";
+        /// nova.conf says another address or name than the inventory. The one of the inventory was checked; Nova dials the other.
+        InventoryDiffers = "inventory-differs", Severity::Warning,
+            "Correct the node's entry in the inventory, or take the address out of it: nova.conf is read. If nova.conf is wrong, correct it and restart nova-compute.";
         /// The client accepts any host key for this name (`StrictHostKeyChecking no` or `accept-new` with nowhere to record), so nobody would notice another machine.
         HostKeysNotChecked = "host-keys-not-checked", Severity::Warning,
             "Distribute known_hosts, then remove `StrictHostKeyChecking no` and `UserKnownHostsFile /dev/null`.";

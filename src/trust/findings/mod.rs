@@ -3,6 +3,7 @@
 //! Each finding names the nodes it concerns; those with the same words are put together where they are reported, so a
 //! whole fleet with one habit is one line.
 
+mod announced;
 mod certificates;
 mod find;
 mod fleet;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::domain::{Dial, Node};
+use crate::openssh::known_hosts::HostName;
 use crate::survey::{NodeFacts, NovaSettings};
 
 /// Who says what a node is dialled by.
@@ -111,16 +112,34 @@ pub(super) fn is_dialable(name: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"._-:%".contains(&byte))
 }
 
-/// What a node is dialled by in one way.
-pub(super) fn address(node: &Node, facts: Option<&NodeFacts>, dial: &Dial) -> Address {
+/// What the inventory states.
+fn stated<'a>(node: &'a Node, dial: &Dial) -> Option<&'a str> {
     let stated = match dial {
         Dial::MigrationAddress => &node.migration_address,
         Dial::ServiceHost => &node.service_host,
         Dial::LiveAddress => &node.live_address,
     };
-    if let Some(stated) = stated {
-        return Address::new(stated, Origin::Inventory);
+    stated.as_deref()
+}
+
+/// What a node is dialled by in one way, as the inventory states it or else nova.conf.
+pub(super) fn address(node: &Node, facts: Option<&NodeFacts>, dial: &Dial) -> Address {
+    match stated(node, dial) {
+        Some(stated) => Address::new(stated, Origin::Inventory),
+        None => by_nova_conf(facts, dial, node.service_host.as_deref()),
     }
+}
+
+/// What a node announces, where that is known and is not what the inventory states: Nova reads no inventory.
+pub(super) fn announced(node: &Node, facts: Option<&NodeFacts>, dial: &Dial) -> Option<Address> {
+    let stated = stated(node, dial)?;
+    let told = by_nova_conf(facts, dial, None);
+    let is_same = HostName::new(stated, 22) == HostName::new(told.name()?, 22);
+    (!is_same).then_some(told)
+}
+
+/// What nova.conf says. `service_host` is what the inventory says of the host.
+fn by_nova_conf(facts: Option<&NodeFacts>, dial: &Dial, service_host: Option<&str>) -> Address {
     let nova = match facts {
         // For live moves too, whatever the inventory says of the service host: nova.conf may name another address.
         None => return Address::NotSurveyed,
@@ -147,8 +166,7 @@ pub(super) fn address(node: &Node, facts: Option<&NodeFacts>, dial: &Dial) -> Ad
             .map(|value| Address::new(value, Origin::Setting(name))),
     };
     let service_host = || {
-        node.service_host
-            .as_deref()
+        service_host
             .map(|host| Address::new(host, Origin::Inventory))
             .or_else(|| setting(&nova.host, "[DEFAULT]host"))
             .or_else(|| facts.map(|facts| Address::new(&facts.hostname, Origin::HostName)))

@@ -25,6 +25,8 @@ use super::address::Address;
 /// What is wrong with the migration address of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sharing {
+    /// The address, and who says it; `None` only by default.
+    pub address: Option<Address>,
     /// It leads back to whoever dials it: a loopback or unspecified address, or `localhost`.
     pub loopback: bool,
     /// The other nodes that announce the same.
@@ -46,8 +48,8 @@ impl Sharing {
     }
 
     /// The evidence in words.
-    pub(super) fn evidence(&self, fleet: &Names, node: NodeId, address: &Address) -> Vec<Evidence> {
-        let Address::Known { name, origin } = address else {
+    pub(super) fn evidence(&self, fleet: &Names, node: NodeId) -> Vec<Evidence> {
+        let Some(Address::Known { name, origin }) = &self.address else {
             return Vec::new();
         };
         let fact = |text: String| Evidence::Fact {
@@ -130,7 +132,8 @@ pub(super) fn is_loopback(name: &str) -> bool {
     }
 }
 
-/// Finds every migration address that is not its node's alone.
+/// Finds every migration address that is not its node's alone. `addresses` are those that the nodes announce to each other: what
+/// the inventory states counts only where nova.conf does not say another one.
 pub(super) fn find(
     fleet: &Fleet,
     facts: &[Option<NodeFacts>],
@@ -201,6 +204,7 @@ pub(super) fn find(
             }
         }
         if sharing != Sharing::default() {
+            sharing.address = Some(addresses[id.index()].clone());
             found.insert(id, sharing);
         }
     }

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use crate::domain::{Dial, Evidence, Fleet, Lane, Leg, LegId, NodeId, Predicted, Reason, Why};
 use crate::survey::NodeFacts;
 
-use super::address::{Address, address, is_dialable};
+use super::address::{Address, address, announced, is_dialable};
 use super::sharing::{self, Names, Sharing};
 use super::usage::{LaneUsage, Used, lane_usage};
+
+const DIALS: [Dial; 3] = [Dial::MigrationAddress, Dial::ServiceHost, Dial::LiveAddress];
 
 /// All legs of a fleet. Holds a row per node, never one per pair.
 #[derive(Debug, Clone)]
@@ -34,6 +36,8 @@ struct Row {
     migration: Address,
     service: Address,
     live: Address,
+    /// What nova.conf says where the inventory states another.
+    announced: Vec<(Dial, Address)>,
     machine_id: Option<Arc<str>>,
     lanes: [LaneUsage; Lane::ALL.len()],
 }
@@ -62,6 +66,10 @@ impl Legs {
                     migration: address(node, facts, &Dial::MigrationAddress),
                     service: address(node, facts, &Dial::ServiceHost),
                     live: address(node, facts, &Dial::LiveAddress),
+                    announced: DIALS
+                        .into_iter()
+                        .filter_map(|dial| Some((dial, announced(node, facts, &dial)?)))
+                        .collect(),
                     machine_id: facts
                         .and_then(|it| it.server.machine_id.as_deref())
                         .map(Arc::from),
@@ -69,7 +77,14 @@ impl Legs {
                 }
             })
             .collect();
-        let migration: Vec<Address> = rows.iter().map(|row| row.migration.clone()).collect();
+        let migration = rows.iter().map(|row| {
+            let announced = row.announced.iter().find_map(|(dial, it)| {
+                let is_migration = *dial == Dial::MigrationAddress;
+                is_migration.then_some(it)
+            });
+            announced.unwrap_or(&row.migration).clone()
+        });
+        let migration: Vec<Address> = migration.collect();
         let sharing = sharing::find(fleet, facts, &migration);
         let is_loopback = |address: &Address| {
             address
@@ -98,6 +113,12 @@ impl Legs {
     #[must_use]
     pub fn address(&self, node: NodeId, dial: &Dial) -> &Address {
         self.rows[node.index()].address(dial)
+    }
+
+    /// What the nova.conf of a node says where the inventory states another: that is what Nova dials.
+    pub fn announced(&self, node: NodeId) -> impl Iterator<Item = (Dial, &Address)> {
+        let announced = self.rows[node.index()].announced.iter();
+        announced.map(|(dial, address)| (*dial, address))
     }
 
     /// What is wrong with a node's migration address, if anything is.
@@ -199,7 +220,7 @@ impl Legs {
         let address = self.server_address(id, used);
         match (address, self.sharing.get(&id.server)) {
             (Address::Known { .. }, Some(sharing)) if used.dial == Dial::MigrationAddress => {
-                sharing.evidence(&self.names, id.server, address)
+                sharing.evidence(&self.names, id.server)
             }
             (Address::Known { name, origin }, _) => {
                 vec![fact(

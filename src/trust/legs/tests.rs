@@ -155,9 +155,51 @@ fn cold_moves_dial_the_migration_address_with_its_defaults() {
     assert_eq!(dialled(&inbound, Lane::ColdPush), "cmp1-in");
     let stated = three(|fleet, facts| {
         fleet.nodes[1].migration_address = Some("10.0.0.1".into());
-        facts[1].as_mut().expect("surveyed").nova.my_ip = Some("10.9.9.9".into());
+        facts[1].as_mut().expect("surveyed").nova.my_ip = Some("cmp1-mig".into());
     });
     assert_eq!(dialled(&stated, Lane::ColdPush), "10.0.0.1");
+}
+
+#[test]
+fn what_the_inventory_states_hides_nothing_that_nova_conf_announces() {
+    let shared = Some(Predicted::Breaks(Reason::SharedAddress));
+    let stated = |my_ip: &str| {
+        three(|fleet, facts| {
+            for (number, node) in fleet.nodes.iter_mut().enumerate() {
+                node.migration_address = Some(format!("10.0.0.{number}"));
+                node.service_host = Some(format!("cmp{number}"));
+            }
+            facts[1].as_mut().expect("surveyed").nova.my_ip = Some(my_ip.into());
+        })
+    };
+    let announced = |legs: &Legs| {
+        let all = legs.announced(NodeId(1));
+        all.map(|(dial, it)| (dial, it.name().expect("known").to_string()))
+            .collect::<Vec<_>>()
+    };
+    let push = |legs: &Legs, client, server| legs.obstacle(id(Lane::ColdPush, client, server));
+    for wrong in ["10.0.0.2", "127.0.0.1", "10.0.0.77"] {
+        let legs = stated(wrong);
+        assert_eq!(push(&legs, 0, 1), shared, "{wrong}");
+        assert_eq!(push(&legs, 1, 0), None, "{wrong}");
+        assert_eq!(
+            announced(&legs),
+            [(Dial::MigrationAddress, wrong.to_owned())]
+        );
+        let evidence = format!("{:?}", legs.evidence(id(Lane::ColdPush, 0, 1)));
+        assert!(
+            evidence.contains(wrong) && evidence.contains("my_ip"),
+            "{evidence}"
+        );
+    }
+    // Between the two that Nova takes for one nothing moves, in neither direction.
+    let twice = stated("10.0.0.2");
+    assert_eq!([push(&twice, 1, 2), push(&twice, 2, 1)], [shared, shared]);
+    assert_eq!(push(&twice, 0, 2), None);
+    // Another one of its own, or the same in other words.
+    assert_eq!(push(&stated("cmp1-mig"), 0, 1), None);
+    assert_eq!(announced(&stated("cmp1-mig")).len(), 1);
+    assert_eq!(announced(&stated("10.0.1")), []);
 }
 
 #[test]
