@@ -107,7 +107,7 @@ function server_line(key,   i) {
 	else if (key == "hostcertificate" && nwords) role("hostcert", "", words[1], "c")
 	else if (key == "trustedusercakeys" && nwords && words[1] != "none") role("trust", "", words[1], "c")
 	else if (key == "revokedkeys" && nwords && words[1] != "none") role("trust", "", words[1], "c")
-	else if (key == "authorizedprincipalsfile" && nwords) account_files("trust", words[1])
+	else if (key == "authorizedprincipalsfile" && nwords) account_files("principals", words[1])
 	else if (key == "authorizedkeysfile") {
 		if (nwords) authorized_seen = 1
 		for (i = 1; i <= nwords; i++) account_files("authorized", words[i])

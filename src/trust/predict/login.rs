@@ -189,6 +189,7 @@ impl Attempt<'_> {
         let lists = Lists {
             policy: self.policy,
             account,
+            principals: &login.principals,
             trust_files: &self.facts.server.trust_files,
             library: self.library,
             context: LoginContext {

@@ -266,6 +266,7 @@ impl<'a> Prediction<'a> {
         let lists = Lists {
             policy: &view.policy,
             account: entry,
+            principals: &account.principals,
             trust_files: &facts.server.trust_files,
             library: view.library,
             context: LoginContext {
