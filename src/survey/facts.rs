@@ -237,7 +237,7 @@ pub struct ServerFacts {
     pub host_keys: Vec<HostKeyFact>,
     /// Accounts that lanes may log in to.
     pub accounts: Vec<LoginAccount>,
-    /// `TrustedUserCAKeys`, `RevokedKeys` and `AuthorizedPrincipalsFile` (expanded) files that the configuration names.
+    /// `TrustedUserCAKeys` and `RevokedKeys` files that the configuration names.
     pub trust_files: Vec<FileFact>,
     /// Which of `/etc/nologin` and `/run/nologin` exist.
     pub nologin: Vec<String>,
@@ -309,6 +309,8 @@ pub struct LoginAccount {
     pub password_expired: bool,
     /// The files that `AuthorizedKeysFile` names for it, expanded, in order.
     pub authorized_keys: Vec<CheckedFile>,
+    /// The files that `AuthorizedPrincipalsFile` names for it, expanded.
+    pub principals: Vec<CheckedFile>,
 }
 
 /// The password field of shadow, reduced.
@@ -332,6 +334,8 @@ pub struct CheckedFile {
     /// The `sshd`-relevant exception of Debian: the file's or directory's group is the account's private group
     /// without other members. False on other distributions, whose sshd makes no exception. One flag per path, the file first, then `above`.
     pub private_group: Vec<bool>,
+    /// The directory nearest to `/` that the account cannot search, also above its home; `None` where nothing hides the file.
+    pub closed: Option<String>,
 }
 
 /// Nova's instances directory on a node.

@@ -44,7 +44,7 @@ impl SurveyRequest {
         // nothing half done.
         let mut text = String::from("root() {\n");
         text.push_str(&prelude(&self.nonce));
-        text.push_str("exec 3>&1 2>/dev/null\numask 077\nlearned= my_ip= live= limit=\n");
+        text.push_str("exec 3>&1 2>/dev/null\numask 077\nlearned= my_ip= live= key= limit=\n");
         text.push_str(
             "PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n",
         );
@@ -82,6 +82,7 @@ impl SurveyRequest {
         put(&mut text, "cw_accounts", &self.accounts.join("\n"));
         let files: Vec<_> = self.nova_conf.iter().map(|path| sh_quote(path)).collect();
         put(&mut text, "cw_nova_conf", &files.join(" "));
+        put(&mut text, "cw_identities", &part.identities.join("\n"));
         let _ = writeln!(text, "CW_DO={}\nexport CW_DO", part.tasks);
         for (tool, name) in [(Tool::Ssh, "ssh"), (Tool::Sshd, "sshd")] {
             let wanted = match tool {

@@ -31,6 +31,10 @@ pub struct ContextRequest {
     pub words: Vec<String>,
     /// Whether it is only entered when nova.conf lets live migration use SSH (or cannot be read).
     pub only_live: bool,
+    /// Whether live migration's ssh runs there, so that a key that its URI names counts.
+    pub live: bool,
+    /// Key files that lanes give to `ssh` there (`-i`), as the profile states them.
+    pub identities: Vec<String>,
 }
 
 /// Bytes of one file that are still read.
@@ -48,6 +52,8 @@ impl SurveyRequest {
         let mut contexts = vec![ContextRequest {
             words: profile.nova_context.clone(),
             only_live: false,
+            live: false,
+            identities: Vec::new(),
         }];
         for lane in Lane::ALL {
             let settings = profile.lane(lane);
@@ -55,12 +61,25 @@ impl SurveyRequest {
             if settings.used == LaneUse::No {
                 continue;
             }
-            match contexts.iter_mut().find(|c| c.words == settings.context) {
-                Some(same) => same.only_live &= only_live,
-                None => contexts.push(ContextRequest {
+            let known = contexts.iter().position(|c| c.words == settings.context);
+            let place = known.unwrap_or_else(|| {
+                contexts.push(ContextRequest {
                     words: settings.context.clone(),
                     only_live,
-                }),
+                    live: false,
+                    identities: Vec::new(),
+                });
+                contexts.len() - 1
+            });
+            let context = &mut contexts[place];
+            context.only_live &= only_live;
+            context.live |= lane == Lane::Live;
+            // What has a line break in it would be two on the node.
+            let stated = settings.identity.iter().filter(|it| !it.contains('\n'));
+            for path in stated {
+                if !context.identities.contains(path) {
+                    context.identities.push(path.clone());
+                }
             }
         }
         let mut names: Vec<String> = Vec::new();
@@ -109,7 +128,11 @@ impl SurveyRequest {
                 (_, false) => "c",
                 (_, true) => "l",
             };
-            add(&mut parts, &context.words, tasks);
+            let part = add(&mut parts, &context.words, tasks);
+            if context.live && !context.only_live {
+                part.tasks.push('k');
+            }
+            part.identities.extend(context.identities.iter().cloned());
         }
         add(&mut parts, &self.sshd.context, "s");
         add(&mut parts, &[], "h");
@@ -121,22 +144,29 @@ impl SurveyRequest {
     }
 }
 
-fn add(parts: &mut Vec<Part>, words: &[String], tasks: &str) {
-    match parts.iter_mut().find(|part| part.words == words) {
-        Some(part) => part.tasks.push_str(tasks),
-        None => parts.push(Part {
+fn add<'p>(parts: &'p mut Vec<Part>, words: &[String], tasks: &str) -> &'p mut Part {
+    let known = parts.iter().position(|part| part.words == words);
+    let place = known.unwrap_or_else(|| {
+        parts.push(Part {
             words: words.to_vec(),
-            tasks: tasks.to_owned(),
-        }),
-    }
+            tasks: String::new(),
+            identities: Vec::new(),
+        });
+        parts.len() - 1
+    });
+    let part = &mut parts[place];
+    part.tasks.push_str(tasks);
+    part
 }
 
 /// One context with what is done there: `n` nova.conf, `c` the client side, `l` the client side if live migration may
-/// use SSH, `s` the server side, `h` the host.
+/// use SSH, `k` the key that live migration's URI names (`l` goes with it by itself), `s` the server side, `h` the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Part {
     pub(super) words: Vec<String>,
     pub(super) tasks: String,
+    /// Key files that lanes name there.
+    pub(super) identities: Vec<String>,
 }
 
 impl Part {
@@ -163,10 +193,14 @@ mod tests {
                 ContextRequest {
                     words: words(nova),
                     only_live: false,
+                    live: false,
+                    identities: Vec::new(),
                 },
                 ContextRequest {
                     words: words(live),
                     only_live: true,
+                    live: true,
+                    identities: Vec::new(),
                 },
             ],
             sshd: SshdProfile {
@@ -194,5 +228,21 @@ mod tests {
         assert_eq!(tasks(&["n"], &["v"], &["d"]), ["n:nc", "v:l", "d:s", ":h"]);
         assert_eq!(tasks(&["n"], &["v"], &["n"]), ["n:ncs", "v:l", ":h"]);
         assert_eq!(tasks(&[], &["v"], &["d"]), [":nch", "v:l", "d:s"]);
+    }
+
+    #[test]
+    fn a_key_that_the_uri_names_is_looked_at_where_live_migration_runs_ssh() {
+        let mut together = request(&["n"], &[], &[]);
+        together.contexts.truncate(1);
+        together.contexts[0].live = true;
+        together.contexts[0].identities = vec!["/k".into()];
+        let parts = together.parts();
+        assert_eq!(parts[0].tasks, "nck");
+        assert_eq!(parts[0].identities, ["/k"]);
+        assert!(parts[1].identities.is_empty());
+        let mut apart = request(&["n"], &["v"], &[]);
+        assert_eq!(apart.parts()[1].tasks, "l", "it comes with the client side");
+        apart.contexts[1].only_live = false;
+        assert_eq!(apart.parts()[1].tasks, "ck");
     }
 }

@@ -228,6 +228,7 @@ impl Writer {
         self.text(&format!("{:?}", login.expires_day));
         self.flag(login.password_expired);
         self.list(&login.authorized_keys, Self::checked);
+        self.list(&login.principals, Self::checked);
     }
 
     fn checked(&mut self, checked: &CheckedFile) {

@@ -132,15 +132,15 @@ catalogue! {
         /// The account on the far end has no authorized_keys file where its sshd looks for one.
         AuthorizedKeysMissing = "authorized-keys-missing", Step::Login,
             "Create {file} on {server} with the public keys of the nodes in scope, or run `clearway repair`.";
-        /// sshd refuses the authorized_keys file because of the owner or mode of it or of a directory above it (StrictModes).
+        /// sshd refuses the authorized_keys file, or the list of principals, because of the owner or mode of it or of a directory above it (StrictModes).
         AuthorizedKeysModes = "authorized-keys-modes", Step::Login,
             "On {server}: `chown {server_user}: {file} && chmod go-w {file}`.";
         /// sshd cannot read the authorized_keys file: SELinux enforces its policy, and the file or a directory above it has a label that the policy does not give to that path.
         AuthorizedKeysLabel = "authorized-keys-label", Step::Login,
             "On {server}: `restorecon -v` of each path that the evidence names, or run `clearway repair`.";
-        /// The account cannot read its own authorized_keys file.
+        /// The account cannot read its own authorized_keys file, or its list of principals: the file or a directory above it is closed to it.
         AuthorizedKeysUnreadable = "authorized-keys-unreadable", Step::Login,
-            "On {server}: `chown {server_user}: {file} && chmod 600 {file}`.";
+            "On {server}: `chmod a+rX {file}`; below the home of {server_user} rather `chown {server_user}: {file} && chmod u+rwX {file}`.";
         /// The key is authorised, but its `from=` does not allow the address that this node comes from.
         KeyFromMismatch = "key-from-mismatch", Step::Login,
             "Add the migration address of {client} to `from=` in {file} on {server}.";

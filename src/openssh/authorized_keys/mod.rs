@@ -20,5 +20,5 @@ pub use document::{AuthorizedKey, AuthorizedKeys, BadKeyLine, KeyLine};
 pub use index::AuthorizedKeysIndex;
 pub use judge::{KeyVerdict, LineRefusal, LoginContext, RefusedLine};
 pub use options::{BadOption, KeyOptions};
-pub use principals::{AuthorizedPrincipals, judge_trusted_certificate};
+pub use principals::{AuthorizedPrincipals, TrustRefusal, judge_trusted_certificate};
 pub use wall_time::WallTime;

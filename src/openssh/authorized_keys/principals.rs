@@ -87,36 +87,52 @@ fn parse_line(text: &[u8]) -> Option<PrincipalLine> {
 /// the account's name itself must be a principal; a configured file that does not exist is an empty one.
 ///
 /// # Errors
-/// Why it is not.
+/// Why it is not, and which line of the principals file has it so.
 pub fn judge_trusted_certificate(
     offered: &PublicKey,
     trusted: &[PublicKey],
     principals: Option<&AuthorizedPrincipals>,
     login: &LoginContext<'_>,
-) -> Result<KeyOptions, LineRefusal> {
-    let refuse = LineRefusal::Certificate;
+) -> Result<KeyOptions, TrustRefusal> {
+    let refuse = |why| TrustRefusal {
+        line: None,
+        why: LineRefusal::Certificate(why),
+    };
     let certificate = offered
         .certificate()
         .filter(|certificate| trusted.contains(&certificate.authority))
         .ok_or(refuse(CertificateRefusal::UntrustedAuthority))?;
     let line = match principals {
         None => None,
-        Some(file) => {
-            let (_, options) = file
-                .find(certificate)
-                .ok_or(refuse(CertificateRefusal::NotAPrincipal))?;
-            Some(options)
-        }
+        Some(file) => Some(
+            file.find(certificate)
+                .ok_or(refuse(CertificateRefusal::NotAPrincipal))?,
+        ),
     };
     let account = line.is_none().then_some(login.account);
     certificate
         .check_user(account, login.now, true)
         .map_err(refuse)?;
     let own = KeyOptions::from_certificate(certificate).map_err(refuse)?;
-    authorise(&own, false, login)?;
-    let Some(line) = line else {
+    authorise(&own, false, login).map_err(|why| TrustRefusal { line: None, why })?;
+    let Some((number, options)) = line else {
         return Ok(own);
     };
-    authorise(line, false, login)?;
-    line.merge(&own).ok_or(LineRefusal::ForcedCommands)
+    let by_line = |why| TrustRefusal {
+        line: Some(number),
+        why,
+    };
+    authorise(options, false, login).map_err(by_line)?;
+    options
+        .merge(&own)
+        .ok_or(by_line(LineRefusal::ForcedCommands))
+}
+
+/// Why a certificate of a trusted CA is not admitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustRefusal {
+    /// The line of the principals file whose options refuse it, from 1; `None` where the certificate itself is the reason.
+    pub line: Option<usize>,
+    /// Why.
+    pub why: LineRefusal,
 }

@@ -338,7 +338,12 @@ mod certificates {
             let file = principals.map(|text| AuthorizedPrincipals::parse(text.as_bytes()));
             judge_trusted_certificate(&user, &[ed25519(trusted)], file.as_ref(), &LOGIN).map(|_| ())
         };
-        let refused = |why| Err(LineRefusal::Certificate(why));
+        let refused = |why| {
+            Err(TrustRefusal {
+                line: None,
+                why: LineRefusal::Certificate(why),
+            })
+        };
         assert_eq!(judge(9, None), Ok(()));
         assert_eq!(
             judge(8, None),
@@ -356,17 +361,19 @@ mod certificates {
             judge(9, Some("no-such-option nova\nroot\n")),
             refused(CertificateRefusal::NotAPrincipal)
         );
-        let elsewhere = LineRefusal::From {
-            required: "10.9.*".into(),
-            invalid: false,
+        let elsewhere = TrustRefusal {
+            line: Some(2),
+            why: LineRefusal::From {
+                required: "10.9.*".into(),
+                invalid: false,
+            },
         };
-        assert_eq!(judge(9, Some("from=\"10.9.*\" nova\n")), Err(elsewhere));
+        let list = "root\nfrom=\"10.9.*\" nova\n";
+        assert_eq!(judge(9, Some(list)), Err(elsewhere));
         let plain = judge_trusted_certificate(&ed25519(9), &[ed25519(9)], None, &LOGIN);
         assert_eq!(
-            plain,
-            Err(LineRefusal::Certificate(
-                CertificateRefusal::UntrustedAuthority
-            ))
+            plain.map(|_| ()),
+            refused(CertificateRefusal::UntrustedAuthority)
         );
     }
 }

@@ -174,6 +174,13 @@ impl Planner<'_> {
         because: &[Because],
     ) -> Option<KeyRef> {
         const TAKEN: &str = "every file that ssh would offer is there already, and repair overwrites no private key";
+        const NAMED: &str = "the key that the lane's command line names is not there, and whoever named it knows which one it is to be";
+        if way.missing_given.is_some() {
+            for &(reason, id) in because {
+                self.left.add(reason, NAMED, None, id);
+            }
+            return None;
+        }
         let repair = &self.situation.fleet.node(node).profile.repair;
         let agreed = |kind: NewKeyType| {
             let kind = match kind {

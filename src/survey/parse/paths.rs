@@ -200,6 +200,18 @@ impl Paths {
         })
     }
 
+    /// The directory nearest to `/` on the way to a file that `reader` cannot search.
+    pub(super) fn closed(&self, path: &str, reader: Reader<'_>) -> Option<&str> {
+        let is_closed = |dir: &&String| {
+            let meta = self.meta(dir);
+            meta.is_some_and(|meta| !reader.allowed(meta, 1))
+        };
+        let ways = above(path).chain(above(self.real(path)));
+        let known = ways.filter_map(|dir| self.known.get_key_value(dir));
+        let closed = known.map(|(dir, _)| dir).filter(is_closed);
+        closed.min_by_key(|dir| dir.len()).map(String::as_str)
+    }
+
     fn fact(&self, path: &str, readable: impl FnOnce(&Known) -> bool) -> FileFact {
         let state = match self.known.get(path) {
             Some(known) => {

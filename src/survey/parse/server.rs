@@ -173,20 +173,10 @@ fn fingerprint(line: &str) -> String {
 }
 
 fn trust_files(part: &PartAnswer, reader: Reader<'_>) -> Vec<FileFact> {
-    let files = part.text.role("trust").map(|(of, path)| {
-        match part.text.accounts.iter().find(|account| account.name == of) {
-            Some(account) => {
-                let gids = group_ids(part, account);
-                let reader = Reader {
-                    uid: account.uid,
-                    gids: &gids,
-                };
-                part.paths.file(path, reader)
-            }
-            None => part.paths.own_file(path, reader),
-        }
-    });
-    files.collect()
+    let files = part.text.role("trust");
+    files
+        .map(|(_, path)| part.paths.own_file(path, reader))
+        .collect()
 }
 
 fn no_account(name: &str) -> LoginAccount {
@@ -198,6 +188,7 @@ fn no_account(name: &str) -> LoginAccount {
         expires_day: None,
         password_expired: false,
         authorized_keys: Vec::new(),
+        principals: Vec::new(),
     }
 }
 
@@ -208,12 +199,13 @@ fn account(part: &PartAnswer, entry: &Passwd, clock: i64) -> LoginAccount {
     };
     let shadow = part.text.shadow.get(&entry.name);
     let today = clock / DAY;
-    let authorized = part
-        .text
-        .role("authorized")
-        .filter(|(of, _)| *of == entry.name);
     let gids = group_ids(part, entry);
-    let authorized_keys = authorized.map(|(_, path)| checked(part, entry, &gids, path));
+    let files = |role| -> Vec<CheckedFile> {
+        let of_all = part.text.role(role);
+        let own = of_all.filter(|(of, _)| *of == entry.name);
+        own.map(|(_, path)| checked(part, entry, &gids, path))
+            .collect()
+    };
     LoginAccount {
         name: entry.name.clone(),
         account: Some(to_account(entry)),
@@ -234,7 +226,8 @@ fn account(part: &PartAnswer, entry: &Passwd, clock: i64) -> LoginAccount {
             (Some(changed), Some(max)) => max < 99_999 && today > changed.saturating_add(max),
             _ => false,
         }),
-        authorized_keys: authorized_keys.collect(),
+        authorized_keys: files("authorized"),
+        principals: files("principals"),
     }
 }
 
@@ -249,10 +242,12 @@ fn group_ids(part: &PartAnswer, entry: &Passwd) -> Vec<u32> {
         .collect()
 }
 
-/// The authorized_keys files whose account can read them and of which nobody knows yet that their content is not known: root
+/// The authorized_keys and principals files whose account can read them and of which nobody knows yet that their content is not known: root
 /// opens only a few for accounts (part.sh, `hold`), and reads none that is very large.
 fn unread(part: &PartAnswer, accounts: &[LoginAccount]) -> Vec<String> {
-    let files = accounts.iter().flat_map(|it| &it.authorized_keys);
+    let files = accounts
+        .iter()
+        .flat_map(|it| it.authorized_keys.iter().chain(&it.principals));
     let mut told = HashSet::new();
     let unread = files.filter(|checked| {
         let FileState::Present {
@@ -274,7 +269,7 @@ fn unread(part: &PartAnswer, accounts: &[LoginAccount]) -> Vec<String> {
         .collect()
 }
 
-/// An authorized_keys file with what StrictModes looks at: misc.c `safe_path` goes up from where the file really is,
+/// An authorized_keys or principals file with what StrictModes looks at: misc.c `safe_path` goes up from where the file really is,
 /// to the account's home if that is above it.
 fn checked(part: &PartAnswer, entry: &Passwd, gids: &[u32], path: &str) -> CheckedFile {
     let reader = Reader {
@@ -299,6 +294,7 @@ fn checked(part: &PartAnswer, entry: &Passwd, gids: &[u32], path: &str) -> Check
         file,
         above: directories,
         private_group,
+        closed: part.paths.closed(path, reader).map(str::to_owned),
     }
 }
 

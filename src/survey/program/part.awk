@@ -107,7 +107,7 @@ function server_line(key,   i) {
 	else if (key == "hostcertificate" && nwords) role("hostcert", "", words[1], "c")
 	else if (key == "trustedusercakeys" && nwords && words[1] != "none") role("trust", "", words[1], "c")
 	else if (key == "revokedkeys" && nwords && words[1] != "none") role("trust", "", words[1], "c")
-	else if (key == "authorizedprincipalsfile" && nwords) account_files("trust", words[1])
+	else if (key == "authorizedprincipalsfile" && nwords) account_files("principals", words[1])
 	else if (key == "authorizedkeysfile") {
 		if (nwords) authorized_seen = 1
 		for (i = 1; i <= nwords; i++) account_files("authorized", words[i])
@@ -269,6 +269,14 @@ function client(   n, i, list, path) {
 		role("default", "", path, "m")
 		if (substr(list[i], 1, 1) == "r") open_key(path)
 	}
+	# Keys that lanes name. The one of the URI is only known here where nova.conf was read just now.
+	n = split(ENVIRON["CW_NAMED"], list, "\n")
+	for (i = 1; i < n; i++) {
+		path = substr(list[i], 3)
+		client_path("identity", path, "m")
+		if (substr(list[i], 1, 1) == "r") open_key(path)
+	}
+	if (tasks ~ /k/ && keyfile != "") client_path("identity", keyfile, "m")
 	n = split(ENVIRON["CW_COPIES"], list, "\n")
 	for (i = 1; i < n; i++) role(list[i] ~ /\.pub$/ ? "half" : "copy", "", list[i], "m")
 	client_path("known", "~/.ssh/known_hosts", "c")
@@ -391,6 +399,11 @@ function nova(   n, i, j, files, path, line, section, key, name, count, lines, k
 	i = last("libvirt.live_migration_uri") last("libvirt.live_migration_scheme")
 	if (i ~ /ssh|\$/ || !nread) out("hint", "live")
 	if (match(i, /:\/\/[A-Za-z0-9._-]+@/)) learn(substr(i, RSTART + 3, RLENGTH - 4))
+	# libvirt gives it to ssh as -i. What has to be decoded first is left alone.
+	i = last("libvirt.live_migration_uri")
+	if (i ~ /^[a-z]+[+]ssh:/ && match(i, /[?&;]keyfile=[^&;#]*/)) keyfile = substr(i, RSTART + 9, RLENGTH - 9)
+	if (keyfile !~ /^\/[A-Za-z0-9@_+.,:\/-]*$/) keyfile = ""
+	if (keyfile != "") out("hint", "key " keyfile)
 	if (last("DEFAULT.my_ip") == "") out("hint", "my-ip")
 	if (index(last("libvirt.migration_inbound_addr"), "%")) out("hint", "canonical")
 	s = last("DEFAULT.instances_path")

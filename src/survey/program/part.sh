@@ -1,5 +1,5 @@
 # What is asked where one context leads to: nova.conf, the client side of lanes (l: only if live migration may use
-# SSH), the server side, the host itself, as the letters of CW_DO say (n, c, l, s, h). Few processes are started: one awk, one stat, one head, and of ssh's own programs only
+# SSH), the key that its URI names, the server side, the host itself, as the letters of CW_DO say (n, c, l, k, s, h). Few processes are started: one awk, one stat, one head, and of ssh's own programs only
 # those that have to speak for themselves.
 
 # Calls $1 with each line of $2. Not for use inside itself.
@@ -111,6 +111,14 @@ daemon_configuration() {
 	configuration d "$1"
 }
 
+# A key file that the command line of a lane names.
+named_key() {
+	p=$1 a=-
+	case $p in "~/"*) p=$CW_HOME/${p#??} ;; esac
+	[ -f "$p" ] && [ -r "$p" ] && a=r
+	CW_NAMED="$CW_NAMED$a $p$nl"
+}
+
 client_files() {
 	found_in_path ssh && CW_SSH=$found
 	configuration u "$CW_HOME/.ssh/config"
@@ -126,6 +134,8 @@ client_files() {
 	done
 	matching "$CW_HOME/.ssh/id_*"
 	CW_COPIES=$found
+	lines named_key "$cw_identities"
+	case $CW_DO in *k*) [ -z "$cw_key" ] || named_key "$cw_key" ;; esac
 }
 
 server_files() {
@@ -392,7 +402,7 @@ part() {
 	PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 	nl='
 ' tab='	'
-	for p in CW_UID CW_GID CW_GIDS CW_USER CW_HOME CW_SHELL CW_CONF CW_KEYS CW_COPIES CW_NOVA CW_ACCOUNTS CW_PASSWD \
+	for p in CW_UID CW_GID CW_GIDS CW_USER CW_HOME CW_SHELL CW_CONF CW_KEYS CW_NAMED CW_COPIES CW_NOVA CW_ACCOUNTS CW_PASSWD \
 		CW_MEMBER CW_SHADOW CW_SSH CW_SSHD; do
 		eval "$p="
 		export $p
@@ -405,7 +415,7 @@ part() {
 	read -r fips </proc/sys/crypto/fips_enabled
 	whoami
 	cw part "$name" "$CW_UID" "$fips"
-	case $CW_DO in *l*) [ -n "$cw_live" ] && CW_DO=${CW_DO}c ;; esac
+	case $CW_DO in *l*) [ -n "$cw_live" ] && CW_DO=${CW_DO}ck ;; esac
 	case $CW_DO in *n*) eval "nova_order $cw_nova_conf" ;; esac
 	case $CW_DO in *c*) client_files ;; esac
 	case $CW_DO in *s*) server_files ;; esac

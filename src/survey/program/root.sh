@@ -1,5 +1,6 @@
 # Goes into each context and lets it answer in a span of its own. What a context has learnt it tells past the stream,
-# on stderr, and it is trusted with no more than that: names of accounts, and whether live migration may use SSH.
+# on stderr, and it is trusted with no more than that: names of accounts, whether live migration may use SSH, and the key
+# file that its URI names.
 
 unset CW_WHO
 
@@ -40,7 +41,7 @@ enter() {
 	shift
 	eval "script=\$cw_part_$number"
 	script="$script
-cw_learned='$learned' cw_my_ip=$my_ip cw_live=$live
+cw_learned='$learned' cw_my_ip=$my_ip cw_live=$live cw_key='$key'
 $cw_body"
 	cw_open part "$number"
 	if [ $# -eq 0 ]; then
@@ -62,6 +63,13 @@ $cw_body"
 		case $line in
 		clearway-live) live=1 ;;
 		clearway-my-ip) my_ip=1 ;;
+		"clearway-key "*)
+			line=${line#* }
+			case $line in
+			[!/]* | *[!A-Za-z0-9@_+.,:/-]*) ;;
+			*) [ ${#line} -lt 500 ] && key=$line ;;
+			esac
+			;;
 		"clearway-user "*)
 			line=${line#* }
 			case $line in

@@ -10,9 +10,9 @@ use crate::openssh::authorized_keys::{
     judge_trusted_certificate,
 };
 use crate::openssh::key::{CertificateRefusal, PublicKey};
-use crate::survey::{Account, FileFact, FileState};
+use crate::survey::{Account, CheckedFile, FileFact, FileState};
 
-use super::door::Gate;
+use super::door::{Gate, gate};
 use super::expand::{self, Tokens};
 use super::keys_files::KeysFile;
 use super::policy::Policy;
@@ -25,6 +25,8 @@ pub(super) type Library = HashMap<[u8; 32], Arc<AuthorizedKeysIndex>>;
 pub(super) struct Lists<'a> {
     pub(super) policy: &'a Policy,
     pub(super) account: &'a Account,
+    /// The account's `AuthorizedPrincipalsFile`s.
+    pub(super) principals: &'a [CheckedFile],
     pub(super) trust_files: &'a [FileFact],
     pub(super) library: &'a Library,
     pub(super) context: LoginContext<'a>,
@@ -65,6 +67,13 @@ const UNLISTED: u8 = 1;
 const UNTRUSTED: u8 = 2;
 const REFUSED: u8 = 3;
 
+/// What `StrictModes` has against a file.
+pub(super) const UNSAFE: &str = "StrictModes: others than root and the account could write to it";
+/// What keeps sshd from a file that it reads as the account.
+pub(super) const UNREADABLE: &str = "the account cannot read it";
+/// What keeps sshd from looking into a directory on the way to it.
+pub(super) const UNSEARCHABLE: &str = "the account cannot search this directory";
+
 impl Lists<'_> {
     /// What the server makes of a key, or of a certificate.
     pub(super) fn judge(&self, files: &[KeysFile], key: &PublicKey) -> Admission {
@@ -97,7 +106,7 @@ impl Lists<'_> {
                     open = open.or_else(|| Some(file.path.clone()));
                     None
                 }
-                Gate::Missing | Gate::Unreadable | Gate::Unsafe(_) => None,
+                Gate::Missing | Gate::Unreadable(_) | Gate::Unsafe(_) => None,
             };
             let Some(index) = index else {
                 continue;
@@ -178,33 +187,68 @@ impl Lists<'_> {
             Contents::Absent => Vec::new(),
             Contents::Unknown => return ByAuthority::Open(path.clone()),
         };
-        let principals = match self.policy.principals_file.as_deref() {
-            None => None,
+        let (principals, list) = match self.policy.principals_file.as_deref() {
+            None => (None, None),
             Some(text) => {
-                let tokens = self.tokens();
-                let Some(path) = expand::server(text, tokens) else {
+                let Some(list) = expand::server(text, self.tokens()) else {
                     return ByAuthority::Open(text.to_owned());
                 };
-                Some(match self.trust_file(&path) {
-                    Contents::Bytes(bytes) => AuthorizedPrincipals::parse(bytes),
-                    Contents::Absent => AuthorizedPrincipals::default(),
-                    Contents::Unknown => return ByAuthority::Open(path),
-                })
+                match self.principals(&list) {
+                    Ok(principals) => (Some(principals), Some(list)),
+                    Err(instead) if self.policy.principals_command.is_none() => return instead,
+                    Err(_) => (Some(AuthorizedPrincipals::default()), Some(list)),
+                }
             }
         };
-        match judge_trusted_certificate(key, &trusted, principals.as_ref(), &self.context) {
-            Ok(options) => ByAuthority::Admitted(options),
-            Err(LineRefusal::Certificate(CertificateRefusal::NotAPrincipal))
-                if self.policy.principals_command.is_some() =>
-            {
-                ByAuthority::Open("AuthorizedPrincipalsCommand".to_owned())
+        let refused =
+            match judge_trusted_certificate(key, &trusted, principals.as_ref(), &self.context) {
+                Ok(options) => return ByAuthority::Admitted(options),
+                Err(refused) => refused,
+            };
+        // What a line of the list says is the list's doing, as is what it does not have.
+        let is_not_listed =
+            refused.why == LineRefusal::Certificate(CertificateRefusal::NotAPrincipal);
+        let path = match &list {
+            Some(list) if refused.line.is_some() || is_not_listed => list,
+            _ => path,
+        };
+        if is_not_listed && self.policy.principals_command.is_some() {
+            return ByAuthority::Open("AuthorizedPrincipalsCommand".to_owned());
+        }
+        match self.by_line(&refused.why, path, refused.line.unwrap_or(0)) {
+            Ok(refusal) => ByAuthority::Refused(refusal),
+            Err(what) => ByAuthority::Open(what),
+        }
+    }
+
+    /// What sshd reads in the account's list of principals, or what becomes of the certificate because it reads none
+    /// (`auth_openprincipals` of auth2-pubkeyfile.c: a list is opened as keys are, and one that is not there is empty).
+    fn principals(&self, path: &str) -> Result<AuthorizedPrincipals, ByAuthority> {
+        let checked = self.principals.iter().find(|it| it.file.path == path);
+        let Some(checked) = checked else {
+            return Err(ByAuthority::Open(path.to_owned()));
+        };
+        let refused = |reason, path: &str, note: &str| {
+            Err(ByAuthority::Refused(Refusal {
+                rank: REFUSED,
+                reason,
+                path: Some(path.to_owned()),
+                line: None,
+                note: note.to_owned(),
+                by_source: false,
+            }))
+        };
+        match gate(checked, Some(self.account), self.policy.strict_modes) {
+            Gate::Missing => Ok(AuthorizedPrincipals::default()),
+            Gate::Unsafe(path) => refused(Reason::AuthorizedKeysModes, &path, UNSAFE),
+            Gate::Unreadable(closed) => {
+                let is_file = closed == path;
+                let note = if is_file { UNREADABLE } else { UNSEARCHABLE };
+                refused(Reason::AuthorizedKeysUnreadable, &closed, note)
             }
-            Err(LineRefusal::Certificate(why)) => {
-                ByAuthority::Refused(self.by_certificate(&why, Some(path)))
-            }
-            Err(why) => match self.by_line(&why, path, 0) {
-                Ok(refusal) => ByAuthority::Refused(refusal),
-                Err(what) => ByAuthority::Open(what),
+            Gate::Open(_) | Gate::Unseen => match checked.file.content() {
+                Some(content) => Ok(AuthorizedPrincipals::parse(&content.bytes)),
+                None => Err(ByAuthority::Open(path.to_owned())),
             },
         }
     }

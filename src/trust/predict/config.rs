@@ -139,10 +139,12 @@ pub(super) fn effective(
                 .filter(|value| *value != "SSH_AUTH_SOCK")
                 .map(|value| format!("{keyword} {value}"))
         });
+    let (identities, without_given) = identities(settings, line, &expand);
     let login = LoginConfig {
         publickey: !matches!(settings.first("pubkeyauthentication"), Some("no" | "false"))
             && methods.is_none_or(|list| list.split(',').any(|it| it == "publickey")),
-        identities: identities(settings, line, &expand),
+        identities,
+        without_given,
         certificates: settings.all("certificatefile").map(&expand).collect(),
         algorithms: text("pubkeyacceptedalgorithms").or_else(|| text("pubkeyacceptedkeytypes")),
         rsa_bits: settings
@@ -174,13 +176,13 @@ const DEFAULT_IDENTITIES: [&str; 5] = [
     "~/.ssh/id_ed25519_sk",
 ];
 
-/// The files in the order in which they are offered. `ssh -G` lists the default ones when none is configured; a `-i` then
+/// The files in the order in which they are offered, and where there is a `-i`, those that are offered without it. `ssh -G` lists the default ones when none is configured; a `-i` then
 /// stands instead of them (`fill_default_options` of readconf.c).
 fn identities(
     settings: &Settings,
     line: &CommandLine,
     expand: &impl Fn(&str) -> String,
-) -> Vec<String> {
+) -> (Vec<String>, Option<Vec<String>>) {
     let mut configured: Vec<&str> = settings
         .all("identityfile")
         .filter(|it| *it != "none")
@@ -189,7 +191,7 @@ fn identities(
         configured.extend(DEFAULT_IDENTITIES);
     }
     let Some(given) = &line.identity else {
-        return configured.into_iter().map(expand).collect();
+        return (configured.into_iter().map(expand).collect(), None);
     };
     let is_default = |path: &&str| {
         path.strip_prefix("~/.ssh/id_").is_some_and(|kind| {
@@ -202,11 +204,12 @@ fn identities(
     /// The shortest list of defaults that any release has.
     const FEWEST: usize = 4;
     let are_defaults = configured.len() >= FEWEST && configured.iter().all(is_default);
+    let configured: Vec<String> = configured.into_iter().map(expand).collect();
     let mut files = vec![expand(given)];
     if !are_defaults {
-        files.extend(configured.into_iter().map(expand));
+        files.extend(configured.iter().cloned());
     }
-    files
+    (files, Some(configured))
 }
 
 #[cfg(test)]
@@ -274,5 +277,11 @@ mod tests {
         assert_eq!((some.path.port, &*some.login.user), (2022, "mig"));
         assert_eq!(some.path.strict, StrictHostKeyChecking::No);
         assert_eq!(some.login.identities, ["/k"]);
+        assert_eq!(some.login.given(), Some("/k"));
+        assert_eq!(some.login.files(false), ["/k"]);
+        assert_eq!(
+            some.login.files(true),
+            of("", &CommandLine::default()).login.identities
+        );
     }
 }

@@ -99,8 +99,10 @@ pub(super) struct LoginConfig {
     pub(super) user: String,
     /// `PubkeyAuthentication`, and `publickey` among the `PreferredAuthentications`.
     pub(super) publickey: bool,
-    /// `IdentityFile`s in order, expanded.
+    /// The key files that are tried, in order, expanded: the one that the command line names, then `IdentityFile`s.
     pub(super) identities: Vec<String>,
+    /// Those that are tried instead where the one that the command line names is not there; `None` where it names none.
+    pub(super) without_given: Option<Vec<String>>,
     /// `CertificateFile`s in order, expanded.
     pub(super) certificates: Vec<String>,
     /// `PubkeyAcceptedAlgorithms`, expanded.
@@ -111,6 +113,25 @@ pub(super) struct LoginConfig {
     pub(super) elsewhere: Option<String>,
     /// `BindAddress` or `BindInterface`.
     pub(super) bind: Option<String>,
+}
+
+impl LoginConfig {
+    /// The key file that the command line names, `-i`.
+    pub(super) fn given(&self) -> Option<&str> {
+        let given = self.identities.first();
+        given
+            .filter(|_| self.without_given.is_some())
+            .map(String::as_str)
+    }
+
+    /// The key files that are tried. ssh warns of a `-i` that it cannot look at, and goes on as if it were not there (`main` of
+    /// ssh.c).
+    pub(super) fn files(&self, is_given_missing: bool) -> &[String] {
+        match &self.without_given {
+            Some(others) if is_given_missing => others,
+            _ => &self.identities,
+        }
+    }
 }
 
 #[cfg(test)]

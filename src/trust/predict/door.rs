@@ -36,6 +36,7 @@ struct AccountKey {
     expires_today: bool,
     password_expired: bool,
     keys: Vec<(String, Gate)>,
+    principals: Vec<(String, Gate)>,
 }
 
 /// What sshd makes of a file that it is to read for an account.
@@ -43,8 +44,8 @@ struct AccountKey {
 pub(super) enum Gate {
     /// Nothing is there, or nothing that can be a list of keys.
     Missing,
-    /// The account cannot read it.
-    Unreadable,
+    /// The account cannot read it: the directory that keeps it out, or the file itself.
+    Unreadable(String),
     /// `StrictModes` refuses it because of this path.
     Unsafe(String),
     /// It is read.
@@ -66,6 +67,13 @@ impl DoorKey {
         let policy = settings.map(Policy::read);
         let strict = policy.as_ref().is_none_or(|policy| policy.strict_modes);
         let today = facts.clock.div_euclid(SECONDS_A_DAY);
+        let gates = |login: &LoginAccount, files: &[CheckedFile]| {
+            let gate = |file: &CheckedFile| {
+                let gate = gate(file, login.account.as_ref(), strict);
+                (file.file.path.clone(), gate)
+            };
+            files.iter().map(gate).collect()
+        };
         let account = |login: &LoginAccount| AccountKey {
             name: login.name.clone(),
             account: login.account.clone(),
@@ -74,16 +82,8 @@ impl DoorKey {
             has_expired: login.expires_day.is_some_and(|day| day >= 0 && day < today),
             expires_today: login.expires_day == Some(today),
             password_expired: login.password_expired,
-            keys: login
-                .authorized_keys
-                .iter()
-                .map(|file| {
-                    (
-                        file.file.path.clone(),
-                        gate(file, login.account.as_ref(), strict),
-                    )
-                })
-                .collect(),
+            keys: gates(login, &login.authorized_keys),
+            principals: gates(login, &login.principals),
         };
         Self {
             matched: matched.map(|config| format!("{config:?}")),
@@ -123,7 +123,8 @@ pub(super) fn gate(checked: &CheckedFile, account: Option<&Account>, strict: boo
         return Gate::Missing;
     }
     if !readable {
-        return Gate::Unreadable;
+        let closed = checked.closed.as_ref();
+        return Gate::Unreadable(closed.unwrap_or(&checked.file.path).clone());
     }
     if strict
         && let Some(account) = account
@@ -203,6 +204,7 @@ mod tests {
                 .map(|((mode, uid), path)| (path.into(), meta(FileKind::Directory, *mode, *uid)))
                 .collect(),
             private_group: vec![private; 3],
+            closed: None,
         }
     }
 
@@ -251,5 +253,20 @@ mod tests {
             gate(&file(0o666, 1500, &fine, false), Some(&account), false),
             open
         );
+    }
+
+    #[test]
+    fn what_keeps_an_account_out_is_the_directory_before_the_file() {
+        let unreadable = |closed: Option<&str>| {
+            let mut checked = file(0o644, 0, &[(0o700, 0)], false);
+            if let FileState::Present { readable, .. } = &mut checked.file.state {
+                *readable = false;
+            }
+            checked.closed = closed.map(str::to_owned);
+            gate(&checked, None, true)
+        };
+        let by = |path: &str| Gate::Unreadable(path.to_owned());
+        assert_eq!(unreadable(Some("/home/n/.ssh")), by("/home/n/.ssh"));
+        assert_eq!(unreadable(None), by("/home/n/.ssh/authorized_keys"));
     }
 }

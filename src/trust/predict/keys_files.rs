@@ -6,7 +6,7 @@ use crate::openssh::key::{KeyKind, PublicKey};
 use crate::openssh::{ListMatch, PatternCase, match_pattern_list};
 use crate::survey::{Account, LoginAccount};
 
-use super::authorized::Library;
+use super::authorized::{Library, UNREADABLE, UNSAFE, UNSEARCHABLE};
 use super::door::{Gate, gate};
 use super::expand::{self, Tokens};
 use super::notes::Notes;
@@ -101,14 +101,16 @@ pub(super) fn unlisted(
     for file in files {
         match &file.gate {
             Gate::Unsafe(path) => {
-                let note = "StrictModes: others than root and the account could write to it";
-                notes.add(|| line(path, None, note.to_owned()));
+                notes.add(|| line(path, None, UNSAFE.to_owned()));
                 notes.value("file", || path.clone());
                 return Reason::AuthorizedKeysModes;
             }
-            Gate::Unreadable => {
-                notes.add(|| line(&file.path, None, "the account cannot read it".to_owned()));
-                notes.value("file", || file.path.clone());
+            Gate::Unreadable(path) => {
+                if *path != file.path {
+                    notes.add(|| line(path, None, UNSEARCHABLE.to_owned()));
+                }
+                notes.add(|| line(&file.path, None, UNREADABLE.to_owned()));
+                notes.value("file", || path.clone());
                 return Reason::AuthorizedKeysUnreadable;
             }
             Gate::Missing | Gate::Open(_) | Gate::Unseen => {}

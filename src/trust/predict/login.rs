@@ -103,6 +103,15 @@ impl Attempt<'_> {
             });
             return Some(Predicted::Breaks(Reason::PublickeyDisabledClient));
         }
+        if let Some(given) = self.missing_given() {
+            notes.add(|| Evidence::FileLine {
+                node: self.client.to_owned(),
+                path: given.to_owned(),
+                line: None,
+                note: "is named on the command line and is not there: ssh passes over it"
+                    .to_owned(),
+            });
+        }
         let keys = &self.ring.keys;
         if keys.iter().any(|key| key.state == IdentityState::Usable) {
             return None;
@@ -113,7 +122,10 @@ impl Attempt<'_> {
         }
         let spoilt = keys.iter().find(|key| key.state != IdentityState::Missing);
         let Some(spoilt) = spoilt else {
-            let files = self.config.identities.join(" ");
+            let files = self.config.files(self.ring.is_given_missing);
+            let given = self.missing_given().into_iter();
+            let files: Vec<&str> = given.chain(files.iter().map(String::as_str)).collect();
+            let files = files.join(" ");
             notes.add(|| fact(self.client, format!("none of these exists: {files}")));
             return Some(Predicted::Breaks(Reason::IdentityMissing));
         };
@@ -122,6 +134,11 @@ impl Attempt<'_> {
             return None;
         }
         Some(Predicted::Breaks(self.spoilt(spoilt, notes)))
+    }
+
+    /// The key that the command line names, where it is not there.
+    fn missing_given(&self) -> Option<&str> {
+        self.config.given().filter(|_| self.ring.is_given_missing)
     }
 
     /// Where keys may come from that the survey did not see.
@@ -172,6 +189,7 @@ impl Attempt<'_> {
         let lists = Lists {
             policy: self.policy,
             account,
+            principals: &login.principals,
             trust_files: &self.facts.server.trust_files,
             library: self.library,
             context: LoginContext {

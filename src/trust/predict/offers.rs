@@ -31,6 +31,8 @@ pub(super) struct Ring<'a> {
     pub(super) keys: Vec<Offered<'a>>,
     /// Files that the configuration names and that the survey did not look at.
     pub(super) unseen: Vec<String>,
+    /// Whether the key that the command line names is not there, or behind a directory that the client cannot search.
+    pub(super) is_given_missing: bool,
     /// Number of its first offer; the others follow, one per address that the client may come from.
     first: u32,
 }
@@ -88,7 +90,12 @@ impl<'a> Offers<'a> {
         }
         let mut unseen = Vec::new();
         let mut offered = Vec::new();
-        for path in &config.identities {
+        let is_given_missing = config.given().is_some_and(|path| {
+            let mut identities = facts.identities.iter();
+            let found = identities.find(|it| it.path == path);
+            found.is_some_and(|it| it.meta.is_none())
+        });
+        for path in config.files(is_given_missing) {
             match facts.identities.iter().find(|it| it.path == *path) {
                 Some(identity) => offered.push(read(identity, facts, config, keys)),
                 // The survey lists default files only where they exist.
@@ -108,6 +115,7 @@ impl<'a> Offers<'a> {
             config: number,
             keys: offered,
             unseen,
+            is_given_missing,
             first,
         });
         self.numbers.insert((node, side, number), ring);

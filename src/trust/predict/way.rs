@@ -40,6 +40,8 @@ pub struct Way<'a> {
     pub user: &'a str,
     /// `IdentityFile`s in order, expanded.
     pub identities: &'a [String],
+    /// The key that the lane's command line names, where it is not there.
+    pub missing_given: Option<&'a str>,
     /// The keys that are offered, in that order, with their public halves where these are known.
     pub offers: Vec<(&'a str, IdentityState, Option<&'a PublicKey>)>,
     /// Equal for ways of one client that read the same configuration.
@@ -107,7 +109,8 @@ impl<'a> Prediction<'a> {
             check_address: path_config.check_address && path_config.alias.is_none(),
             proxied: path_config.proxy.is_some(),
             user: &login_config.user,
-            identities: &login_config.identities,
+            identities: login_config.files(ring.is_given_missing),
+            missing_given: login_config.given().filter(|_| ring.is_given_missing),
             offers: ring
                 .keys
                 .iter()
@@ -263,6 +266,7 @@ impl<'a> Prediction<'a> {
         let lists = Lists {
             policy: &view.policy,
             account: entry,
+            principals: &account.principals,
             trust_files: &facts.server.trust_files,
             library: view.library,
             context: LoginContext {

@@ -253,6 +253,7 @@ impl Simulation {
                 .map(|path| (path.to_owned(), meta(FileKind::Directory, 0o700, NOVA_ID)))
                 .into(),
             private_group: vec![false; 3],
+            closed: None,
         };
         ServerFacts {
             machine_id: Some(format!("{node:032x}")),
@@ -274,6 +275,7 @@ impl Simulation {
                     authorized_keys("authorized_keys", present(common.authorized.clone())),
                     authorized_keys("authorized_keys2", FileState::Absent),
                 ],
+                principals: Vec::new(),
             }],
             trust_files: Vec::new(),
             nologin: Vec::new(),

@@ -187,6 +187,7 @@ struct Settings {
     instances: String,
     rsync: bool,
     live_user: Option<String>,
+    live_key: Option<String>,
 }
 
 impl Settings {
@@ -220,6 +221,7 @@ impl Settings {
             live_user: uri
                 .strip_prefix("qemu+ssh://")
                 .and_then(|rest| Some(rest.split_once('@')?.0.to_owned())),
+            live_key: uri.split_once("?keyfile=").map(|(_, key)| key.to_owned()),
         }
     }
 }
@@ -274,9 +276,10 @@ fn climb(lane: Lane, from: &Node, to: &Node) -> Result<Seen> {
         &settings.instances,
     ]);
     if lane == Lane::Live {
-        // The live lane's account is the source's own setting.
-        let user = Settings::of(from).live_user;
-        command.args(user.iter().flat_map(|user| ["-l", user.as_str()]));
+        // The live lane's account and key are the source's own setting.
+        let own = Settings::of(from);
+        command.args(own.live_user.iter().flat_map(|user| ["-l", user.as_str()]));
+        command.args(own.live_key.iter().flat_map(|key| ["-i", key.as_str()]));
     }
     let output = from.output(&mut command, "what Nova does")?;
     let mut said = String::from_utf8_lossy(&output.stderr).into_owned();

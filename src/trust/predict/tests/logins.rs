@@ -1,6 +1,6 @@
 use super::*;
 use crate::openssh::fixtures::CertificateOf;
-use crate::survey::{Content, FileKind, Identity, IdentityState, LockState};
+use crate::survey::{CheckedFile, Content, FileKind, Identity, IdentityState, LockState};
 
 /// Changes the only identity that the client has.
 fn identity(change: impl FnOnce(&mut Identity)) -> Lab {
@@ -348,8 +348,21 @@ fn certified(certificate: &CertificateOf<'_>, sshd: &str, files: &[(&str, &str)]
             identity.certificate = Some(fact("/var/lib/nova/.ssh/id_ed25519-cert.pub", &text));
         })
         .server(|server| {
-            let files = files.iter().map(|(path, text)| fact(path, text));
-            server.trust_files.extend(files);
+            for (path, text) in files {
+                let file = fact(path, text);
+                if !path.contains("principals") {
+                    server.trust_files.push(file);
+                    continue;
+                }
+                let above = ["/etc/ssh/principals", "/etc/ssh", "/etc", "/"];
+                let above = above.map(|it| (it.to_owned(), meta(FileKind::Directory, 0o755, 0)));
+                server.accounts[0].principals.push(CheckedFile {
+                    file,
+                    above: above.into(),
+                    private_group: vec![false; 5],
+                    closed: None,
+                });
+            }
         })
         .node(1, |facts| facts.clock = 150)
 }
@@ -408,6 +421,29 @@ fn user_certificates() {
     )
     .works();
     certified(&good(), &by_file, &listed).breaks(Reason::UserCertificateWrongPrincipal);
+
+    let allowed = [files[0], ("/etc/ssh/principals/nova", "nova\n")];
+    let list = |change: fn(&mut CheckedFile)| {
+        certified(&good(), &by_file, &allowed)
+            .server(move |server| change(&mut server.accounts[0].principals[0]))
+    };
+    list(|_| {}).works();
+    list(|it| it.file.state = FileState::Absent).breaks(Reason::UserCertificateWrongPrincipal);
+    list(|it| it.above[0].1.mode = 0o777).breaks(Reason::AuthorizedKeysModes);
+    list(|it| it.above[0].1.mode = 0o777)
+        .sshd(&format!("{by_file}\nstrictmodes no"))
+        .works();
+    list(|it| {
+        if let FileState::Present { readable, .. } = &mut it.file.state {
+            *readable = false;
+        }
+    })
+    .breaks(Reason::AuthorizedKeysUnreadable);
+    let elsewhere = [
+        files[0],
+        ("/etc/ssh/principals/nova", "from=\"10.9.0.0/16\" nova\n"),
+    ];
+    certified(&good(), &by_file, &elsewhere).breaks(Reason::KeyFromMismatch);
 }
 
 #[test]
