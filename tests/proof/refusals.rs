@@ -20,6 +20,7 @@ fn ask(lab: &Lab, proof: &Proof) -> Answer {
         .map(|node| node.address().into())
         .collect();
     let question = Question {
+        predicted: None,
         nodes: &nodes,
         client: &[IpAddr::V4(lab.node("node1").address())],
         user: Some("nova"),
