@@ -929,3 +929,63 @@ fn what_was_no_file_when_it_was_looked_for_is_not_read_as_one_later() {
     let file = &keys_file(account(&found, "nova"), keys).file;
     assert!(file.content().is_none(), "{file:?}");
 }
+
+#[test]
+fn a_key_that_a_lane_names_is_looked_at_where_its_ssh_runs() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let lab = Lab::builder().nodes(1).start().expect("lab");
+    let node = lab.node("node1");
+    let key = "/etc/nova/migration/identity";
+    plant(
+        node,
+        "mkdir /etc/nova/migration; ssh-keygen -q -t ecdsa -N '' -f /etc/nova/migration/identity
+         ssh-keygen -q -t ed25519 -N '' -f /root/stated; rm /root/stated.pub
+         sed -i 's#^live_migration_uri.*#live_migration_uri = qemu+ssh://nova@%s/system?no_verify=1\\&keyfile=/etc/nova/migration/identity#' /etc/nova/nova.conf",
+    );
+    let states = |found: &Survey, place: usize| -> Vec<(String, IdentityState, bool)> {
+        let named = found.facts.clients[place].identities.iter();
+        named
+            .filter(|it| !it.path.contains("/.ssh/"))
+            .map(|it| (it.path.clone(), it.state, it.public.is_some()))
+            .collect()
+    };
+    let usable = |path: &str| (path.to_owned(), IdentityState::Usable, true);
+    for shell in [&["dash", "-s"][..], &["bash", "-s"]] {
+        // The two contexts of the profile `nova`: it is libvirt's ssh that is given the key.
+        let found = survey_through(node, shell, &request());
+        assert_eq!(states(&found, 0), [], "{shell:?}");
+        assert_eq!(states(&found, 1), [usable(key)], "{shell:?}");
+        // One for all, with a key that the profile states too.
+        let mut one = profile();
+        one.nova_context = Vec::new();
+        for lane in [&mut one.cold_push, &mut one.cold_pull, &mut one.live] {
+            lane.context = Vec::new();
+        }
+        one.cold_pull.identity = Some("~/stated".to_owned());
+        let one = SurveyRequest::new(&one, &[], Nonce::new([5; 16]));
+        let found = survey_through(node, shell, &one);
+        let mut all = states(&found, 0);
+        all.sort_by(|one, other| one.0.cmp(&other.0));
+        assert_eq!(all, [usable(key), usable("/root/stated")], "{shell:?}");
+    }
+    // What is no plain path is left alone, whatever it would say to a shell.
+    for bad in [
+        "relative",
+        "/a'$(touch /tmp/ran)'",
+        "/a%%20b",
+        "$state_path/k",
+    ] {
+        plant(
+            node,
+            &format!(
+                "cat > /tmp/uri <<'EOF'\nlive_migration_uri = qemu+ssh://nova@%s/system?keyfile={bad}\nEOF
+                 sed -i -e '/^live_migration_uri/{{r /tmp/uri' -e 'd}}' /etc/nova/nova.conf"
+            ),
+        );
+        let found = survey(node);
+        assert_eq!(states(&found, 1), [], "{bad}");
+    }
+    plant(node, "[ ! -e /tmp/ran ]");
+}

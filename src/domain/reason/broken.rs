@@ -140,7 +140,7 @@ catalogue! {
             "On {server}: `restorecon -v` of each path that the evidence names, or run `clearway repair`.";
         /// The account cannot read its own authorized_keys file, or its list of principals: the file or a directory above it is closed to it.
         AuthorizedKeysUnreadable = "authorized-keys-unreadable", Step::Login,
-            "On {server}: `chmod a+rX {file}`; below the home of {server_user} rather `chown {server_user}: {file} && chmod u+rwX {file}`.";
+            "On {server}: `chmod a+rX {file}`; where that lies in the home of {server_user}, give it to that account instead (`chown`).";
         /// The key is authorised, but its `from=` does not allow the address that this node comes from.
         KeyFromMismatch = "key-from-mismatch", Step::Login,
             "Add the migration address of {client} to `from=` in {file} on {server}.";

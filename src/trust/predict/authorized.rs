@@ -89,10 +89,7 @@ impl Lists<'_> {
             }
             match self.by_authority(key) {
                 ByAuthority::Admitted(options) => {
-                    return Admission::Admitted {
-                        options: Box::new(options),
-                        at: None,
-                    };
+                    return Admission::Admitted { options, at: None };
                 }
                 ByAuthority::Refused(refusal) => best = better(best, refusal),
                 ByAuthority::Open(what) => open = Some(what),
@@ -202,7 +199,7 @@ impl Lists<'_> {
         };
         let refused =
             match judge_trusted_certificate(key, &trusted, principals.as_ref(), &self.context) {
-                Ok(options) => return ByAuthority::Admitted(options),
+                Ok(options) => return ByAuthority::Admitted(Box::new(options)),
                 Err(refused) => refused,
             };
         // What a line of the list says is the list's doing, as is what it does not have.
@@ -353,7 +350,7 @@ impl Lists<'_> {
 }
 
 enum ByAuthority {
-    Admitted(KeyOptions),
+    Admitted(Box<KeyOptions>),
     Refused(Refusal),
     Open(String),
     NotAsked,
