@@ -229,7 +229,7 @@ impl<'a> Stop<'a> {
         let before_banner = trace.stage < Stage::Banner;
         // Behind a proxy whatever stops the client before the banner is the proxy's doing.
         let is_of_the_path =
-            !matches!(self, Self::Always(reason) if reason != Reason::BannerTimeout);
+            !matches!(self, Self::Always(reason) if reason.step() == Step::Resolve);
         if trace.proxied && before_banner && is_of_the_path {
             return Cause::Breaks(Reason::ProxyFailed);
         }

@@ -142,15 +142,47 @@ pub enum Sharing {
     Used,
 }
 
+/// The jump hosts on the way. For each `ProxyJump` ssh starts another ssh with the same `-v` (ssh.c `main`), and all of them
+/// write to one stderr: the one to the nearest host first, until its login is done.
+#[derive(Default)]
+struct Way {
+    jumps: usize,
+    behind: usize,
+    greeted: bool,
+}
+
+impl Way {
+    /// Whether with this line, at this stage of the session before, the session with the next host begins.
+    fn goes_on(&mut self, line: &str, stage: Stage) -> bool {
+        self.jumps += usize::from(line.starts_with("Setting implicit ProxyCommand from ProxyJump"));
+        let greets = line.starts_with("Remote protocol version");
+        self.greeted |= greets;
+        let begins =
+            greets || line == "SSH2_MSG_KEXINIT received" || line.starts_with("Server host ");
+        let next = begins && stage >= Stage::Authenticated && self.behind < self.jumps;
+        self.behind += usize::from(next);
+        next
+    }
+
+    /// Whether no more was heard than what hosts on the way say. What is told of a run that went well has no greetings.
+    fn ends_before_the_host(&self) -> bool {
+        self.greeted && self.behind < self.jumps
+    }
+}
+
 impl<'a> Trace<'a> {
     /// Reads the stderr of a run with `-v`.
     #[must_use]
     pub fn read(text: &'a str) -> Self {
         let mut trace = Self::default();
+        let mut way = Way::default();
         for line in text.split('\n') {
             let line = line.trim_end_matches('\r');
             if let Some(debug) = line.strip_prefix("debug1: ") {
                 trace.verbose = true;
+                if way.goes_on(debug, trace.stage) {
+                    trace.forget();
+                }
                 trace.debug(debug);
             } else if line.starts_with("Authenticated to ") {
                 trace.reach(Stage::Authenticated);
@@ -158,7 +190,22 @@ impl<'a> Trace<'a> {
                 trace.message(line);
             }
         }
+        if way.ends_before_the_host() {
+            let said = std::mem::take(&mut trace.said);
+            trace.forget();
+            trace.said = said;
+        }
         trace
+    }
+
+    /// Takes back what is of the way and not of the host that is meant.
+    fn forget(&mut self) {
+        *self = Self {
+            stage: Stage::Started,
+            verbose: self.verbose,
+            proxied: self.proxied,
+            ..Self::default()
+        };
     }
 
     /// Whether any of the messages contains a text.
@@ -414,6 +461,42 @@ debug1: Exit status 7\r
                 lines[count]
             );
         }
+    }
+
+    #[test]
+    fn what_jump_hosts_say_is_not_taken_for_the_host_behind_them() {
+        let jump = "debug1: Setting implicit ProxyCommand from ProxyJump: ssh -v -W '[%h]:%p' jump\ndebug1: Executing proxy command: exec ssh -v -W '[10.0.0.2]:22' jump\n";
+        let session = |name: &str, end: &str| {
+            format!(
+                "debug1: Remote protocol version 2.0, remote software version OpenSSH_9.2p1\ndebug1: SSH2_MSG_KEXINIT received\ndebug1: Server host key: ssh-ed25519 SHA256:{name}\ndebug1: Found key in /k:1\ndebug1: SSH2_MSG_NEWKEYS received\ndebug1: Offering public key: /k ED25519 SHA256:mine\n{end}"
+            )
+        };
+        let let_in = "Authenticated to jump ([10.0.0.9]:22) using \"publickey\".\n";
+        let denied = "nova@10.0.0.2: Permission denied (publickey).\n";
+        let served = |trace: &Trace<'_>| trace.served.map(|key| key.fingerprint.to_owned());
+
+        let on_the_way = format!("{jump}{}", session("jump", denied));
+        let trace = Trace::read(&on_the_way);
+        assert!(trace.proxied && trace.stage < Stage::Banner);
+        assert_eq!((served(&trace), trace.offered.len()), (None, 0));
+        assert!(trace.says("Permission denied"));
+
+        let behind = format!(
+            "{jump}{}{}",
+            session("jump", let_in),
+            session("host", denied)
+        );
+        let trace = Trace::read(&behind);
+        assert_eq!(trace.stage, Stage::Offered);
+        assert_eq!(served(&trace).as_deref(), Some("SHA256:host"));
+        assert_eq!(trace.offered.len(), 1);
+
+        let refused = format!(
+            "{jump}{}stdio forwarding failed\nConnection closed by UNKNOWN port 65535\n",
+            session("jump", let_in)
+        );
+        let trace = Trace::read(&refused);
+        assert!(trace.proxied && trace.stage < Stage::Banner);
     }
 
     #[test]

@@ -313,6 +313,7 @@ const ACCEPTED: &str = "^debug1: Server accepts key";
 /// The same when it succeeded.
 const BRIEF: &[&str] = &[
     "^debug1: Connecting to ",
+    "^debug1: Executing proxy ",
     "^debug1: Server host ",
     "^debug1: Found ",
     "^debug1: mux_client_request_session: master",

@@ -228,21 +228,24 @@ fn with_file_proven(
     }
 }
 
-/// Where no file is known that lets keys in, for example because a program lists them, it is called what sshd_config calls it.
+/// Where no file is known, for example because a program lists the keys, it is called what the configuration calls it.
 fn with_usual_file(values: Placeholders, verdict: Verdict) -> Placeholders {
-    let lets_in = matches!(
-        verdict,
+    let (option, whose) = match verdict {
+        Verdict::Broken(Reason::HostKeyUnknown | Reason::HostKeyTypeGap) => {
+            ("UserKnownHostsFile", "client_user")
+        }
         Verdict::Broken(
             Reason::KeyNotAuthorized
-                | Reason::AuthorizedKeysMissing
-                | Reason::KeyFromMismatch
-                | Reason::KeyExpired
-                | Reason::KeyOptionInvalid
-        )
-    );
-    match values.get("server_user").map(str::to_owned) {
-        Some(user) if lets_in => values.with("file", format!("the AuthorizedKeysFile of {user}")),
-        _ => values,
+            | Reason::AuthorizedKeysMissing
+            | Reason::KeyFromMismatch
+            | Reason::KeyExpired
+            | Reason::KeyOptionInvalid,
+        ) => ("AuthorizedKeysFile", "server_user"),
+        _ => return values,
+    };
+    match values.get(whose).map(str::to_owned) {
+        Some(user) => values.with("file", format!("the {option} of {user}")),
+        None => values,
     }
 }
 
