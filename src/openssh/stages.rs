@@ -114,6 +114,11 @@ pub struct Trace<'a> {
     pub tried_public_keys: bool,
     /// Keys whose public half the client knows and that it means to offer.
     pub candidates: Vec<ClientKey<'a>>,
+    /// Whether a key was left out because of `PubkeyAcceptedAlgorithms`.
+    pub skipped: bool,
+    /// Whether a private key without a public half beside it is being tried: an answer of the far end says that it loaded and was
+    /// offered, which ssh itself does not tell.
+    pub trying: bool,
     /// Keys offered.
     pub offered: Vec<ClientKey<'a>>,
     /// The key that the far end would take.
@@ -276,13 +281,22 @@ impl<'a> Trace<'a> {
             self.reach(Stage::Encrypted);
         } else if let Some(methods) = line.strip_prefix("Authentications that can continue: ") {
             self.methods = Some(methods);
-        } else if line == "Next authentication method: publickey" {
-            self.tried_public_keys = true;
+            if std::mem::take(&mut self.trying) {
+                self.reach(Stage::Offered);
+            }
+        } else if let Some(method) = line.strip_prefix("Next authentication method: ") {
+            self.trying = false;
+            self.tried_public_keys |= method == "publickey";
         } else if line.ends_with("with partial success.") {
             self.partial = true;
         } else if let Some(key) = line.strip_prefix("Will attempt key: ") {
             self.candidates.extend(client_key(key));
+        } else if line.starts_with("Skipping ") && line.contains(" not in PubkeyAccepted") {
+            self.skipped = true;
+        } else if line.starts_with("Trying private key: ") {
+            self.trying = true;
         } else if let Some(key) = line.strip_prefix("Offering public key: ") {
+            self.trying = false;
             self.offered.extend(client_key(key));
             self.reach(Stage::Offered);
         } else if let Some(key) = line.strip_prefix("Server accepts key: ") {

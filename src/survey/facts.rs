@@ -199,6 +199,8 @@ pub struct Identity {
     pub state: IdentityState,
     /// Its public half as one `type base64` line, from the private key itself when it can be read, else from `.pub`.
     pub public: Option<String>,
+    /// What `.pub` says where it is the public half of another key ([`IdentityState::OtherPublic`]): ssh offers that one.
+    pub stale: Option<String>,
     /// The certificate beside it (`<path>-cert.pub`), or the one that `CertificateFile` names.
     pub certificate: Option<FileFact>,
 }
@@ -218,6 +220,9 @@ pub enum IdentityState {
     Passphrase,
     /// It is damaged or no private key.
     Invalid,
+    /// It loads, and the `.pub` beside it is another key's: ssh offers what that says and then refuses to sign
+    /// (sshkey_load_public in authfile.c, identity_sign in sshconnect2.c).
+    OtherPublic,
 }
 
 /// The server side of a node.

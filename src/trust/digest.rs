@@ -195,6 +195,7 @@ impl Writer {
         self.optional(&identity.meta, Self::meta);
         self.text(&format!("{:?}", identity.state));
         self.optional(&identity.public, |hash, it| hash.text(it));
+        self.optional(&identity.stale, |hash, it| hash.text(it));
         self.optional(&identity.certificate, Self::file);
     }
 

@@ -145,12 +145,14 @@ pub(super) fn denied(trace: &Trace<'_>, methods: &str) -> Cause {
         Stage::Offered => Cause::Refused,
         _ if !trace.verbose => key_trouble.map_or(Cause::Refused, Cause::Breaks),
         _ if !trace.tried_public_keys => Cause::Breaks(Reason::PublickeyDisabledClient),
-        _ => Cause::Breaks(key_trouble.unwrap_or(if trace.candidates.is_empty() {
-            Reason::IdentityMissing
-        } else {
-            // There is a key, and it was left out: PubkeyAcceptedAlgorithms, RequiredRSASize.
-            Reason::KeyAlgorithmRefused
-        })),
+        _ => Cause::Breaks(key_trouble.unwrap_or(
+            if trace.candidates.is_empty() && !trace.skipped {
+                Reason::IdentityMissing
+            } else {
+                // There is a key, and it was left out: PubkeyAcceptedAlgorithms, RequiredRSASize.
+                Reason::KeyAlgorithmRefused
+            },
+        )),
     }
 }
 

@@ -488,6 +488,33 @@ fn every_known_fault_of_ssh_has_its_cause() {
             Breaks(KeyAlgorithmRefused),
         ),
         (
+            "PEM without .pub, answered by the far end",
+            Encrypted,
+            255,
+            &format!(
+                "debug1: Trying private key: /k\ndebug1: Authentications that can continue: publickey,password\ndebug1: Trying private key: /none\ndebug1: No more authentication methods to try.\n{DENIED}"
+            ),
+            Refused,
+        ),
+        (
+            "no key behind any name",
+            Encrypted,
+            255,
+            &format!(
+                "debug1: Trying private key: /none\ndebug1: Trying private key: /none2\ndebug1: No more authentication methods to try.\n{DENIED}"
+            ),
+            Breaks(IdentityMissing),
+        ),
+        (
+            "PubkeyAcceptedAlgorithms of the client",
+            Encrypted,
+            255,
+            &format!(
+                "debug1: Skipping ssh-rsa key /k - corresponding algo not in PubkeyAcceptedAlgorithms\n{DENIED}"
+            ),
+            Breaks(KeyAlgorithmRefused),
+        ),
+        (
             "30 identity file elsewhere",
             Encrypted,
             255,

@@ -157,6 +157,7 @@ fn put_identity(
                 IdentityState::Unreadable
             },
             public: Some(public.to_owned()),
+            stale: None,
             certificate: None,
         };
         match client

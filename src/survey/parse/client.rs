@@ -249,10 +249,18 @@ fn identities(part: &PartAnswer, reader: Reader<'_>) -> Vec<Identity> {
 fn identity(part: &PartAnswer, path: &str, reader: Reader<'_>) -> Identity {
     let meta = part.paths.meta(path);
     let told = part.identities.get(path);
-    let known_to_awk = part.text.keys.get(path);
+    let loaded = part.text.keys.get(path);
+    // Without a newline behind its last line it is no key to ssh (private2_uudecode in sshkey.c).
+    let ends = |meta: &Meta| part.text.key_bytes.get(path) != Some(&meta.size.saturating_add(1));
+    let is_cut = loaded.is_some() && !meta.as_ref().is_none_or(ends);
+    let known_to_awk = loaded.filter(|_| !is_cut);
     let state = match meta {
         None if part.paths.is_unseen(path) => IdentityState::Unreadable,
         None => IdentityState::Missing,
+        Some(meta) if is_cut => match state(meta, true, None, reader) {
+            IdentityState::Usable => IdentityState::Invalid,
+            worse => worse,
+        },
         Some(meta) => state(meta, known_to_awk.is_some(), told, reader),
     };
     let told = told
@@ -260,16 +268,28 @@ fn identity(part: &PartAnswer, path: &str, reader: Reader<'_>) -> Identity {
         .map(|(_, said)| said.as_str());
     let beside = part.paths.content(&format!("{path}.pub"));
     let beside = beside.and_then(|content| std::str::from_utf8(&content.bytes).ok());
-    let public = known_to_awk
+    let own = known_to_awk
         .map(ed25519_line)
-        .or_else(|| told.and_then(public_line))
-        .or_else(|| beside.and_then(public_line));
+        .or_else(|| told.and_then(public_line));
+    let beside = beside.and_then(public_line);
+    let public = own.clone().or_else(|| beside.clone());
+    let certificate = certificate(part, path, public.as_deref(), reader);
+    // With a certificate there is more that may be offered, and its key is the private one's.
+    let stale = match (state, own, &certificate) {
+        (IdentityState::Usable, Some(own), None) => beside.filter(|it| is_another(it, &own)),
+        _ => None,
+    };
     Identity {
         path: path.to_owned(),
         meta,
-        state,
-        certificate: certificate(part, path, public.as_deref(), reader),
+        state: if stale.is_some() {
+            IdentityState::OtherPublic
+        } else {
+            state
+        },
         public,
+        stale,
+        certificate,
     }
 }
 
@@ -336,6 +356,15 @@ pub(super) fn public_line(text: &str) -> Option<String> {
         let plausible = !line.starts_with('#') && STANDARD.decode(blob).is_ok_and(|b| b.len() > 16);
         plausible.then(|| format!("{kind} {blob}"))
     })
+}
+
+/// Whether both are public keys, and not the same. A `.pub` that ssh cannot read stands in nobody's way.
+fn is_another(beside: &str, own: &str) -> bool {
+    let read = |line: &str| ssh_key::PublicKey::from_openssh(line).ok();
+    match (read(beside), read(own)) {
+        (Some(beside), Some(own)) => beside.key_data() != own.key_data(),
+        _ => false,
+    }
 }
 
 fn ed25519_line(public: &[u8; 32]) -> String {

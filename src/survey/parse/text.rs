@@ -21,6 +21,8 @@ pub(super) struct Text {
     pub(super) shadow: BTreeMap<String, Shadow>,
     /// Public halves of ed25519 keys, by path of the private key.
     pub(super) keys: BTreeMap<String, [u8; 32]>,
+    /// How many bytes such a file has if its last line ends in a newline, by path.
+    pub(super) key_bytes: BTreeMap<String, u64>,
     /// nova.conf files: whether they could be read (`r`, `u` no, `-` not there), and the path.
     pub(super) nova_files: Vec<(char, String)>,
     /// Number of the file (from 1), section, line as it is written.
@@ -164,6 +166,11 @@ impl Text {
             "key" => {
                 let (public, path) = two()?;
                 self.keys.insert(path.to_owned(), hex32(public)?);
+            }
+            "key-bytes" => {
+                let (bytes, path) = two()?;
+                let bytes = text_number(bytes.as_bytes())?;
+                self.key_bytes.insert(path.to_owned(), bytes);
             }
             "nova-file" => {
                 let (state, path) = two()?;

@@ -297,16 +297,20 @@ function client(   n, i, list, path) {
 
 # An unencrypted ed25519 key in OpenSSH's format (PROTOCOL.key) whose parts agree needs no ssh-keygen to tell that it
 # loads and what its public half is. Everything else is left to ssh-keygen.
-function open_key(path,   line, b, n, i, v, d, k, len) {
+#
+# ssh insists on a newline behind the last line, and getline is the same with and without: the number of bytes that were
+# read, a newline with each line, is printed for the controller to compare with the file's size.
+function open_key(path,   line, lines, bytes, b, n, i, v, d, k, len) {
 	if ((getline line < path) <= 0 || line != "-----BEGIN OPENSSH PRIVATE KEY-----") { close(path); return }
 	b = ""; n = 0
-	while ((getline line < path) > 0 && line !~ /^-/ && n++ < 12) b = b line
+	while ((getline line < path) > 0 && line !~ /^-/ && n++ < 12) { b = b line; lines++ }
 	close(path)
 	if (line != "-----END OPENSSH PRIVATE KEY-----") return
 	# 61 bytes of header; what follows them shares a digit with the key itself.
 	if (substr(b, 1, 81) != "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZWQyNTUxOQAAA") return
 	if (!("A" in digit)) for (i = 0; i < 64; i++) digit[substr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", i + 1, 1)] = i
 	len = length(b)
+	bytes = 36 + len + lines + 34
 	if (len % 4) return
 	n = 0
 	for (i = 1; i <= len; i += 4) {
@@ -335,6 +339,7 @@ function open_key(path,   line, b, n, i, v, d, k, len) {
 	v = ""
 	for (i = 62; i < 94; i++) v = v sprintf("%02x", d[i])
 	out("key", v, path)
+	out("key-bytes", bytes, path)
 }
 
 function uint32(d, i) {

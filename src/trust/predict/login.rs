@@ -160,14 +160,32 @@ impl Attempt<'_> {
 
     /// Why a key that is there cannot be used.
     fn spoilt(&self, key: &Offered<'_>, notes: &mut impl Notes) -> Reason {
+        notes.value("file", || key.path.to_owned());
+        if key.state == IdentityState::OtherPublic {
+            let (path, stale) = (key.path, format!("{}.pub", key.path));
+            notes.add(|| Evidence::FileLine {
+                node: self.client.to_owned(),
+                note: format!(
+                    "is not the public half of {path}, and ssh offers it all the same: `ssh-keygen -y -f {path} > {stale}` makes the right one"
+                ),
+                path: stale,
+                line: None,
+            });
+            if let Some(own) = &key.own {
+                notes
+                    .add(|| key_evidence(KeySeen::OnDisk, self.client, own, Some(path.to_owned())));
+            }
+            return Reason::IdentityInvalid;
+        }
         let (reason, note) = match key.state {
             IdentityState::Unreadable => (Reason::IdentityUnreadable, "the account cannot read it"),
             IdentityState::TooOpen => (Reason::IdentityModes, "others may read it: ssh ignores it"),
             IdentityState::Passphrase => (Reason::IdentityPassphrase, "needs a passphrase"),
-            IdentityState::Invalid => (Reason::IdentityInvalid, "is no private key that loads"),
+            IdentityState::Invalid | IdentityState::OtherPublic => {
+                (Reason::IdentityInvalid, "is no private key that loads")
+            }
             IdentityState::Missing | IdentityState::Usable => (Reason::IdentityMissing, "missing"),
         };
-        notes.value("file", || key.path.to_owned());
         notes.add(|| Evidence::FileLine {
             node: self.client.to_owned(),
             path: key.path.to_owned(),
@@ -272,7 +290,14 @@ impl Attempt<'_> {
             return Err(UNKNOWN);
         }
         // A key that would be admitted, were it usable, is what somebody meant.
-        if let Some(key) = spoilt {
+        let meant = |offered: &&Offered<'_>| {
+            let own = offered.own.as_ref();
+            own.is_some_and(|own| {
+                let admission = self.judge_key(lists, files, own);
+                matches!(admission, Admission::Admitted { .. })
+            })
+        };
+        if let Some(key) = spoilt.or_else(|| self.ring.keys.iter().find(meant)) {
             return Err(Predicted::Breaks(self.spoilt(key, notes)));
         }
         if let Some(what) = self.other_keys() {

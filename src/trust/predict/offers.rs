@@ -17,8 +17,10 @@ use super::dialing::LoginConfig;
 pub(super) struct Offered<'a> {
     pub(super) path: &'a str,
     pub(super) state: IdentityState,
-    /// Its public half, when it is known.
+    /// Its public half, when it is known; where a stale `.pub` lies beside it, what that says.
     pub(super) key: Option<PublicKey>,
+    /// Its own public half, where another is offered.
+    pub(super) own: Option<PublicKey>,
     /// Its certificates, tried before the plain key.
     pub(super) certificates: Vec<(&'a str, PublicKey)>,
 }
@@ -207,11 +209,17 @@ fn read<'a>(
     config: &LoginConfig,
     keys: &mut KeyInterner,
 ) -> Offered<'a> {
-    let key = identity
-        .public
-        .as_deref()
-        .and_then(|line| keys.read(line.trim_start().as_bytes()).ok())
-        .map(|(key, _)| key);
+    let mut read = |line: &Option<String>| {
+        let line = line.as_deref()?.trim_start();
+        keys.read(line.as_bytes()).ok().map(|(key, _)| key)
+    };
+    let mut key = read(&identity.public);
+    let mut own = None;
+    if identity.state == IdentityState::OtherPublic
+        && let Some(stale) = read(&identity.stale)
+    {
+        own = key.replace(stale);
+    }
     let mut certificates: Vec<(&str, PublicKey)> = Vec::new();
     // A certificate that `CertificateFile` names may belong to any of the keys.
     let beside = identity.certificate.iter();
@@ -238,6 +246,7 @@ fn read<'a>(
         path: &identity.path,
         state: identity.state,
         key,
+        own,
         certificates,
     }
 }

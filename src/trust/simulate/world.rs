@@ -315,6 +315,7 @@ fn client(common: &Common, known_hosts: FileState, login_key: String, node: usiz
             IdentityState::Missing
         },
         public,
+        stale: None,
         certificate: None,
     };
     let mut identities: Vec<Identity> = ["rsa", "ecdsa", "ecdsa_sk", "ed25519_sk", "xmss", "dsa"]

@@ -43,6 +43,11 @@ pub(super) fn explains(cause: Reason, symptom: Reason) -> bool {
             symptom,
             R::LoginRefused | R::TooManyKeys | R::IdentityPassphrase
         ),
+        // A public half that is another key's is offered, and refused as what it is.
+        R::IdentityInvalid => matches!(
+            symptom,
+            R::LoginRefused | R::TooManyKeys | R::KeyNotAuthorized
+        ),
         // What the log says of the keys that come before the right one is true, and not the point.
         R::TooManyKeys => {
             symptom == R::LoginRefused || symptom == R::KeyNotAuthorized || is_of_one_key(symptom)

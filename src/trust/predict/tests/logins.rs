@@ -47,6 +47,26 @@ fn a_key_that_would_be_admitted_if_it_were_usable_is_named() {
 }
 
 #[test]
+fn a_stale_public_half_is_offered_and_cannot_sign() {
+    let halves = |own: u8, beside: u8| {
+        identity(move |identity| {
+            let listed = identity.public.take();
+            let half = |of: u8| match of {
+                0 => listed.clone(),
+                other => Some(ed25519(other.into()).to_string()),
+            };
+            (identity.public, identity.stale) = (half(own), half(beside));
+            identity.state = IdentityState::OtherPublic;
+        })
+    };
+    // The far end takes what the .pub says; and it would take the private key, which is not offered.
+    halves(7, 0).breaks(Reason::IdentityInvalid);
+    halves(0, 7).breaks(Reason::IdentityInvalid);
+    // Neither is listed.
+    halves(7, 8).breaks(Reason::KeyNotAuthorized);
+}
+
+#[test]
 fn a_public_half_is_offered_before_anybody_misses_the_private_one() {
     let locked = || identity(|identity| identity.state = IdentityState::Passphrase);
     locked().breaks(Reason::IdentityPassphrase);
