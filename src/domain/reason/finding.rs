@@ -80,6 +80,9 @@ catalogue! {
         /// ssh will rewrite known_hosts by itself after a login (`UpdateHostKeys`).
         UpdateHostKeys = "update-host-keys", Severity::Info,
             "Set `UpdateHostKeys no` where a tool owns the file.";
+        /// The inventory states another address or name for a node than its nova.conf announces. Nova never reads the inventory: it dials what nova.conf says, so that is what is checked.
+        InventoryDiffers = "inventory-differs", Severity::Warning,
+            "Correct nova.conf on the node and restart nova-compute, or correct the inventory, or take the key out of it.";
         /// The address dialled is not on an interface that the node owns, but the right node answered (NAT or a proxy).
         DestAnsweredElsewhere = "dest-answered-elsewhere", Severity::Info,
             "Know that Nova's own address comparison does not see this.";

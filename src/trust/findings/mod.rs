@@ -7,6 +7,7 @@ mod certificates;
 mod find;
 mod fleet;
 mod identity;
+mod inventory;
 mod keys;
 mod known_hosts;
 mod labels;

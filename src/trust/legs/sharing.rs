@@ -5,7 +5,7 @@
 //!
 //! An address that several nodes announce is refused for all of them, unless it is certain whose it is: then a node that
 //! claims another's address harms only itself. It is certain if
-//! - the inventory states it for exactly one of them, or else
+//! - the inventory states it for exactly one of them (which announces it, or whose nova.conf nobody could read), or else
 //! - exactly one node has it on an interface, that node announces it, and the interfaces of all who announce it are
 //!   known.
 //!
@@ -113,6 +113,11 @@ fn canonical(name: &str) -> Same {
         Some(literal) => Same::Literal(literal.to_canonical()),
         None => Same::Name(name.to_ascii_lowercase()),
     }
+}
+
+/// Whether both are one name or one address, however written.
+pub(in crate::trust) fn is_same(one: &str, other: &str) -> bool {
+    canonical(one) == canonical(other)
 }
 
 /// Whether dialling it leads back to oneself.
