@@ -33,7 +33,7 @@ catalogue! {
         /// There is no ssh client where Nova would run it.
         SshMissing = "ssh-missing", Step::Resolve,
             "Install openssh-client (openssh-clients on RHEL) where nova-compute runs on {client}.";
-        /// The command that enters Nova's context on the dialling node fails, so Nova's ssh cannot be run as Nova runs it.
+        /// The command that enters Nova's context fails: on the dialling node, so that Nova's ssh cannot be run as Nova runs it, or on the node dialled, so that nova.conf, which says its name, cannot be read.
         ContextFailed = "context-failed", Step::Resolve,
             "Check the context of the profile (`clearway inventory show`) and that its program, account or container exists on the node that the evidence names.";
 
