@@ -20,7 +20,10 @@ catalogue! {
             "Give each node its own `my_ip` or `[libvirt]migration_inbound_addr` in nova.conf, restart nova-compute, then check again. Move nothing before that.";
         /// Nothing says which address or name Nova would dial: neither the inventory nor a readable nova.conf.
         AddressUnknown = "address-unknown", Step::Resolve,
-            "Let nova-compute's user read nova.conf on {server}, or state `migration_address` and `service_host` for it in the inventory.";
+            "Let nova-compute's user read nova.conf on {server}, correct the option there that the evidence names, or state `migration_address` and `service_host` for it in the inventory.";
+        /// Nova cannot put the destination's name into `[libvirt]live_migration_uri`: Python's `%` raises an error, and every live move fails before anything is dialled.
+        LiveUriInvalid = "live-uri-invalid", Step::Resolve,
+            "In nova.conf on {client}, put `%s` in place of the destination's name in `live_migration_uri` (`%%` for a plain `%`), once; or set `live_migration_scheme` instead. Then restart nova-compute.";
         /// ssh refuses to start because of its own configuration on the dialling node.
         ClientConfigInvalid = "client-config-invalid", Step::Resolve,
             "Correct the file that ssh names (`{context} ssh -G {name}` on {client} shows the complaint).";
@@ -30,9 +33,9 @@ catalogue! {
         /// There is no ssh client where Nova would run it.
         SshMissing = "ssh-missing", Step::Resolve,
             "Install openssh-client (openssh-clients on RHEL) where nova-compute runs on {client}.";
-        /// The command that enters Nova's context on the dialling node fails, so Nova's ssh cannot be run as Nova runs it.
+        /// The command that enters Nova's context fails: on the dialling node, so that Nova's ssh cannot be run as Nova runs it, or on the node dialled, so that nova.conf, which says its name, cannot be read.
         ContextFailed = "context-failed", Step::Resolve,
-            "Check the context of the profile (`clearway inventory show`) and that the account or container exists on {client}.";
+            "Check the context of the profile (`clearway inventory show`) and that its program, account or container exists on the node that the evidence names.";
 
         /// The address answers, but nothing listens on the port dialled.
         ConnectionRefused = "connection-refused", Step::Connect,

@@ -20,9 +20,6 @@ catalogue! {
         /// What the files say and what really happened are not the same.
         PredictionDiffers = "prediction-differs", Severity::Warning,
             "Read both in `clearway trace`; files may have changed in between, sshd may not have been reloaded, or clearway is wrong: report it.";
-        /// nova.conf says another address or name than the inventory. The one of the inventory was checked; Nova dials the other.
-        InventoryDiffers = "inventory-differs", Severity::Warning,
-            "Correct the node's entry in the inventory, or take the address out of it: nova.conf is read. If nova.conf is wrong, correct it and restart nova-compute.";
         /// The client accepts any host key for this name (`StrictHostKeyChecking no` or `accept-new` with nowhere to record), so nobody would notice another machine.
         HostKeysNotChecked = "host-keys-not-checked", Severity::Warning,
             "Distribute known_hosts, then remove `StrictHostKeyChecking no` and `UserKnownHostsFile /dev/null`.";
@@ -83,6 +80,9 @@ catalogue! {
         /// ssh will rewrite known_hosts by itself after a login (`UpdateHostKeys`).
         UpdateHostKeys = "update-host-keys", Severity::Info,
             "Set `UpdateHostKeys no` where a tool owns the file.";
+        /// The inventory states another address or name for a node than its nova.conf announces. Nova never reads the inventory: it dials what nova.conf says, so that is what is checked.
+        InventoryDiffers = "inventory-differs", Severity::Warning,
+            "Correct nova.conf on the node and restart nova-compute, or correct the inventory, or take the key out of it.";
         /// The address dialled is not on an interface that the node owns, but the right node answered (NAT or a proxy).
         DestAnsweredElsewhere = "dest-answered-elsewhere", Severity::Info,
             "Know that Nova's own address comparison does not see this.";

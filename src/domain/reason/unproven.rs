@@ -37,7 +37,7 @@ catalogue! {
             "Look what `sudo`, the login shell and a forced command do for the control user on the node, and distrust the machine.";
         /// The node was not surveyed, so its side of the leg is not known.
         NotSurveyed = "not-surveyed",
-            "See why in the node's own line above.";
+            "See what the report says of that node itself: why it was not surveyed.";
         /// The leg was not proven in this run (`--pairs`, `--depth`, `--no-write`): only the prediction is known.
         PredictedOnly = "predicted-only",
             "Run `clearway check` with the default `--pairs all --depth copy`.";

@@ -80,7 +80,9 @@ pub(super) fn cure(reason: Reason) -> Cure {
         Reason::NameUnresolvable | Reason::NameResolvesElsewhere | Reason::AddressLoopback => {
             Cure::Person(NAMES)
         }
-        Reason::SharedAddress | Reason::AddressUnknown => Cure::Person(NOVA),
+        Reason::SharedAddress | Reason::AddressUnknown | Reason::LiveUriInvalid => {
+            Cure::Person(NOVA)
+        }
         Reason::ConnectionRefused
         | Reason::ConnectionTimedOut
         | Reason::NoRoute

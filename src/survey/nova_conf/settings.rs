@@ -64,6 +64,16 @@ impl NovaSettings {
         let mut all = self.undecided.iter();
         all.find(|it| options.contains(&it.option))
     }
+
+    /// Why the value of an option, named as Nova's documentation names it, could not be worked out.
+    #[must_use]
+    pub fn problem(&self, option: &str) -> Option<&str> {
+        let is_of = |problem: &&String| {
+            let rest = problem.strip_prefix(option);
+            rest.is_some_and(|rest| rest.starts_with(": "))
+        };
+        self.problems.iter().find(is_of).map(String::as_str)
+    }
 }
 
 /// What Nova's defaults take from the node.
@@ -80,6 +90,7 @@ pub(crate) struct Surroundings {
 /// The settings that files make, the last one winning.
 pub(crate) fn settings(files: &[(String, IniFile)], around: &Surroundings) -> NovaSettings {
     let mut values = HashMap::new();
+    let mut places = HashMap::new();
     let mut problems = Vec::new();
     for (path, file) in files {
         if let Some(what) = &file.refused {
@@ -89,10 +100,12 @@ pub(crate) fn settings(files: &[(String, IniFile)], around: &Surroundings) -> No
         }
         for (section, option, value) in &file.assignments {
             values.insert((section.as_str(), option.as_str()), value.as_str());
+            places.insert((section.as_str(), option.as_str()), path.as_str());
         }
     }
     let mut options = Options {
         values,
+        places,
         around,
         problems,
     };
@@ -154,6 +167,8 @@ pub(crate) fn settings(files: &[(String, IniFile)], around: &Surroundings) -> No
 
 struct Options<'a> {
     values: HashMap<(&'a str, &'a str), &'a str>,
+    /// The file that each of them is from.
+    places: HashMap<(&'a str, &'a str), &'a str>,
     around: &'a Surroundings,
     problems: Vec<String>,
 }
@@ -174,7 +189,12 @@ impl Options<'_> {
         match self.value(section, option, 0) {
             Ok(value) => value,
             Err(why) => {
-                self.problems.push(format!("[{section}]{option}: {why}"));
+                let place = match self.places.get(&(section, option)) {
+                    Some(path) => format!(" ({path})"),
+                    None => String::new(),
+                };
+                self.problems
+                    .push(format!("[{section}]{option}: {why}{place}"));
                 None
             }
         }

@@ -124,7 +124,8 @@ fn outcome(
             Outcome::Failed(match (words.is_empty(), status) {
                 (true, 0) => "the program did not run there".to_owned(),
                 (true, status) => format!("exit status {status}"),
-                (false, _) => words,
+                (false, 0) => words,
+                (false, status) => format!("exit status {status}: {words}"),
             })
         }
         Err(error) if status == 124 || status == 137 => {

@@ -1,7 +1,7 @@
 //! All findings of a fleet.
 
 use super::fleet::Seen;
-use super::{announced, certificates, identity, keys, known_hosts, labels, settings};
+use super::{certificates, identity, inventory, keys, known_hosts, labels, settings};
 use crate::domain::{Evidence, Finding, FindingCode, Fleet};
 use crate::survey::NodeFacts;
 use crate::trust::PairScope;
@@ -22,8 +22,8 @@ pub fn find(
 ) -> Vec<Finding> {
     let seen = Seen::new(fleet, facts, legs, scope);
     let mut found = Vec::new();
-    announced::find(&seen, &mut found);
     identity::find(&seen, verified, &mut found);
+    inventory::find(&seen, &mut found);
     keys::find(&seen, &mut found);
     certificates::find(&seen, now, &mut found);
     known_hosts::find(&seen, &mut found);

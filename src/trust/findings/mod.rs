@@ -3,11 +3,11 @@
 //! Each finding names the nodes it concerns; those with the same words are put together where they are reported, so a
 //! whole fleet with one habit is one line.
 
-mod announced;
 mod certificates;
 mod find;
 mod fleet;
 mod identity;
+mod inventory;
 mod keys;
 mod known_hosts;
 mod labels;

@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::domain::{Dial, Node};
-use crate::openssh::known_hosts::HostName;
 use crate::survey::{NodeFacts, NovaSettings};
+
+use super::sharing::is_same;
 
 /// Who says what a node is dialled by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,6 +61,11 @@ pub enum Address {
         /// What there is instead, in words.
         instead: String,
     },
+    /// nova.conf would say it, but the context that it is read in cannot be entered.
+    NotEntered {
+        /// The context and why, in words.
+        failure: String,
+    },
     /// nova.conf would say it, but the node was not surveyed.
     NotSurveyed,
 }
@@ -112,86 +118,97 @@ pub(super) fn is_dialable(name: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"._-:%".contains(&byte))
 }
 
-/// What the inventory states.
-fn stated<'a>(node: &'a Node, dial: &Dial) -> Option<&'a str> {
-    let stated = match dial {
-        Dial::MigrationAddress => &node.migration_address,
-        Dial::ServiceHost => &node.service_host,
-        Dial::LiveAddress => &node.live_address,
-    };
-    stated.as_deref()
-}
-
-/// What a node is dialled by in one way, as the inventory states it or else nova.conf.
+/// What a node is dialled by in one way.
+///
+/// Nova never reads the inventory: it dials what nova.conf of the destination announces. So the inventory's word is taken
+/// where nobody knows what that is, and where both are the same; where they are not, nova.conf's counts.
 pub(super) fn address(node: &Node, facts: Option<&NodeFacts>, dial: &Dial) -> Address {
-    match stated(node, dial) {
-        Some(stated) => Address::new(stated, Origin::Inventory),
-        None => by_nova_conf(facts, dial, node.service_host.as_deref()),
+    let announced = announced(node, facts, dial);
+    match (stated(node, dial), &announced) {
+        (None, _) => announced,
+        (Some(stated), Address::Known { name, .. }) if !is_same(stated, name) => announced,
+        (Some(_), Address::Unusable { .. }) => announced,
+        (Some(stated), _) => Address::new(stated, Origin::Inventory),
     }
 }
 
-/// What a node announces, where that is known and is not what the inventory states: Nova reads no inventory.
-pub(super) fn announced(node: &Node, facts: Option<&NodeFacts>, dial: &Dial) -> Option<Address> {
-    let stated = stated(node, dial)?;
-    let told = by_nova_conf(facts, dial, None);
-    let is_same = HostName::new(stated, 22) == HostName::new(told.name()?, 22);
-    (!is_same).then_some(told)
+/// What the inventory states.
+pub(super) fn stated<'a>(node: &'a Node, dial: &Dial) -> Option<&'a str> {
+    match dial {
+        Dial::MigrationAddress => node.migration_address.as_deref(),
+        Dial::ServiceHost => node.service_host.as_deref(),
+        Dial::LiveAddress => node.live_address.as_deref(),
+    }
 }
 
-/// What nova.conf says. `service_host` is what the inventory says of the host.
-fn by_nova_conf(facts: Option<&NodeFacts>, dial: &Dial, service_host: Option<&str>) -> Address {
-    let nova = match facts {
+/// What nova.conf announces, with Nova's defaults.
+fn announced(node: &Node, facts: Option<&NodeFacts>, dial: &Dial) -> Address {
+    let facts = match facts {
         // For live moves too, whatever the inventory says of the service host: nova.conf may name another address.
         None => return Address::NotSurveyed,
-        // nova.conf is read in nova-compute's context: where that cannot be entered, nobody has looked.
-        Some(facts)
-            if !facts.nova.read && facts.clients.first().is_some_and(|it| it.failed.is_some()) =>
-        {
-            return Address::NotSurveyed;
-        }
-        Some(facts) if !facts.nova.read => {
-            return Address::Unstated {
-                instead: unread(&facts.nova),
-            };
-        }
-        Some(facts) => &facts.nova,
+        Some(facts) => facts,
     };
-    let setting = |value: &Option<String>, name| match nova.undecided(&[name]) {
-        Some(it) => Some(Address::Undecided {
+    let nova = &facts.nova;
+    if !nova.read {
+        // nova.conf is read in nova-compute's context: where that cannot be entered, nobody has looked.
+        return match context_failure(facts) {
+            Some(failure) => Address::NotEntered { failure },
+            None => Address::Unstated {
+                instead: unread(nova),
+            },
+        };
+    }
+    let setting = |value: &Option<String>, name| {
+        let undecided = nova.undecided(&[name]).map(|it| Address::Undecided {
             values: it.values.clone(),
             origin: Origin::Setting(name),
-        }),
-        None => value
-            .as_deref()
-            .map(|value| Address::new(value, Origin::Setting(name))),
-    };
-    let service_host = || {
-        service_host
-            .map(|host| Address::new(host, Origin::Inventory))
-            .or_else(|| setting(&nova.host, "[DEFAULT]host"))
-            .or_else(|| facts.map(|facts| Address::new(&facts.hostname, Origin::HostName)))
+        });
+        undecided
+            .or_else(|| {
+                value
+                    .as_deref()
+                    .map(|value| Address::new(value, Origin::Setting(name)))
+            })
+            .or_else(|| {
+                nova.problem(name).map(|problem| Address::Unstated {
+                    instead: problem.to_owned(),
+                })
+            })
     };
     let found = match dial {
         Dial::MigrationAddress => setting(
             &nova.migration_inbound_addr,
             "[libvirt]migration_inbound_addr",
         )
-        .or_else(|| setting(&nova.my_ip, "[DEFAULT]my_ip"))
+        // What it defaults to has the same problem, and says it in fewer steps.
+        .filter(|it| !matches!(it, Address::Unstated { .. }) || nova.problem(MY_IP).is_none())
+        .or_else(|| setting(&nova.my_ip, MY_IP))
         .or_else(|| {
             nova.default_my_ip
                 .as_deref()
                 .map(|address| Address::new(address, Origin::DefaultRoute))
         }),
-        Dial::ServiceHost => service_host(),
+        Dial::ServiceHost => setting(&nova.host, "[DEFAULT]host")
+            .or_else(|| Some(Address::new(&facts.hostname, Origin::HostName))),
         Dial::LiveAddress => setting(
             &nova.live_migration_inbound_addr,
             "[libvirt]live_migration_inbound_addr",
         )
-        .or_else(service_host),
+        .or_else(|| Some(address(node, Some(facts), &Dial::ServiceHost))),
     };
     found.unwrap_or_else(|| Address::Unstated {
         instead: "neither my_ip nor a default route whose address it would be".to_owned(),
     })
+}
+
+const MY_IP: &str = "[DEFAULT]my_ip";
+
+/// Why the context in which nova.conf is read could not be entered.
+pub(super) fn context_failure(facts: &NodeFacts) -> Option<String> {
+    // The first one is nova-compute's.
+    let client = facts.clients.first()?;
+    let failed = client.failed.as_ref()?;
+    Some(format!("`{}`: {failed}", client.context.join(" ")))
 }
 
 /// Why nothing of nova.conf is known.

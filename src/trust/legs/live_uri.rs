@@ -33,8 +33,18 @@ pub(super) struct SshUri {
     pub(super) no_verify: bool,
 }
 
-/// What these settings mean, or why Nova could make no URI of them.
-pub(super) fn live_transport(nova: &NovaSettings) -> Result<LiveTransport, String> {
+/// Why these settings make no URI that can be taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Complaint {
+    /// Python's `live_migration_uri % destination` raises an error, so every live move fails
+    /// (nova/virt/libvirt/driver.py `_live_migration_uri`).
+    Raises(String),
+    /// What comes of it is not told here.
+    Unclear(String),
+}
+
+/// What these settings mean, or why nothing can be made of them.
+pub(super) fn live_transport(nova: &NovaSettings) -> Result<LiveTransport, Complaint> {
     if let Some(template) = &nova.live_migration_uri {
         return parse(template);
     }
@@ -55,10 +65,13 @@ pub(super) fn live_transport(nova: &NovaSettings) -> Result<LiveTransport, Strin
 /// Stands for the destination's name while the URI is taken apart. No URI that Nova could use has it.
 const DESTINATION: char = '\0';
 
-fn parse(template: &str) -> Result<LiveTransport, String> {
-    let complaint = |what: &str| Err(format!("live_migration_uri `{template}`: {what}"));
-    let Some(uri) = format_percent(template) else {
-        return complaint("Python cannot put a name into it");
+fn parse(template: &str) -> Result<LiveTransport, Complaint> {
+    let text = |what: &str| format!("[libvirt]live_migration_uri `{template}`: {what}");
+    let complaint = |what: &str| Err(Complaint::Unclear(text(what)));
+    let uri = match format_percent(template) {
+        Ok(uri) => uri,
+        Err(Percent::Raises(why)) => return Err(Complaint::Raises(text(why))),
+        Err(Percent::Unclear) => return complaint("what Python makes of it is not known"),
     };
     let Some((scheme, rest)) = uri.split_once("://") else {
         return complaint("no scheme");
@@ -107,26 +120,48 @@ fn parse(template: &str) -> Result<LiveTransport, String> {
     Ok(LiveTransport::Ssh(ssh))
 }
 
-/// Python's `template % name`, with the name left open. `None` where Python raises an error.
-fn format_percent(template: &str) -> Option<String> {
+/// Why [`format_percent`] has no text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Percent {
+    /// Python raises an error, in words.
+    Raises(&'static str),
+    /// Conversions with flags, widths or of other kinds.
+    Unclear,
+}
+
+/// Python's `template % name` for a name that is text, with the name left open.
+fn format_percent(template: &str) -> Result<String, Percent> {
     let mut text = String::with_capacity(template.len());
     let mut names = 0;
     let mut chars = template.chars();
     while let Some(next) = chars.next() {
         match next {
-            '%' => match chars.next()? {
-                '%' => text.push('%'),
-                's' => {
+            '%' => match chars.next() {
+                Some('%') => text.push('%'),
+                Some('s') => {
                     names += 1;
                     text.push(DESTINATION);
                 }
-                _ => return None,
+                // Conversions of numbers.
+                Some('d' | 'i' | 'u' | 'o' | 'x' | 'X' | 'e' | 'E' | 'f' | 'F' | 'g' | 'G') => {
+                    return Err(Percent::Raises("Python's % wants a number in it"));
+                }
+                None => return Err(Percent::Raises("it ends in the middle of a conversion")),
+                Some(_) => return Err(Percent::Unclear),
             },
-            DESTINATION => return None,
+            DESTINATION => return Err(Percent::Unclear),
             other => text.push(other),
         }
     }
-    (names == 1).then_some(text)
+    match names {
+        0 => Err(Percent::Raises(
+            "it has no `%s` for the destination's name, so Nova raises an error at every live move",
+        )),
+        1 => Ok(text),
+        _ => Err(Percent::Raises(
+            "it has more than one `%s`, so Nova raises an error at every live move",
+        )),
+    }
 }
 
 /// Undoes a URI's `%XX`.
@@ -153,7 +188,7 @@ fn unescape(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn of(uri: Option<&str>, scheme: Option<&str>) -> Result<LiveTransport, String> {
+    fn of(uri: Option<&str>, scheme: Option<&str>) -> Result<LiveTransport, Complaint> {
         live_transport(&NovaSettings {
             live_migration_uri: uri.map(str::to_owned),
             live_migration_scheme: scheme.map(str::to_owned),
@@ -200,15 +235,21 @@ mod tests {
 
     #[test]
     fn a_uri_that_python_cannot_fill_is_reported() {
-        for uri in [
-            "qemu+ssh://cmp1/system",
-            "qemu+ssh://%s/%s",
-            "qemu+ssh://%d/system",
-            "%s",
-            "qemu+ssh://%s:x/system",
-            "qemu+ssh://cmp1/%s",
+        for (uri, raises) in [
+            ("qemu+ssh://cmp1/system", true),
+            ("qemu+tcp://cmp1/system", true),
+            ("qemu+ssh://%%s/system", true),
+            ("qemu+ssh://%s/%s", true),
+            ("qemu+ssh://%d/system", true),
+            ("qemu+ssh://%s/system%", true),
+            ("qemu+ssh://%r/system", false),
+            ("qemu+ssh://%-9s/system", false),
+            ("%s", false),
+            ("qemu+ssh://%s:x/system", false),
+            ("qemu+ssh://cmp1/%s", false),
         ] {
-            assert!(of(Some(uri), None).is_err(), "{uri}");
+            let complaint = of(Some(uri), None).expect_err(uri);
+            assert_eq!(matches!(complaint, Complaint::Raises(_)), raises, "{uri}");
         }
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! An address that several nodes announce is refused for all of them, unless it is certain whose it is: then a node that
 //! claims another's address harms only itself. It is certain if
-//! - the inventory states it for exactly one of them, or else
+//! - the inventory states it for exactly one of them (which announces it, or whose nova.conf nobody could read), or else
 //! - exactly one node has it on an interface, that node announces it, and the interfaces of all who announce it are
 //!   known.
 //!
@@ -25,8 +25,6 @@ use super::address::Address;
 /// What is wrong with the migration address of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sharing {
-    /// The address, and who says it; `None` only by default.
-    pub address: Option<Address>,
     /// It leads back to whoever dials it: a loopback or unspecified address, or `localhost`.
     pub loopback: bool,
     /// The other nodes that announce the same.
@@ -48,8 +46,8 @@ impl Sharing {
     }
 
     /// The evidence in words.
-    pub(super) fn evidence(&self, fleet: &Names, node: NodeId) -> Vec<Evidence> {
-        let Some(Address::Known { name, origin }) = &self.address else {
+    pub(super) fn evidence(&self, fleet: &Names, node: NodeId, address: &Address) -> Vec<Evidence> {
+        let Address::Known { name, origin } = address else {
             return Vec::new();
         };
         let fact = |text: String| Evidence::Fact {
@@ -117,6 +115,11 @@ fn canonical(name: &str) -> Same {
     }
 }
 
+/// Whether both are one name or one address, however written.
+pub(in crate::trust) fn is_same(one: &str, other: &str) -> bool {
+    canonical(one) == canonical(other)
+}
+
 /// Whether dialling it leads back to oneself.
 pub(super) fn is_loopback(name: &str) -> bool {
     match canonical(name) {
@@ -132,8 +135,7 @@ pub(super) fn is_loopback(name: &str) -> bool {
     }
 }
 
-/// Finds every migration address that is not its node's alone. `addresses` are those that the nodes announce to each other: what
-/// the inventory states counts only where nova.conf does not say another one.
+/// Finds every migration address that is not its node's alone.
 pub(super) fn find(
     fleet: &Fleet,
     facts: &[Option<NodeFacts>],
@@ -204,7 +206,6 @@ pub(super) fn find(
             }
         }
         if sharing != Sharing::default() {
-            sharing.address = Some(addresses[id.index()].clone());
             found.insert(id, sharing);
         }
     }

@@ -6,11 +6,9 @@ use std::sync::Arc;
 use crate::domain::{Dial, Evidence, Fleet, Lane, Leg, LegId, NodeId, Predicted, Reason, Why};
 use crate::survey::NodeFacts;
 
-use super::address::{Address, address, announced, is_dialable};
+use super::address::{Address, address, is_dialable, stated};
 use super::sharing::{self, Names, Sharing};
 use super::usage::{LaneUsage, Used, lane_usage};
-
-const DIALS: [Dial; 3] = [Dial::MigrationAddress, Dial::ServiceHost, Dial::LiveAddress];
 
 /// All legs of a fleet. Holds a row per node, never one per pair.
 #[derive(Debug, Clone)]
@@ -36,8 +34,8 @@ struct Row {
     migration: Address,
     service: Address,
     live: Address,
-    /// What nova.conf says where the inventory states another.
-    announced: Vec<(Dial, Address)>,
+    /// What the inventory states and nova.conf does not, in the order of the three above.
+    overruled: [Option<Arc<str>>; 3],
     machine_id: Option<Arc<str>>,
     lanes: [LaneUsage; Lane::ALL.len()],
 }
@@ -62,14 +60,22 @@ impl Legs {
             .zip(facts)
             .map(|(node, facts)| {
                 let facts = facts.as_ref();
+                let dials = [Dial::MigrationAddress, Dial::ServiceHost, Dial::LiveAddress];
+                let [migration, service, live] =
+                    dials.each_ref().map(|dial| address(node, facts, dial));
+                let overruled = |dial, address: &Address| {
+                    let stated = stated(node, dial)?;
+                    (!address.is_stated()).then(|| Arc::from(stated))
+                };
                 Row {
-                    migration: address(node, facts, &Dial::MigrationAddress),
-                    service: address(node, facts, &Dial::ServiceHost),
-                    live: address(node, facts, &Dial::LiveAddress),
-                    announced: DIALS
-                        .into_iter()
-                        .filter_map(|dial| Some((dial, announced(node, facts, &dial)?)))
-                        .collect(),
+                    overruled: [
+                        overruled(&dials[0], &migration),
+                        overruled(&dials[1], &service),
+                        overruled(&dials[2], &live),
+                    ],
+                    migration,
+                    service,
+                    live,
                     machine_id: facts
                         .and_then(|it| it.server.machine_id.as_deref())
                         .map(Arc::from),
@@ -77,14 +83,7 @@ impl Legs {
                 }
             })
             .collect();
-        let migration = rows.iter().map(|row| {
-            let announced = row.announced.iter().find_map(|(dial, it)| {
-                let is_migration = *dial == Dial::MigrationAddress;
-                is_migration.then_some(it)
-            });
-            announced.unwrap_or(&row.migration).clone()
-        });
-        let migration: Vec<Address> = migration.collect();
+        let migration: Vec<Address> = rows.iter().map(|row| row.migration.clone()).collect();
         let sharing = sharing::find(fleet, facts, &migration);
         let is_loopback = |address: &Address| {
             address
@@ -113,12 +112,6 @@ impl Legs {
     #[must_use]
     pub fn address(&self, node: NodeId, dial: &Dial) -> &Address {
         self.rows[node.index()].address(dial)
-    }
-
-    /// What the nova.conf of a node says where the inventory states another: that is what Nova dials.
-    pub fn announced(&self, node: NodeId) -> impl Iterator<Item = (Dial, &Address)> {
-        let announced = self.rows[node.index()].announced.iter();
-        announced.map(|(dial, address)| (*dial, address))
     }
 
     /// What is wrong with a node's migration address, if anything is.
@@ -171,6 +164,7 @@ impl Legs {
             LaneUsage::Used(used) => used,
             LaneUsage::NotNeeded(why) => return Some(Predicted::NotNeeded(*why)),
             LaneUsage::Unknown(why, _) => return Some(Predicted::Unknown(*why)),
+            LaneUsage::Broken(reason, _) => return Some(Predicted::Breaks(*reason)),
         };
         let address = self.server_address(id, used);
         match address {
@@ -201,6 +195,7 @@ impl Legs {
                 Some(Predicted::Breaks(Reason::AddressUnknown))
             }
             Address::Undecided { .. } => Some(Predicted::Unknown(Why::AddressUndecided)),
+            Address::NotEntered { .. } => Some(Predicted::Breaks(Reason::ContextFailed)),
             Address::NotSurveyed => Some(Predicted::Unknown(Why::NotSurveyed)),
         }
     }
@@ -215,12 +210,14 @@ impl Legs {
         let used = match &self.rows[id.client.index()].lanes[lane_index(id.lane)] {
             LaneUsage::Used(used) => used,
             LaneUsage::NotNeeded(_) => return Vec::new(),
-            LaneUsage::Unknown(_, text) => return vec![fact(id.client, text.clone())],
+            LaneUsage::Unknown(_, text) | LaneUsage::Broken(_, text) => {
+                return vec![fact(id.client, text.clone())];
+            }
         };
         let address = self.server_address(id, used);
-        match (address, self.sharing.get(&id.server)) {
+        let mut evidence = match (address, self.sharing.get(&id.server)) {
             (Address::Known { .. }, Some(sharing)) if used.dial == Dial::MigrationAddress => {
-                sharing.evidence(&self.names, id.server)
+                sharing.evidence(&self.names, id.server, address)
             }
             (Address::Known { name, origin }, _) => {
                 vec![fact(
@@ -240,7 +237,23 @@ impl Legs {
                 let text = format!("{instead}, and nothing in the inventory");
                 vec![fact(id.server, text)]
             }
+            (Address::NotEntered { failure }, _) => vec![fact(id.server, failure.clone())],
             (Address::NotSurveyed, _) => Vec::new(),
+        };
+        if let Some(stated) = self.overruled(id.server, &used.dial) {
+            let text = format!("the inventory states `{stated}`, which Nova never reads");
+            evidence.push(fact(id.server, text));
+        }
+        evidence
+    }
+
+    /// What the inventory states for a node where nova.conf announces something else, which is what Nova dials.
+    pub(in crate::trust) fn overruled(&self, node: NodeId, dial: &Dial) -> Option<&str> {
+        let row = &self.rows[node.index()];
+        match dial {
+            Dial::MigrationAddress => row.overruled[0].as_deref(),
+            Dial::ServiceHost => row.overruled[1].as_deref(),
+            Dial::LiveAddress => row.overruled[2].as_deref(),
         }
     }
 
@@ -248,7 +261,7 @@ impl Legs {
     pub(in crate::trust) fn used(&self, client: NodeId, lane: Lane) -> Option<&Used> {
         match &self.rows[client.index()].lanes[lane_index(lane)] {
             LaneUsage::Used(used) => Some(used),
-            LaneUsage::NotNeeded(_) | LaneUsage::Unknown(..) => None,
+            LaneUsage::NotNeeded(_) | LaneUsage::Unknown(..) | LaneUsage::Broken(..) => None,
         }
     }
 

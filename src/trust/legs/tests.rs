@@ -157,49 +157,18 @@ fn cold_moves_dial_the_migration_address_with_its_defaults() {
         fleet.nodes[1].migration_address = Some("10.0.0.1".into());
         facts[1].as_mut().expect("surveyed").nova.my_ip = Some("cmp1-mig".into());
     });
-    assert_eq!(dialled(&stated, Lane::ColdPush), "10.0.0.1");
-}
-
-#[test]
-fn what_the_inventory_states_hides_nothing_that_nova_conf_announces() {
-    let shared = Some(Predicted::Breaks(Reason::SharedAddress));
-    let stated = |my_ip: &str| {
-        three(|fleet, facts| {
-            for (number, node) in fleet.nodes.iter_mut().enumerate() {
-                node.migration_address = Some(format!("10.0.0.{number}"));
-                node.service_host = Some(format!("cmp{number}"));
-            }
-            facts[1].as_mut().expect("surveyed").nova.my_ip = Some(my_ip.into());
-        })
-    };
-    let announced = |legs: &Legs| {
-        let all = legs.announced(NodeId(1));
-        all.map(|(dial, it)| (dial, it.name().expect("known").to_string()))
-            .collect::<Vec<_>>()
-    };
-    let push = |legs: &Legs, client, server| legs.obstacle(id(Lane::ColdPush, client, server));
-    for wrong in ["10.0.0.2", "127.0.0.1", "10.0.0.77"] {
-        let legs = stated(wrong);
-        assert_eq!(push(&legs, 0, 1), shared, "{wrong}");
-        assert_eq!(push(&legs, 1, 0), None, "{wrong}");
-        assert_eq!(
-            announced(&legs),
-            [(Dial::MigrationAddress, wrong.to_owned())]
-        );
-        let evidence = format!("{:?}", legs.evidence(id(Lane::ColdPush, 0, 1)));
-        assert!(
-            evidence.contains(wrong) && evidence.contains("my_ip"),
-            "{evidence}"
-        );
-    }
-    // Between the two that Nova takes for one nothing moves, in neither direction.
-    let twice = stated("10.0.0.2");
-    assert_eq!([push(&twice, 1, 2), push(&twice, 2, 1)], [shared, shared]);
-    assert_eq!(push(&twice, 0, 2), None);
-    // Another one of its own, or the same in other words.
-    assert_eq!(push(&stated("cmp1-mig"), 0, 1), None);
-    assert_eq!(announced(&stated("cmp1-mig")).len(), 1);
-    assert_eq!(announced(&stated("10.0.1")), []);
+    // Nova never reads the inventory.
+    assert_eq!(dialled(&stated, Lane::ColdPush), "cmp1-mig");
+    assert_eq!(
+        stated.overruled(NodeId(1), &Dial::MigrationAddress),
+        Some("10.0.0.1")
+    );
+    let unread = three(|fleet, facts| {
+        fleet.nodes[1].migration_address = Some("10.0.0.1".into());
+        facts[1].as_mut().expect("surveyed").nova.read = false;
+    });
+    assert_eq!(dialled(&unread, Lane::ColdPush), "10.0.0.1");
+    assert_eq!(unread.overruled(NodeId(1), &Dial::MigrationAddress), None);
 }
 
 #[test]
@@ -247,8 +216,56 @@ fn images_are_fetched_from_the_service_host() {
     assert_eq!(dialled(&three(|_, _| ()), Lane::ColdPull), "cmp1");
     let host = with_nova(1, |nova| nova.host = Some("cmp1.lab".into()));
     assert_eq!(dialled(&host, Lane::ColdPull), "cmp1.lab");
-    let stated = three(|fleet, _| fleet.nodes[1].service_host = Some("svc1".into()));
-    assert_eq!(dialled(&stated, Lane::ColdPull), "svc1");
+    let stated = |read| {
+        three(|fleet, facts| {
+            fleet.nodes[1].service_host = Some("svc1".into());
+            facts[1].as_mut().expect("surveyed").nova.read = read;
+        })
+    };
+    assert_eq!(dialled(&stated(true), Lane::ColdPull), "cmp1");
+    assert_eq!(dialled(&stated(false), Lane::ColdPull), "svc1");
+}
+
+#[test]
+fn what_the_inventory_states_hides_nothing_that_nova_conf_announces() {
+    let shared = Some(Predicted::Breaks(Reason::SharedAddress));
+    for announced in ["10.0.0.2", "127.0.0.1", "10.0.0.99"] {
+        let legs = three(|fleet, facts| {
+            for (number, node) in fleet.nodes.iter_mut().enumerate() {
+                node.migration_address = Some(format!("10.0.0.{number}"));
+            }
+            facts[1].as_mut().expect("surveyed").nova.my_ip = Some(announced.into());
+        });
+        let push = id(Lane::ColdPush, 0, 1);
+        assert_eq!(legs.obstacle(push), shared, "{announced}");
+        let evidence = format!("{:?}", legs.evidence(push));
+        assert!(evidence.contains("10.0.0.1`") && evidence.contains(announced));
+        assert_eq!(legs.obstacle(id(Lane::ColdPush, 1, 0)), None);
+    }
+    // One address, written in two ways.
+    let same = three(|fleet, facts| {
+        fleet.nodes[1].migration_address = Some("10.0.0.1".into());
+        facts[1].as_mut().expect("surveyed").nova.my_ip = Some("::ffff:10.0.0.1".into());
+    });
+    assert_eq!(same.overruled(NodeId(1), &Dial::MigrationAddress), None);
+}
+
+#[test]
+fn an_option_that_cannot_be_worked_out_is_named() {
+    let problem = "[DEFAULT]my_ip: refers to `$mgmt_ip`, which no file sets (/etc/nova/nova.conf)";
+    let legs = with_nova(1, |nova| {
+        nova.default_my_ip = None;
+        nova.problems = vec![
+            problem.to_owned(),
+            "[libvirt]migration_inbound_addr: refers to `$mgmt_ip`, which no file sets".to_owned(),
+        ];
+    });
+    let push = id(Lane::ColdPush, 0, 1);
+    assert_eq!(
+        legs.obstacle(push),
+        Some(Predicted::Breaks(Reason::AddressUnknown))
+    );
+    assert!(format!("{:?}", legs.evidence(push)).contains(problem));
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::domain::{Dial, Lane, LaneUse, Node, NotNeeded, Transport, Why};
+use crate::domain::{Dial, Lane, LaneUse, Node, NotNeeded, Reason, Transport, Why};
 use crate::survey::NodeFacts;
 
-use super::address::unread;
-use super::live_uri::{LiveTransport, SshUri, live_transport};
+use super::address::{context_failure, unread};
+use super::live_uri::{Complaint, LiveTransport, SshUri, live_transport};
 use super::recording::may_record;
 
 /// One lane as one node climbs it.
@@ -16,6 +16,8 @@ pub(super) enum LaneUsage {
     NotNeeded(NotNeeded),
     /// Nothing says whether it is used, or how; with why in words.
     Unknown(Why, String),
+    /// Nova itself fails before it dials anybody; with why in words.
+    Broken(Reason, String),
 }
 
 /// What all legs of one client in one lane have in common.
@@ -45,7 +47,7 @@ pub(super) fn lane_usage(node: &Node, facts: Option<&NodeFacts>, lane: Lane) -> 
         return LaneUsage::NotNeeded(NotNeeded::LaneOff);
     }
     let mut used = Used {
-        dial: profile.dial,
+        dial: profile.dial.clone(),
         around: None,
         user: profile.user.as_deref().map(Arc::from),
         port: profile.port,
@@ -124,7 +126,7 @@ fn live(facts: &NodeFacts, in_profile: LaneUse, used: &mut Used) -> Result<(), L
     if !facts.nova.read && in_profile == LaneUse::Auto {
         let text = format!(
             "nothing says how live migrations connect: {}",
-            unread(&facts.nova)
+            context_failure(facts).unwrap_or_else(|| unread(&facts.nova))
         );
         return Err(LaneUsage::Unknown(Why::NotPredictable, text));
     }
@@ -137,8 +139,10 @@ fn live(facts: &NodeFacts, in_profile: LaneUse, used: &mut Used) -> Result<(), L
             "[libvirt]live_migration_tunnelled",
         ],
     )?;
-    let transport = live_transport(&facts.nova)
-        .map_err(|complaint| LaneUsage::Unknown(Why::NotPredictable, complaint))?;
+    let transport = live_transport(&facts.nova).map_err(|complaint| match complaint {
+        Complaint::Raises(text) => LaneUsage::Broken(Reason::LiveUriInvalid, text),
+        Complaint::Unclear(text) => LaneUsage::Unknown(Why::NotPredictable, text),
+    })?;
     match transport {
         LiveTransport::Ssh(uri) => {
             apply(uri, used);

@@ -82,6 +82,8 @@ pub enum Place {
     All,
     /// The router between the nodes, where node N's cable is called `vN`.
     Hub,
+    /// The operator's machine, where `$INVENTORY` is.
+    Operator,
 }
 
 impl Place {
@@ -91,7 +93,7 @@ impl Place {
             Self::Source => Some("node1"),
             Self::Target => Some("node2"),
             Self::Node3 => Some("node3"),
-            Self::All | Self::Hub => None,
+            Self::All | Self::Hub | Self::Operator => None,
         }
     }
 
@@ -105,6 +107,7 @@ impl fmt::Display for Place {
         f.write_str(match self {
             Self::All => "all",
             Self::Hub => "hub",
+            Self::Operator => "operator",
             other => other.node().unwrap_or_default(),
         })
     }

@@ -48,6 +48,18 @@ impl Lab {
         };
         match (&part.on, part.on.node()) {
             (_, Some(name)) => Ok(vec![on_node(self.node(name))?]),
+            (Place::Operator, None) => {
+                let mut command = self.command("/bin/sh");
+                command
+                    .args(["-c", &script])
+                    .env("INVENTORY", self.inventory());
+                let output = command.output().map_err(|error| LabError::Plant {
+                    id: "operator".to_owned(),
+                    on: part.on.to_string(),
+                    why: error.to_string(),
+                })?;
+                Ok(vec![(part.on.to_string(), output)])
+            }
             (Place::Hub, None) => Ok(vec![("hub".into(), self.hub_sh(&script)?)]),
             (_, None) => self.nodes().iter().map(on_node).collect(),
         }
