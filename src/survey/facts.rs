@@ -157,6 +157,8 @@ pub struct ClientFacts {
     pub context: Vec<String>,
     /// Why the context could not be entered, or was not because nothing needs it; everything below is then empty.
     pub failed: Option<String>,
+    /// Whether it failed only in that no whole answer came: what Nova would meet there is not known.
+    pub unfinished: bool,
     /// The account that commands run as there.
     pub account: Option<Account>,
     /// `ssh -V`.

@@ -25,6 +25,13 @@ pub(super) fn client(
     let part = match outcome {
         Outcome::Answered(part) => part,
         Outcome::Failed(why) => return Ok((without(context, why), None)),
+        Outcome::Unfinished(why) => {
+            let facts = ClientFacts {
+                unfinished: true,
+                ..without(context, why)
+            };
+            return Ok((facts, None));
+        }
         Outcome::Skipped => return Ok((without(context, NOT_NEEDED), None)),
     };
     let side = match &part.client {
@@ -56,6 +63,7 @@ pub(super) fn client(
     let facts = ClientFacts {
         context: context.words.clone(),
         failed: None,
+        unfinished: false,
         account: account.map(to_account),
         ssh_version,
         base_config,
@@ -85,6 +93,7 @@ fn without(context: &ContextRequest, why: &str) -> ClientFacts {
     ClientFacts {
         context: context.words.clone(),
         failed: Some(why.to_owned()),
+        unfinished: false,
         account: None,
         ssh_version: None,
         base_config: Answer::Failed {

@@ -163,7 +163,7 @@ pub(super) fn nova(
             let nova = settings_in_order(files(part), listed, part.started, &around);
             (nova, Some(part))
         }
-        Some(Outcome::Failed(_) | Outcome::Skipped) | None => {
+        Some(Outcome::Failed(_) | Outcome::Unfinished(_) | Outcome::Skipped) | None => {
             let mut nova = settings_in_order(Vec::new(), listed, false, &around);
             nova.problems =
                 vec!["nova.conf was not read: nova-compute's context failed".to_owned()];

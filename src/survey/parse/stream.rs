@@ -46,8 +46,10 @@ pub(super) enum Outcome {
     Skipped,
     /// It answered.
     Answered(Box<PartAnswer>),
-    /// It could not be entered, or did not answer as the program does; with what it said instead.
+    /// It could not be entered; with what it said instead.
     Failed(String),
+    /// What came is not a whole answer, for example because it took too long: what it would have been is not known.
+    Unfinished(String),
 }
 
 /// Reads the answer of a node to a request.
@@ -113,7 +115,7 @@ fn outcome(
     Ok(match answer {
         Ok(records) => match PartAnswer::read(&records, pool) {
             Ok(answer) => Outcome::Answered(Box::new(answer)),
-            Err(error) => Outcome::Failed(error.to_string()),
+            Err(error) => Outcome::Unfinished(error.to_string()),
         },
         Err(FrameError::NoBegin { .. }) => {
             let noise = String::from_utf8_lossy(&span[..span.len().min(2000)]).into_owned();
@@ -121,17 +123,23 @@ fn outcome(
                 .into_iter()
                 .filter(|text| !text.is_empty());
             let words = words.collect::<Vec<_>>().join("\n");
-            Outcome::Failed(match (words.is_empty(), status) {
+            let why = match (words.is_empty(), status) {
                 (true, 0) => "the program did not run there".to_owned(),
                 (true, status) => format!("exit status {status}"),
                 (false, 0) => words,
                 (false, status) => format!("exit status {status}: {words}"),
-            })
+            };
+            // timeout(1) says 124, or 137 where it had to kill.
+            if matches!(status, 0 | 124 | 137) {
+                Outcome::Unfinished(why)
+            } else {
+                Outcome::Failed(why)
+            }
         }
         Err(error) if status == 124 || status == 137 => {
-            Outcome::Failed(format!("it took too long; {error}"))
+            Outcome::Unfinished(format!("it took too long; {error}"))
         }
-        Err(error) => Outcome::Failed(error.to_string()),
+        Err(error) => Outcome::Unfinished(error.to_string()),
     })
 }
 
@@ -149,7 +157,9 @@ fn assemble(
     };
     let host = match of(&[])? {
         Outcome::Answered(answer) => host::host(answer, &mut gaps)?,
-        Outcome::Failed(why) => return Err(SurveyError::Host(why.clone())),
+        Outcome::Failed(why) | Outcome::Unfinished(why) => {
+            return Err(SurveyError::Host(why.clone()));
+        }
         Outcome::Skipped => return Err(SurveyError::Unexpected("skipped".to_owned())),
     };
     for outcome in outcomes {
@@ -166,7 +176,7 @@ fn assemble(
     }
     let (server, answer) = match of(&request.sshd.context)? {
         Outcome::Answered(answer) => server::server(request, answer, host.clock, &mut gaps)?,
-        Outcome::Failed(why) => (server::failed(why), None),
+        Outcome::Failed(why) | Outcome::Unfinished(why) => (server::failed(why), None),
         Outcome::Skipped => return Err(SurveyError::Unexpected("skipped".to_owned())),
     };
     learnt.extend(answer);

@@ -65,6 +65,8 @@ pub enum Address {
     NotEntered {
         /// The context and why, in words.
         failure: String,
+        /// Whether no more is known than that no whole answer came out of it.
+        unfinished: bool,
     },
     /// nova.conf would say it, but the node was not surveyed.
     NotSurveyed,
@@ -152,7 +154,10 @@ fn announced(node: &Node, facts: Option<&NodeFacts>, dial: &Dial) -> Address {
     if !nova.read {
         // nova.conf is read in nova-compute's context: where that cannot be entered, nobody has looked.
         return match context_failure(facts) {
-            Some(failure) => Address::NotEntered { failure },
+            Some(failure) => Address::NotEntered {
+                failure,
+                unfinished: facts.clients.first().is_some_and(|it| it.unfinished),
+            },
             None => Address::Unstated {
                 instead: unread(nova),
             },

@@ -195,6 +195,9 @@ impl Legs {
                 Some(Predicted::Breaks(Reason::AddressUnknown))
             }
             Address::Undecided { .. } => Some(Predicted::Unknown(Why::AddressUndecided)),
+            Address::NotEntered {
+                unfinished: true, ..
+            } => Some(Predicted::Unknown(Why::NotSurveyed)),
             Address::NotEntered { .. } => Some(Predicted::Breaks(Reason::ContextFailed)),
             Address::NotSurveyed => Some(Predicted::Unknown(Why::NotSurveyed)),
         }
@@ -237,7 +240,7 @@ impl Legs {
                 let text = format!("{instead}, and nothing in the inventory");
                 vec![fact(id.server, text)]
             }
-            (Address::NotEntered { failure }, _) => vec![fact(id.server, failure.clone())],
+            (Address::NotEntered { failure, .. }, _) => vec![fact(id.server, failure.clone())],
             (Address::NotSurveyed, _) => Vec::new(),
         };
         if let Some(stated) = self.overruled(id.server, &used.dial) {

@@ -47,7 +47,7 @@ pub(super) fn lane_usage(node: &Node, facts: Option<&NodeFacts>, lane: Lane) -> 
         return LaneUsage::NotNeeded(NotNeeded::LaneOff);
     }
     let mut used = Used {
-        dial: profile.dial.clone(),
+        dial: profile.dial,
         around: None,
         user: profile.user.as_deref().map(Arc::from),
         port: profile.port,

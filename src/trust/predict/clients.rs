@@ -314,7 +314,11 @@ pub(super) fn block(
     }
     if let Some(failed) = &facts.failed {
         notes.add(|| fact(node, format!("`{}`: {failed}", facts.context.join(" "))));
-        return breaks(Reason::ContextFailed);
+        return if facts.unfinished {
+            unknown
+        } else {
+            breaks(Reason::ContextFailed)
+        };
     }
     let has_ssh = facts.programs.iter().any(|program| program == "ssh");
     if !has_ssh && facts.ssh_version.is_none() {

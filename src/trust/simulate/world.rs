@@ -325,6 +325,7 @@ fn client(common: &Common, known_hosts: FileState, login_key: String, node: usiz
     ClientFacts {
         context: CONTEXT.map(str::to_owned).into(),
         failed: None,
+        unfinished: false,
         account: Some(nova()),
         ssh_version: Some(VERSION.into()),
         base_config: Answer::Output(common.ssh.clone()),
