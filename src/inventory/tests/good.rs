@@ -52,7 +52,7 @@ fn the_embedded_profile_is_nova_from_distribution_packages() {
     assert_eq!(profile.sshd.binary, "/usr/sbin/sshd");
     assert_eq!(profile.sshd.config, "/etc/ssh/sshd_config");
     assert_eq!(profile.sshd.port, 22);
-    let dials = Lane::ALL.map(|lane| profile.lane(lane).dial.clone());
+    let dials = Lane::ALL.map(|lane| profile.lane(lane).dial);
     assert_eq!(
         dials,
         [Dial::MigrationAddress, Dial::ServiceHost, Dial::LiveAddress]
