@@ -134,6 +134,15 @@ const ALWAYS: &[(&str, Reason)] = &[
     (": Bad configuration option: ", Reason::ClientConfigInvalid),
     (" bad configuration options", Reason::ClientConfigInvalid),
     ("Can't open user config file ", Reason::ClientConfigInvalid),
+    // `BindAddress` (sshconnect.c `ssh_create_socket`), and `RemoteCommand` where a command is given (ssh.c `main`).
+    (
+        ": Cannot assign requested address",
+        Reason::ClientConfigInvalid,
+    ),
+    (
+        "Cannot execute command-line and remote command",
+        Reason::ClientConfigInvalid,
+    ),
     ("No user exists for uid ", Reason::ContextFailed),
     (
         "Connection timed out during banner exchange",

@@ -24,9 +24,9 @@ catalogue! {
         /// Nova cannot put the destination's name into `[libvirt]live_migration_uri`: Python's `%` raises an error, and every live move fails before anything is dialled.
         LiveUriInvalid = "live-uri-invalid", Step::Resolve,
             "In nova.conf on {client}, put `%s` in place of the destination's name in `live_migration_uri` (`%%` for a plain `%`), once; or set `live_migration_scheme` instead. Then restart nova-compute.";
-        /// ssh refuses to start because of its own configuration on the dialling node.
+        /// ssh refuses to start, or to dial, because of its own configuration on the dialling node.
         ClientConfigInvalid = "client-config-invalid", Step::Resolve,
-            "Correct the file that ssh names (`{context} ssh -G {name}` on {client} shows the complaint).";
+            "Correct the file or the option that ssh names (`{context} ssh -G {name}` on {client} shows the complaint, or what ssh makes of its files).";
         /// ssh refuses its per-user configuration because of the file's owner or mode.
         ClientConfigUnsafe = "client-config-unsafe", Step::Resolve,
             "On {client}: `chown {client_user}: {file} && chmod 600 {file}`.";

@@ -566,6 +566,20 @@ fn every_known_fault_of_ssh_has_its_cause() {
             Breaks(ClientConfigInvalid),
         ),
         (
+            "30 an address to bind that is not there",
+            Resolved,
+            255,
+            "bind 10.99.0.1: Cannot assign requested address\nssh: connect to host 10.77.0.3 port 22: failure",
+            Breaks(ClientConfigInvalid),
+        ),
+        (
+            "30 a command of its own",
+            Started,
+            255,
+            "Cannot execute command-line and remote command.",
+            Breaks(ClientConfigInvalid),
+        ),
+        (
             "30 missing argument",
             Started,
             255,

@@ -202,6 +202,8 @@ fn revoked_by_file(
     Some(predicted)
 }
 
+const NOWHERE: &str = "/dev/null";
+
 /// Why a key was refused.
 struct Blame<'a> {
     client: &'a ClientPath<'a>,
@@ -351,7 +353,8 @@ impl Blame<'_> {
             let files = self.recorded.paths.join(" ");
             let text = format!("no line for `{}` in {files}", name.first());
             notes.add(|| fact(self.client.node, text));
-            if let Some(first) = self.recorded.paths.first() {
+            // Whoever had nothing recorded has to name a file first.
+            if let Some(first) = self.recorded.paths.first().filter(|it| *it != NOWHERE) {
                 notes.value("file", || first.clone());
             }
         }
