@@ -117,6 +117,12 @@ const TEXTS: &[(Where, &str, Meaning)] = &[
         " not in PubkeyAccepted",
         Says(Reason::KeyAlgorithmRefused),
     ),
+    // auth2-pubkey.c `userauth_pubkey`
+    (
+        Anywhere,
+        "certificate signature algorithm ",
+        Says(Reason::UserCertificateSignature),
+    ),
     (
         Start,
         "refusing RSA key: Invalid key length",

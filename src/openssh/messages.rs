@@ -134,11 +134,7 @@ const ALWAYS: &[(&str, Reason)] = &[
     (": Bad configuration option: ", Reason::ClientConfigInvalid),
     (" bad configuration options", Reason::ClientConfigInvalid),
     ("Can't open user config file ", Reason::ClientConfigInvalid),
-    // `BindAddress` (sshconnect.c `ssh_create_socket`), and `RemoteCommand` where a command is given (ssh.c `main`).
-    (
-        ": Cannot assign requested address",
-        Reason::ClientConfigInvalid,
-    ),
+    // `RemoteCommand` where a command is given (ssh.c `main`).
     (
         "Cannot execute command-line and remote command",
         Reason::ClientConfigInvalid,
@@ -182,6 +178,12 @@ impl<'a> Stop<'a> {
     fn read(line: &'a str) -> Option<Self> {
         if let Some(rest) = line.strip_prefix("ssh: connect to host ") {
             return Some(Self::Connect(rest.rsplit_once(": ")?.1));
+        }
+        // `AddressFamily` against an address of the other one.
+        if line.starts_with("ssh: Could not resolve hostname ")
+            && line.ends_with(": Address family for hostname not supported")
+        {
+            return Some(Self::Always(Reason::ClientConfigInvalid));
         }
         if line.starts_with("ssh: Could not resolve hostname ")
             || line.starts_with("hostname contains invalid characters")
@@ -245,7 +247,7 @@ impl<'a> Stop<'a> {
         match self {
             Self::Always(reason) => Cause::Breaks(reason),
             Self::Resolve => Cause::Breaks(Reason::NameUnresolvable),
-            Self::Connect(why) => connect(why),
+            Self::Connect(why) => connect(trace, why),
             Self::BannerExchange => dropped(trace),
             Self::TimedOut => cut_off(trace),
             Self::Closed => closed(trace),

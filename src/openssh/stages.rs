@@ -164,7 +164,10 @@ impl Way {
         self.greeted |= greets;
         let begins =
             greets || line == "SSH2_MSG_KEXINIT received" || line.starts_with("Server host ");
-        let next = begins && stage >= Stage::Authenticated && self.behind < self.jumps;
+        // A jump host with a control master: its login was done before.
+        let is_shared = line.starts_with("mux_client_request_stdio_fwd: master session id");
+        let next =
+            (begins && stage >= Stage::Authenticated || is_shared) && self.behind < self.jumps;
         self.behind += usize::from(next);
         next
     }

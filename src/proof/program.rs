@@ -283,7 +283,7 @@ const FULL: &[&str] = &[
     "^debug1: Executing proxy ",
     "^debug1: Setting implicit Proxy",
     "^debug1: auto-mux: Trying",
-    "^debug1: mux_client_request_session: master",
+    "^debug1: mux_client_request_[a-z_]*: master",
     "xchange_identification: banner line ",
     "^debug1: Remote protocol version",
     "^debug1: SSH2_MSG_KEXINIT received",

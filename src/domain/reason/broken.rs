@@ -174,6 +174,9 @@ catalogue! {
         /// The user certificate has no principals, and sshd accepts none such.
         UserCertificateNoPrincipal = "user-certificate-no-principal", Step::Login,
             "Sign it again with `-n {server_user}`.";
+        /// The authority has signed the user certificate in a way that the far end does not accept (`CASignatureAlgorithms`).
+        UserCertificateSignature = "user-certificate-signature", Step::Login,
+            "Have the certificate of {client_user} on {client} signed again by a key of an accepted type, or with `ssh-keygen -t rsa-sha2-512` by one of RSA; or widen `CASignatureAlgorithms` on {server}.";
         /// The user certificate is signed by an authority that the far end does not trust.
         UserCertificateUnknownAuthority = "user-certificate-unknown-authority", Step::Login,
             "Add the CA key to `TrustedUserCAKeys` (or a `cert-authority` line) on {server}, then reload sshd.";

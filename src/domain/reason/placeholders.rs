@@ -23,6 +23,15 @@ impl Placeholders {
         self
     }
 
+    /// The values that are the same in another list.
+    #[must_use]
+    pub fn in_common(&self, other: &Self) -> Self {
+        let counts = |(key, value): &&(&'static str, String)| {
+            self.get(key) == Some(value) && other.get(key) == Some(value)
+        };
+        Self(self.0.iter().filter(counts).cloned().collect())
+    }
+
     /// Takes a value back.
     #[must_use]
     pub fn without(mut self, key: &str) -> Self {
@@ -71,5 +80,16 @@ mod tests {
             values.fill("on {server}: chmod {file}"),
             "on cmp017: chmod FILE"
         );
+    }
+
+    #[test]
+    fn what_is_in_common_is_what_would_be_filled_in() {
+        let of = |server: &str, file: &str| {
+            let values = Placeholders::default();
+            values.with("server", server).with("file", file)
+        };
+        let one = of("cmp1", "/a").with("file", "/b");
+        let both = one.in_common(&of("cmp1", "/b"));
+        assert_eq!(both.fill("{server} {file}"), "cmp1 FILE");
     }
 }

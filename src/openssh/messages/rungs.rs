@@ -5,8 +5,12 @@ use crate::domain::Reason;
 use crate::openssh::stages::{Sharing, Stage, Trace};
 
 /// `strerror` of connect(2).
-pub(super) fn connect(why: &str) -> Cause {
+pub(super) fn connect(trace: &Trace<'_>, why: &str) -> Cause {
+    // What `BindAddress` and `BindInterface` ask for is not to be had (sshconnect.c `ssh_create_socket`, which has said why).
+    let bound = ["bind ", "getaddrinfo: ", "getifaddrs: "];
+    let is_bound = |line: &&str| bound.iter().any(|text| line.starts_with(text));
     Cause::Breaks(match why {
+        "failure" if trace.said.iter().any(is_bound) => Reason::ClientConfigInvalid,
         "Connection refused" => Reason::ConnectionRefused,
         "Connection timed out" | "Operation timed out" => Reason::ConnectionTimedOut,
         // EACCES: a prohibit route; EPERM: a rule on output.

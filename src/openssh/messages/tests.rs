@@ -573,6 +573,27 @@ fn every_known_fault_of_ssh_has_its_cause() {
             Breaks(ClientConfigInvalid),
         ),
         (
+            "30 an interface to bind that is not there",
+            Resolved,
+            255,
+            "getifaddrs: nope0: no suitable addresses\nssh: connect to host 10.77.0.3 port 22: failure",
+            Breaks(ClientConfigInvalid),
+        ),
+        (
+            "30 a forwarding that cannot be bound stops nothing",
+            Ended,
+            7,
+            "bind [2001:db8::5]:5000: Cannot assign requested address",
+            Cause::Remote(7),
+        ),
+        (
+            "30 an address of the other family",
+            Started,
+            255,
+            "ssh: Could not resolve hostname 10.77.0.3: Address family for hostname not supported",
+            Breaks(ClientConfigInvalid),
+        ),
+        (
             "30 a command of its own",
             Started,
             255,

@@ -69,6 +69,7 @@ pub(super) fn cure(reason: Reason) -> Cure {
         | Reason::UserCertificateNotYetValid
         | Reason::UserCertificateWrongPrincipal
         | Reason::UserCertificateNoPrincipal
+        | Reason::UserCertificateSignature
         | Reason::UserCertificateUnknownAuthority
         | Reason::UserCertificateSourceAddress => Cure::Authorise,
         Reason::AuthorizedKeysModes | Reason::AuthorizedKeysUnreadable => Cure::AuthorizedModes,

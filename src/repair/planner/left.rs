@@ -1,12 +1,12 @@
 //! What clearway leaves to a person.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::answers;
 use super::input::Situation;
-use crate::domain::{LegId, Placeholders, Reason};
+use crate::domain::{LegId, NodeId, Placeholders, Reason, Verdict, fold};
 use crate::repair::plan::Left;
-use crate::trust::verdict::common_placeholders;
+use crate::trust::verdict::{common_placeholders, with_usual_file};
 
 /// What is left, gathered by reason and by why.
 #[derive(Debug, Default)]
@@ -41,23 +41,34 @@ impl LeftAlone {
     }
 }
 
-/// The reason's remedy, with what all legs have in common filled in.
+/// More legs than this are not looked at one by one for what they have in common.
+const COMPARED: usize = 64;
+
+/// The reason's remedy, with what all legs have in common filled in, and their nodes.
 fn remedy_of(situation: &Situation<'_>, reason: Reason, legs: &[LegId]) -> String {
-    let Some(&first) = legs.first() else {
-        return Placeholders::default().fill(reason.remedy());
-    };
-    if legs.len() == 1 {
-        let explained = situation.prediction.explain(first).values;
-        let common = common_placeholders(situation.fleet, situation.legs, first);
-        return explained.or(&common).fill(reason.remedy());
-    }
-    let mut values = Placeholders::default();
     let name = |id| situation.fleet.node(id).name.as_str();
-    if legs.iter().all(|leg| leg.client == first.client) {
-        values = values.with("client", name(first.client));
+    let all = |end: fn(&LegId) -> NodeId| {
+        let nodes: BTreeSet<NodeId> = legs.iter().map(end).collect();
+        fold(nodes.into_iter().map(name))
+    };
+    let mut values = Placeholders::default();
+    if legs.len() <= COMPARED {
+        let each = legs.iter().map(|&id| values_of(situation, reason, id));
+        values = each
+            .reduce(|one, other| one.in_common(&other))
+            .unwrap_or_default();
     }
-    if legs.iter().all(|leg| leg.server == first.server) {
-        values = values.with("server", name(first.server));
+    let nodes = Placeholders::default()
+        .with("client", all(|leg| leg.client))
+        .with("server", all(|leg| leg.server));
+    values.or(&nodes).fill(reason.remedy())
+}
+
+fn values_of(situation: &Situation<'_>, reason: Reason, id: LegId) -> Placeholders {
+    let mut common = common_placeholders(situation.fleet, situation.legs, id);
+    if let Some(user) = situation.prediction.login_user(id) {
+        common = common.with("server_user", user);
     }
-    values.fill(reason.remedy())
+    let explained = situation.prediction.explain(id).values.or(&common);
+    with_usual_file(explained, Verdict::Broken(reason))
 }

@@ -278,11 +278,10 @@ impl Lists<'_> {
             C::NoPrincipals => Reason::UserCertificateNoPrincipal,
             C::NotAPrincipal => Reason::UserCertificateWrongPrincipal,
             C::SourceAddress => Reason::UserCertificateSourceAddress,
-            C::UntrustedAuthority
-            | C::NotForHosts
-            | C::NotForUsers
-            | C::CriticalOption
-            | C::SignatureAlgorithm => Reason::UserCertificateUnknownAuthority,
+            C::UntrustedAuthority | C::NotForHosts | C::NotForUsers | C::CriticalOption => {
+                Reason::UserCertificateUnknownAuthority
+            }
+            C::SignatureAlgorithm => Reason::UserCertificateSignature,
         };
         Refusal {
             rank: if *why == C::UntrustedAuthority {

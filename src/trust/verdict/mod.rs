@@ -7,4 +7,4 @@ mod result;
 mod tests;
 
 pub use judge::{Difference, Inquiry, Judgement, Observed, final_step, judge};
-pub use result::{LegResult, PairResult, common_placeholders};
+pub use result::{LegResult, PairResult, common_placeholders, with_usual_file};

@@ -229,7 +229,8 @@ fn with_file_proven(
 }
 
 /// Where no file is known, for example because a program lists the keys, it is called what the configuration calls it.
-fn with_usual_file(values: Placeholders, verdict: Verdict) -> Placeholders {
+#[must_use]
+pub fn with_usual_file(values: Placeholders, verdict: Verdict) -> Placeholders {
     let (option, whose) = match verdict {
         Verdict::Broken(Reason::HostKeyUnknown | Reason::HostKeyTypeGap) => {
             ("UserKnownHostsFile", "client_user")
