@@ -83,6 +83,9 @@ catalogue! {
         /// The inventory states another address or name for a node than its nova.conf announces. Nova never reads the inventory: it dials what nova.conf says, so that is what is checked.
         InventoryDiffers = "inventory-differs", Severity::Warning,
             "Correct nova.conf on the node and restart nova-compute, or correct the inventory, or take the key out of it.";
+        /// A repair once let in a key of a node that the inventory does not have any more, or that another inventory has.
+        FormerNodeTrusted = "former-node-trusted", Severity::Info,
+            "If the node is gone, remove the line, or put the node back into the inventory and `clearway keys revoke` it.";
         /// The address dialled is not on an interface that the node owns, but the right node answered (NAT or a proxy).
         DestAnsweredElsewhere = "dest-answered-elsewhere", Severity::Info,
             "Know that Nova's own address comparison does not see this.";

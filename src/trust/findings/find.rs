@@ -1,7 +1,7 @@
 //! All findings of a fleet.
 
 use super::fleet::Seen;
-use super::{certificates, identity, inventory, keys, known_hosts, labels, settings};
+use super::{certificates, former, identity, inventory, keys, known_hosts, labels, settings};
 use crate::domain::{Evidence, Finding, FindingCode, Fleet};
 use crate::survey::NodeFacts;
 use crate::trust::PairScope;
@@ -24,6 +24,7 @@ pub fn find(
     let mut found = Vec::new();
     identity::find(&seen, verified, &mut found);
     inventory::find(&seen, &mut found);
+    former::find(&seen, &mut found);
     keys::find(&seen, &mut found);
     certificates::find(&seen, now, &mut found);
     known_hosts::find(&seen, &mut found);

@@ -6,6 +6,7 @@
 mod certificates;
 mod find;
 mod fleet;
+mod former;
 mod identity;
 mod inventory;
 mod keys;
