@@ -271,8 +271,9 @@ fn a_context_that_cannot_be_entered_says_why_and_spoils_nothing_else() {
     );
     assert_eq!(
         facts.clients[0].failed.as_deref(),
-        Some("no such container")
+        Some("exit status 3: no such container")
     );
+    assert!(!facts.clients[0].unfinished);
     assert_eq!(facts.clients[1].failed, None);
     assert!(!facts.nova.read);
     assert!(!facts.server.host_keys.is_empty() || !facts.gaps.is_empty());

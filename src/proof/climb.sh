@@ -288,7 +288,8 @@ ends=1
 [ -z "$telling" ] || return 0
 trap : HUP INT TERM PIPE
 cw_flush 2>/dev/null
-[ -z "$p" ] || kill -TERM "$p" 2>/dev/null
+# timeout(1) leads a group of its own, and dies alone where it is told before it knows its child.
+[ -z "$p" ] || kill -TERM "$p" "-$p" 2>/dev/null
 if [ -n "$made" ]; then
 made= limit=5 again=1
 S 8 "rm -rf $far"
@@ -327,7 +328,7 @@ sleep 8 &
 s=$!
 wait $s
 for f in "$t"/p*; do
-read -r d <"$f" && kill -TERM $d 2>/dev/null
+read -r d <"$f" && kill -TERM $d -$d 2>/dev/null
 done
 kill -KILL $main $pids 2>/dev/null
 rm -rf "$t"
