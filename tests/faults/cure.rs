@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use clearway::report::{RepairReport, Report};
 use clearway_lab::{Cure, Fault, Lab, Node, Verdict};
 
+use crate::expect::has_gap;
 use crate::run::{self, planted, said};
 
 /// Plants a fault that files can cure, repairs it, and says what is not as it must be.
@@ -108,6 +109,9 @@ impl Curing<'_> {
                 listed.ok_or_else(|| format!("{code} is not listed: {:#?}", repair.left))?;
             ensure(!listed.why.is_empty() && !listed.remedy.is_empty(), || {
                 format!("{code} is listed without a word")
+            })?;
+            ensure(!has_gap(&listed.remedy), || {
+                format!("{code} is listed with a gap: {}", listed.remedy)
             })?;
         }
         Ok(report)

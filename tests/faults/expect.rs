@@ -152,11 +152,14 @@ fn failing(wanted: &ExpectedLeg, leg: &LegReport) -> Option<&'static str> {
     let Some(remedy) = leg.remedy.as_deref().filter(|it| !it.trim().is_empty()) else {
         return Some("no remedy");
     };
+    has_gap(remedy).then_some("a remedy with a gap")
+}
+
+/// Whether a remedy has a placeholder that nothing was filled into.
+pub(crate) fn has_gap(remedy: &str) -> bool {
     const UNFILLED: [&str; 5] = ["FILE", "SERVER", "CLIENT", "USER", "NAME"];
     let mut words = remedy.split(|it: char| !it.is_ascii_alphanumeric());
-    words
-        .any(|it| UNFILLED.contains(&it))
-        .then_some("a remedy with a gap")
+    words.any(|it| UNFILLED.contains(&it))
 }
 
 /// Whether a command that is shown has a program that is run.

@@ -44,7 +44,8 @@ impl LeftAlone {
 /// More legs than this are not looked at one by one for what they have in common.
 const COMPARED: usize = 64;
 
-/// The reason's remedy, with what all legs have in common filled in, and their nodes.
+/// The reason's remedy, with what all legs have in common filled in, and their nodes. Where they have too little in common, it is
+/// that of the first one, and says so.
 fn remedy_of(situation: &Situation<'_>, reason: Reason, legs: &[LegId]) -> String {
     let name = |id| situation.fleet.node(id).name.as_str();
     let all = |end: fn(&LegId) -> NodeId| {
@@ -61,7 +62,19 @@ fn remedy_of(situation: &Situation<'_>, reason: Reason, legs: &[LegId]) -> Strin
     let nodes = Placeholders::default()
         .with("client", all(|leg| leg.client))
         .with("server", all(|leg| leg.server));
-    values.or(&nodes).fill(reason.remedy())
+    let values = values.or(&nodes);
+    let exact = values.fill(reason.remedy());
+    let Some(&first) = legs.first() else {
+        return exact;
+    };
+    let as_first = values
+        .or(&values_of(situation, reason, first))
+        .fill(reason.remedy());
+    if as_first == exact {
+        exact
+    } else {
+        format!("{as_first} The other legs likewise, each with what it dials.")
+    }
 }
 
 fn values_of(situation: &Situation<'_>, reason: Reason, id: LegId) -> Placeholders {
