@@ -508,6 +508,23 @@ debug1: Exit status 7\r
         assert_eq!(served(&trace).as_deref(), Some("SHA256:host"));
         assert_eq!(trace.offered.len(), 1);
 
+        let shared = format!(
+            "{jump}debug1: auto-mux: Trying existing master\ndebug1: mux_client_request_stdio_fwd: master session id: 2\n{}",
+            session("host", denied)
+        );
+        let trace = Trace::read(&shared);
+        assert_eq!(trace.stage, Stage::Offered);
+        assert_eq!(served(&trace).as_deref(), Some("SHA256:host"));
+
+        let two = format!("{jump}{jump}{}", session("one", let_in));
+        let behind = format!("{two}{}{}", session("two", let_in), session("host", denied));
+        assert_eq!(
+            served(&Trace::read(&behind)).as_deref(),
+            Some("SHA256:host")
+        );
+        let between = format!("{two}{}", session("two", denied));
+        assert!(Trace::read(&between).stage < Stage::Banner);
+
         let refused = format!(
             "{jump}{}stdio forwarding failed\nConnection closed by UNKNOWN port 65535\n",
             session("jump", let_in)
