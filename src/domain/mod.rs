@@ -1,5 +1,6 @@
 //! The words of clearway as types. No I/O, no async, no clock, no environment.
 
+mod comment;
 mod event;
 mod fold;
 mod lane;
@@ -9,6 +10,7 @@ mod profile;
 mod reason;
 mod verdict;
 
+pub use comment::{COMMENT, HOST_AUTHORITY, REVOKED, USER_AUTHORITY, node_of_comment};
 pub use event::{Event, Observer, Phase, Progress};
 pub use fold::fold;
 pub use lane::{Depth, Lane, Leg, LegId, Pair, Step, Transport};

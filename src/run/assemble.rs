@@ -175,11 +175,7 @@ impl Outcome<'_> {
         let common = if as_it_should {
             Placeholders::default()
         } else {
-            let common = common_placeholders(&self.request.fleet, self.legs, id);
-            match self.prediction.login_user(id) {
-                Some(user) => common.with("server_user", user),
-                None => common,
-            }
+            common_placeholders(&self.request.fleet, self.legs, self.prediction, id)
         };
         LegResult::new(
             id,

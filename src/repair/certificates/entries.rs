@@ -2,19 +2,13 @@
 
 use ipnet::IpNet;
 
+use crate::domain::{HOST_AUTHORITY, REVOKED, USER_AUTHORITY};
 use crate::openssh::Lines;
 use crate::openssh::authorized_keys::AuthorizedKeys;
 use crate::openssh::key::PublicKey;
 use crate::openssh::known_hosts::{KnownHosts, Marker};
 use crate::repair::plan::{Attributes, FileState, Text};
 use crate::survey::{self, FileFact, FileKind};
-
-/// Comment of the lines that make clients trust the authority for host names.
-pub(super) const HOST_AUTHORITY: &str = "clearway:host-authority";
-/// Comment of the lines that make servers trust the authority for logins.
-pub(super) const USER_AUTHORITY: &str = "clearway:user-authority";
-/// Comment of the lines that make clients refuse a host key.
-pub(super) const REVOKED: &str = "clearway:revoked";
 
 /// How many names stand in one line: lines stay readable, and below the 16 KiB that releases before 7.9 read.
 const NAMES_PER_LINE: usize = 32;

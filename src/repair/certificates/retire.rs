@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::domain::{Fleet, Lane, NodeId, Reason};
 use crate::openssh::authorized_keys::AuthorizedKeys;
 use crate::openssh::key::{CertRole, PublicKey};
 use crate::openssh::known_hosts::{Hosts, KnownHosts, Marker};
@@ -11,11 +10,12 @@ use crate::survey::{FileFact, NodeFacts};
 use crate::trust::PairScope;
 use crate::trust::legs::Legs;
 
-use super::entries::{HOST_AUTHORITY, USER_AUTHORITY, before, parts, with_lines};
+use super::entries::{before, parts, with_lines};
 use super::names::owned_names;
 use super::policy::Policy;
 use super::sites::client_sites;
 use super::wanted::surveyed;
+use crate::domain::{Fleet, HOST_AUTHORITY, Lane, NodeId, Reason, USER_AUTHORITY};
 
 /// What takes the plain keys of certified nodes out of known_hosts and authorized_keys, and lines of clearway's for other
 /// authorities than today's. Names that no certificate is for, keys with a forced command, and every other line stay.

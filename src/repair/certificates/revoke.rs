@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{Fleet, Lane, NodeId, Reason};
+use crate::domain::{Fleet, Lane, NodeId, REVOKED, Reason};
 use crate::openssh::authorized_keys::AuthorizedKeys;
 use crate::openssh::key::PublicKey;
 use crate::openssh::known_hosts::{KnownHosts, Marker};
@@ -16,8 +16,7 @@ use crate::trust::legs::Legs;
 
 use super::drop_in::{DropIn, is_set_elsewhere};
 use super::entries::{
-    REVOKED, before, host_authority_entries, host_authority_lines, parts, revoked_entries,
-    with_lines,
+    before, host_authority_entries, host_authority_lines, parts, revoked_entries, with_lines,
 };
 use super::names::owned_names;
 use super::policy::Policy;

@@ -3,8 +3,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::block::{add_to_block, find_block, node_of_comment};
+use super::block::{add_to_block, find_block};
 use super::lines::LineEdits;
+use crate::domain::node_of_comment;
 use crate::openssh::authorized_keys::AuthorizedKeys;
 use crate::openssh::key::PublicKey;
 use crate::repair::plan::{Piece, Text};

@@ -3,9 +3,6 @@
 use super::lines::LineEdits;
 use crate::repair::plan::Piece;
 
-/// What stands before the name of a node in the comment of every line that clearway writes.
-pub(crate) const COMMENT: &str = "clearway:";
-
 const BEGIN: &[u8] = b"# clearway: begin";
 const END: &[u8] = b"# clearway: end";
 
@@ -60,10 +57,4 @@ pub(crate) fn add_to_block(file: &mut LineEdits, block: Option<Block>, lines: Ve
             file.append(all);
         }
     }
-}
-
-/// The node that a comment of clearway names.
-pub(crate) fn node_of_comment(comment: &[u8]) -> Option<&str> {
-    let text = std::str::from_utf8(comment.trim_ascii()).ok()?;
-    text.strip_prefix(COMMENT)
 }

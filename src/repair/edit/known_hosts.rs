@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::block::{Block, COMMENT, add_to_block, find_block};
+use super::block::{Block, add_to_block, find_block};
 use super::lines::LineEdits;
+use crate::domain::COMMENT;
 use crate::openssh::key::{KeyBlob, PublicKey};
 use crate::openssh::known_hosts::{HashedName, Hosts, KnownHost, KnownHosts, Marker};
 use crate::repair::plan::{Piece, Text};

@@ -8,6 +8,5 @@ mod lines;
 mod tests;
 
 pub(crate) use authorized_keys::{Authorised, authorise};
-pub(crate) use block::{COMMENT, node_of_comment};
 pub(crate) use known_hosts::{Contribution, Host, KnownHostsEditor};
 pub(crate) use lines::LineEdits;

@@ -78,10 +78,8 @@ fn remedy_of(situation: &Situation<'_>, reason: Reason, legs: &[LegId]) -> Strin
 }
 
 fn values_of(situation: &Situation<'_>, reason: Reason, id: LegId) -> Placeholders {
-    let mut common = common_placeholders(situation.fleet, situation.legs, id);
-    if let Some(user) = situation.prediction.login_user(id) {
-        common = common.with("server_user", user);
-    }
+    let prediction = &situation.prediction;
+    let common = common_placeholders(situation.fleet, situation.legs, prediction, id);
     let explained = situation.prediction.explain(id).values.or(&common);
     with_usual_file(explained, Verdict::Broken(reason))
 }

@@ -3,13 +3,12 @@
 use super::input::Situation;
 use super::rotate::user_keys;
 use super::withdraw::withdraw;
-use crate::domain::{Reason, fold};
+use crate::domain::{Reason, fold, node_of_comment};
 use crate::openssh::authorized_keys::{AuthorizedKey, AuthorizedKeys};
 use crate::openssh::key::{Fingerprint, KeyError, PublicKey};
 use crate::openssh::known_hosts::{HostName, KnownHosts, Marker};
 use crate::openssh::server_config::ServerSettings;
 use crate::repair::certificates::{RevocationList, owned_names};
-use crate::repair::edit::node_of_comment;
 use crate::repair::plan::{Left, PLAN_SCHEMA, Plan, RetiredKey, Turnover};
 use crate::survey::{Answer, FileFact, NodeFacts};
 

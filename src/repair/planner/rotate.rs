@@ -12,10 +12,9 @@ use super::input::{Policy, Situation};
 use super::make::Planner;
 use super::places::{may_hold_identity, parent, target};
 use super::withdraw::withdraw;
-use crate::domain::{Lane, LegId, NewKeyType, NodeId, Pair, Predicted, Reason};
+use crate::domain::{COMMENT, Lane, LegId, NewKeyType, NodeId, Pair, Predicted, Reason};
 use crate::openssh::authorized_keys::AuthorizedKeys;
 use crate::openssh::key::{KeyKind, PublicKey};
-use crate::repair::edit::COMMENT;
 use crate::repair::plan::{Attributes, KeyId, NewKey, Plan, RenewedKey, RetiredKey, Target};
 use crate::survey::{IdentityState, NodeFacts};
 

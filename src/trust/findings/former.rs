@@ -4,12 +4,7 @@ use std::collections::BTreeSet;
 
 use super::find::{file, on};
 use super::fleet::Seen;
-use crate::domain::{Finding, FindingCode};
-
-/// What a repair writes behind the keys of a node; the node's inventory name follows.
-const MARK: &str = "clearway:";
-/// What else it writes so (repair/certificates/entries.rs).
-const NO_NODES: [&str; 3] = ["host-authority", "user-authority", "revoked"];
+use crate::domain::{Finding, FindingCode, USER_AUTHORITY, node_of_comment};
 
 pub(super) fn find(seen: &Seen<'_>, found: &mut Vec<Finding>) {
     for (_, name, facts) in &seen.nodes {
@@ -45,10 +40,10 @@ fn formers(bytes: &[u8], is_node: impl Fn(&str) -> bool) -> Vec<(&str, usize)> {
     for (number, line) in lines {
         let last = line.trim_ascii_end().rsplit(|byte| *byte == b' ').next();
         let former = last
-            .and_then(|word| std::str::from_utf8(word).ok())
-            .and_then(|word| word.strip_prefix(MARK))
+            .filter(|word| *word != USER_AUTHORITY.as_bytes())
+            .and_then(node_of_comment)
             .filter(|node| !node.is_empty() && !line.starts_with(b"#"))
-            .filter(|node| !NO_NODES.contains(node) && !is_node(node));
+            .filter(|node| !is_node(node));
         if let Some(former) = former
             && named.insert(former)
         {

@@ -7,6 +7,7 @@ use crate::domain::{
     Evidence, Finding, FindingCode, Fleet, LegId, Pair, Placeholders, Predicted, Proof, Proven,
     Reason, Step, Verdict,
 };
+use crate::trust::Prediction;
 use crate::trust::legs::Legs;
 
 use super::judge::{Difference, Judgement, Observed, judge};
@@ -179,7 +180,12 @@ impl PairResult {
 
 /// The values for a remedy that every leg has: the names of its nodes, what is dialled, the context.
 #[must_use]
-pub fn common_placeholders(fleet: &Fleet, legs: &Legs, id: LegId) -> Placeholders {
+pub fn common_placeholders(
+    fleet: &Fleet,
+    legs: &Legs,
+    prediction: &Prediction<'_>,
+    id: LegId,
+) -> Placeholders {
     let name = |node| fleet.node(node).name.as_str();
     let pair = id.pair();
     let mut values = Placeholders::default()
@@ -200,6 +206,10 @@ pub fn common_placeholders(fleet: &Fleet, legs: &Legs, id: LegId) -> Placeholder
         if let Some(user) = leg.user {
             values = values.with("server_user", &*user);
         }
+    }
+    // What ssh's configuration says of it.
+    if let Some(user) = prediction.login_user(id) {
+        values = values.with("server_user", user);
     }
     values
 }
