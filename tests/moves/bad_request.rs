@@ -44,7 +44,7 @@ pub(crate) fn another_cell(ground: &Ground) {
     let cloud = ground.cloud();
     let id = cloud.boot_server("at-home", "node1.lab").unwrap();
     // node4 is the roomier one, and is tried first.
-    cloud.boot_server("filling", "node2.lab").unwrap();
+    ground.boot("filling", "large", "node2.lab");
     let done = ground.moves(&["migrate", &id, "--to", "node2.lab,node4.lab"]);
     assert_eq!(done.code, 0, "{}", done.all());
     assert_eq!(done.only().destination.as_deref(), Some("node2.lab"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clearway_nova_lab::{ColdPhase, LivePhase, Steer};
+use clearway_nova_lab::{ColdPhase, IMAGE, LivePhase, Steer};
 use serde_json::{Value, json};
 
 use crate::ground::{Ground, ended};
@@ -22,7 +22,7 @@ fn dressed(ground: &Ground, name: &str) -> String {
     let made = made.unwrap();
     assert!(matches!(made.status, 200 | 201 | 409), "{made:?}");
     let asked = json!({
-        "name": name, "imageRef": "155d900f-4e14-4e4c-a73d-069cbf4541e6", "flavorRef": "tiny",
+        "name": name, "imageRef": IMAGE, "flavorRef": "tiny",
         "networks": "none", "host": "node1.lab", "key_name": pair,
         "metadata": {"role": "web", "owner": "shop"}, "tags": ["blue", "gold"],
     });

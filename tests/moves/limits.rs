@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clearway_nova_lab::{ColdPhase, LivePhase, Steer};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::gate::Copied;
 use crate::ground::{Ended, Ground, ended};
@@ -103,22 +103,9 @@ pub(crate) fn per_destination(ground: &Ground) {
     assert_eq!((all, one), (2, 1), "both destinations, one at a time");
 }
 
-/// A server of this flavor on node1.
-fn sized(ground: &Ground, name: &str, flavor: &str) -> String {
-    let image = "155d900f-4e14-4e4c-a73d-069cbf4541e6";
-    let asked = json!({
-        "name": name, "imageRef": image, "flavorRef": flavor, "networks": "none", "host": "node1.lab",
-    });
-    let id = ground.cloud().request_server(&asked).unwrap();
-    let patience = Duration::from_secs(240);
-    let cloud = ground.cloud();
-    cloud.wait_for_status(&id, "ACTIVE", patience).unwrap();
-    id
-}
-
 pub(crate) fn order(ground: &Ground) {
-    let tiny = sized(ground, "a-tiny", "tiny");
-    let small = sized(ground, "b-small", "small");
+    let tiny = ground.boot("a-tiny", "tiny", "node1.lab");
+    let small = ground.boot("b-small", "small", "node1.lab");
     let asked = |words: &[&str]| {
         let place = ground.requests("migrate").len();
         let moved = ground.moves(words);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use clearway_nova_lab::{ColdFault, ColdPhase, LiveFault, LivePhase, Steer};
+use clearway_nova_lab::{ColdFault, ColdPhase, IMAGE, LiveFault, LivePhase, Steer};
 
 use crate::ground::{Ended, Ground, ended};
 
@@ -95,7 +95,7 @@ pub(crate) fn unfit(ground: &Ground) {
     let group = made.body["server_group"]["id"].as_str().unwrap();
     let boot = |name: &str, host: &str| {
         let body = serde_json::json!({
-            "server": {"name": name, "imageRef": "155d900f-4e14-4e4c-a73d-069cbf4541e6", "flavorRef": "tiny",
+            "server": {"name": name, "imageRef": IMAGE, "flavorRef": "tiny",
                        "networks": "none", "host": host},
             "os:scheduler_hints": {"group": group},
         });
@@ -109,7 +109,7 @@ pub(crate) fn unfit(ground: &Ground) {
     let id = boot("apart-1", "node1.lab");
     boot("apart-2", "node2.lab");
     // node2 is the roomier one, and is tried first.
-    cloud.boot_servers("filling", 2, "node3.lab").unwrap();
+    ground.boot("filling", "large", "node3.lab");
     let ended = ground.moves(&["migrate", &id, "--to", "node2.lab,node3.lab"]);
     assert_eq!(ended.code, 0, "{}", ended.all());
     assert_eq!(ended.only().destination.as_deref(), Some("node3.lab"));

@@ -39,4 +39,5 @@ pub use fault::{ApiFault, Effect};
 pub use log::Request;
 pub use plan::Compute;
 pub use real::RealCloud;
+pub use servers::IMAGE;
 pub use steer::{ColdFault, ColdPhase, LiveFault, LivePhase, Steer};

@@ -8,7 +8,7 @@ use crate::cloud::Cloud;
 use crate::error::{CloudError, Result};
 
 /// The image that every server is made from.
-const IMAGE: &str = "155d900f-4e14-4e4c-a73d-069cbf4541e6";
+pub const IMAGE: &str = "155d900f-4e14-4e4c-a73d-069cbf4541e6";
 /// How long a server may take to be made, on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(240);
 
