@@ -87,7 +87,8 @@ impl Judge<'_> {
         let worked = finding.outcome == Proven::Works;
         for (number, seen) in &seen {
             // A login that works may still say something worth reading, such as a changed key that is not checked.
-            let telling = worked && *number == 1 && !seen.said.is_empty();
+            let telling =
+                worked && *number == 1 && seen.said.iter().any(|line| !self.provoked(line));
             if finding.shown == Some(*number) || telling {
                 evidence.push(self.output(&errand, *number, seen));
             }
@@ -191,6 +192,11 @@ impl Judge<'_> {
             return finding.fact("a connection was dropped before the banner and tried once more");
         }
         finding
+    }
+
+    /// Whether ssh says this because it was told to offer no key.
+    fn provoked(&self, line: &str) -> bool {
+        self.settings.depth == Depth::Connect && line.contains(": Permission denied (")
     }
 
     /// The first connection of every leg but a copy from the far end; `None` when it did what it should.

@@ -188,6 +188,12 @@ fn example(out: &mut dyn Write, group: &LegGroup<'_>, view: View) -> io::Result<
         }
         match (leg.reached, leg.step) {
             _ if !tried => story.push_str(": judged by the files, not tried"),
+            // A proof that was not to go further, as with `--depth connect`.
+            (Some(reached), Some(step)) if leg.proven.as_deref() == Some("works") => {
+                story.push_str(&format!(
+                    ": {reached} succeeded, {step} was not tried and will fail by the files"
+                ));
+            }
             (Some(reached), Some(step)) => {
                 story.push_str(&format!(": {reached} succeeded, {step} failed"));
             }

@@ -253,6 +253,29 @@ fn a_matrix_that_does_not_fit_is_left_out_with_a_word() {
 }
 
 #[test]
+fn a_step_that_was_not_to_be_tried_has_not_failed() {
+    let mut report = sample::healthy(2);
+    for leg in report.pick(&COLD[..1], |client, _| client == "cmp001") {
+        leg.break_with(Reason::KeyNotAuthorized, "Add it.");
+        leg.proven = Some("works".to_owned());
+        leg.proven_code = None;
+    }
+    let text = table(report.clone(), 80);
+    let story = text.lines().find(|line| line.contains(" dialled "));
+    assert_eq!(
+        story,
+        Some(
+            "    cold-push on cmp001 dialled 10.0.0.2: host-key succeeded, login was not tried and will fail by the files"
+        )
+    );
+    let text = trace(report);
+    assert!(
+        text.contains("ok        host-key\n  will fail login\n"),
+        "{text}"
+    );
+}
+
+#[test]
 fn nodes_cannot_write_to_the_terminal() {
     let mut report = sample::healthy(2);
     for leg in report.pick(&COLD[..1], |client, _| client == "cmp001") {

@@ -128,7 +128,7 @@ catalogue! {
             "On {client}: `ssh-keygen -p -f {file}` to remove it, or use a key made for this account.";
         /// The client configuration forbids public keys.
         PublickeyDisabledClient = "publickey-disabled-client", Step::Login,
-            "Remove `PubkeyAuthentication no` for `{name}` from {client_user}'s ssh config on {client}.";
+            "Allow public keys for `{name}` in {client_user}'s ssh config on {client}: no `PubkeyAuthentication no`, and `publickey` in `PreferredAuthentications`.";
         /// None of the keys offered is authorised for the account on the far end.
         KeyNotAuthorized = "key-not-authorized", Step::Login,
             "Add the public key of {client_user}@{client} to {file} on {server}, or run `clearway repair`.";

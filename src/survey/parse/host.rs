@@ -44,8 +44,14 @@ pub(super) fn host(part: &PartAnswer, gaps: &mut Vec<String>) -> Result<Host, Su
     let listeners = match &part.listen {
         Some((way, said)) if way == "ss" => Some(ss(said)?),
         Some((way, said)) if way == "proc" => {
-            let sockets = said.lines().map(socket).collect::<Option<_>>();
-            Some(sockets.ok_or(SurveyError::Value("listening socket"))?)
+            let sockets = said.lines().map(socket).collect::<Option<Vec<_>>>();
+            let mut sockets = sockets.ok_or(SurveyError::Value("listening socket"))?;
+            // Of a socket for all IPv6 addresses this way does not tell whether it takes IPv4 as well.
+            let wide = |it: &&SocketAddr| it.is_ipv6() && it.ip().is_unspecified();
+            let taken = |it: &SocketAddr| SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), it.port());
+            let also: Vec<_> = sockets.iter().filter(wide).map(taken).collect();
+            sockets.extend(also);
+            Some(sockets)
         }
         _ => {
             gaps.push("listening sockets: neither ss nor /proc/net/tcp tells them".to_owned());

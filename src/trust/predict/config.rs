@@ -129,7 +129,6 @@ pub(super) fn effective(
             macs: settings.first("macs").unwrap_or_default().to_owned(),
         },
     };
-    let methods = settings.set("preferredauthentications");
     let elsewhere = ["identityagent", "pkcs11provider"]
         .into_iter()
         .find_map(|keyword| {
@@ -141,8 +140,7 @@ pub(super) fn effective(
         });
     let (identities, without_given) = identities(settings, line, &expand);
     let login = LoginConfig {
-        publickey: !matches!(settings.first("pubkeyauthentication"), Some("no" | "false"))
-            && methods.is_none_or(|list| list.split(',').any(|it| it == "publickey")),
+        no_publickey: no_publickey(settings),
         identities,
         without_given,
         certificates: settings.all("certificatefile").map(&expand).collect(),
@@ -212,6 +210,16 @@ fn identities(
     (files, Some(configured))
 }
 
+/// The line that keeps ssh from offering keys, as it would stand in a file.
+fn no_publickey(settings: &Settings) -> Option<String> {
+    if let Some(off @ ("no" | "false")) = settings.first("pubkeyauthentication") {
+        return Some(format!("PubkeyAuthentication {off}"));
+    }
+    let methods = settings.set("preferredauthentications")?;
+    let is_among = methods.split(',').any(|it| it == "publickey");
+    (!is_among).then(|| format!("PreferredAuthentications {methods}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,7 +255,7 @@ mod tests {
         assert_eq!(plain.path.known_hosts.len(), 4);
         assert_eq!(plain.login.identities[2], "/var/lib/nova/.ssh/id_ed25519");
         assert_eq!(plain.login.user, "nova");
-        assert!(plain.login.publickey && plain.path.can_record);
+        assert!(plain.login.no_publickey.is_none() && plain.path.can_record);
     }
 
     #[test]
@@ -262,7 +270,10 @@ mod tests {
         assert_eq!(some.path.known_hosts[0], "/dev/null");
         assert_eq!(some.path.proxy.as_deref(), Some("proxyjump bastion"));
         assert_eq!(some.login.user, "other");
-        assert!(!some.login.publickey);
+        assert_eq!(
+            some.login.no_publickey.as_deref(),
+            Some("PreferredAuthentications password")
+        );
     }
 
     #[test]

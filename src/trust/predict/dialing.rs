@@ -97,8 +97,9 @@ impl Transport {
 pub(super) struct LoginConfig {
     /// The name to log in as.
     pub(super) user: String,
-    /// `PubkeyAuthentication`, and `publickey` among the `PreferredAuthentications`.
-    pub(super) publickey: bool,
+    /// The line of the configuration that keeps ssh from offering keys: `PubkeyAuthentication`, or `PreferredAuthentications`
+    /// without `publickey`.
+    pub(super) no_publickey: Option<String>,
     /// The key files that are tried, in order, expanded: the one that the command line names, then `IdentityFile`s.
     pub(super) identities: Vec<String>,
     /// Those that are tried instead where the one that the command line names is not there; `None` where it names none.

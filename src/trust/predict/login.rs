@@ -94,11 +94,11 @@ impl Attempt<'_> {
 
     /// What the client alone makes of it: whether it has a key to offer.
     fn without_keys(&self, notes: &mut impl Notes) -> Option<Predicted> {
-        if !self.config.publickey {
+        if let Some(line) = &self.config.no_publickey {
             notes.add(|| {
                 fact(
                     self.client,
-                    "its configuration forbids public keys".to_owned(),
+                    format!("its configuration forbids public keys: `{line}`"),
                 )
             });
             return Some(Predicted::Breaks(Reason::PublickeyDisabledClient));

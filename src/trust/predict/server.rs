@@ -84,9 +84,12 @@ impl<'a> ServerSide<'a> {
         let fits = |socket: &SocketAddr| {
             socket.port() == port
                 && match address {
-                    _ if socket.ip().is_unspecified() => true,
-                    Some(address) => socket.ip().to_canonical() == address.to_canonical(),
                     None => !socket.ip().is_loopback(),
+                    // sshd's socket for all IPv6 addresses takes no IPv4 (`ssh_sock_set_v6only` of misc.c).
+                    Some(address) if socket.ip().is_unspecified() => {
+                        socket.is_ipv4() == address.to_canonical().is_ipv4()
+                    }
+                    Some(address) => socket.ip().to_canonical() == address.to_canonical(),
                 }
         };
         let listeners = self.facts.listeners.as_ref()?;

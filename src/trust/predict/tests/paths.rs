@@ -75,7 +75,9 @@ fn nothing_listens_or_something_else_does() {
     };
     listening(&[]).breaks(Reason::ConnectionRefused);
     listening(&["127.0.0.1:22"]).breaks(Reason::ConnectionRefused);
-    listening(&["[::]:22"]).works();
+    listening(&["0.0.0.0:22"]).works();
+    // `AddressFamily inet6`: a server that clients know by an IPv4 address is not reached.
+    listening(&["[::]:22"]).breaks(Reason::ConnectionRefused);
     let own = format!("{}:22", Lab::new().address(1));
     listening(&[&own]).works();
     Lab::new().node(1, |facts| facts.listeners = None).works();
