@@ -151,10 +151,10 @@ impl From<RunError> for CliError {
                 ledger_hints(error)
             }
             RunError::NothingToCompare(_) => &["check without `--pairs changed` once"],
-            RunError::Plan(_) => &["make a new one: `clearway repair --out plan.json`"],
+            RunError::Plan(_) => &["make a new one: `clearway repair --out FILE`"],
             RunError::Complaints(_) => &["please report this, with the text above"],
             RunError::Changed(_) => {
-                &["look at it again, and make a new plan: `clearway repair --out plan.json`"]
+                &["look at it again, and make a new plan: `clearway repair --out FILE`"]
             }
             RunError::Journal(_) => &["use the clearway that began that repair"],
             RunError::Loses(_) => &["clearway check --predict-only"],

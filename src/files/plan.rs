@@ -47,6 +47,26 @@ pub fn read_plan(path: &Path) -> Result<Plan, PlanFileError> {
     })
 }
 
+/// Whether [`write_new`] could write a file, as far as that can be told before: for whoever works for long until then.
+///
+/// # Errors
+/// There is a file already, or no directory for it.
+pub fn can_be_new(path: &Path) -> Result<(), PlanFileError> {
+    let failed = |source| PlanFileError::Write {
+        path: path.to_owned(),
+        source,
+    };
+    if path.symlink_metadata().is_ok() {
+        return Err(failed(io::ErrorKind::AlreadyExists.into()));
+    }
+    let directory = path.parent().filter(|it| !it.as_os_str().is_empty());
+    match directory.unwrap_or(Path::new(".")).metadata() {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(failed(io::ErrorKind::NotADirectory.into())),
+        Err(error) => Err(failed(error)),
+    }
+}
+
 /// Writes a file that is not there yet, for its owner alone: who may write to a plan may write to the nodes.
 ///
 /// # Errors

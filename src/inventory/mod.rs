@@ -34,4 +34,5 @@ pub use problem::{InventoryError, Place, Problem, Source};
 pub use range::{MAX_NAMES, NameRange, RangeError, expand_list};
 pub use resolve::{Inventory, MAX_NODES};
 pub use show::{ResolvedNode, Shown, Summary};
+pub use suggest::nearest;
 pub use values::Context;

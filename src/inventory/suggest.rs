@@ -3,10 +3,7 @@
 use std::cmp::Reverse;
 
 /// The candidate nearest to a misspelt word, when one is near enough to be a likely slip of the fingers.
-pub(super) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = match word.chars().count() {
         0..=2 => 1,
         3..=5 => 2,

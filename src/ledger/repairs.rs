@@ -118,6 +118,23 @@ impl Ledger {
         }))
     }
 
+    /// The runs that began to repair after this one did, newest first.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn repairs_after(&self, run: &str) -> Result<Vec<String>, LedgerError> {
+        // In the order in which they were stored: the clock may have been set meanwhile.
+        let rows = sqlx::query(
+            "SELECT run FROM repairs WHERE rowid > (SELECT rowid FROM repairs WHERE run = ?) \
+             ORDER BY rowid DESC",
+        )
+        .bind(run)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|source| LedgerError::database(self.path(), "read", source))?;
+        Ok(rows.iter().map(|row| row.get("run")).collect())
+    }
+
     /// Takes over a run whose process is gone.
     ///
     /// # Errors

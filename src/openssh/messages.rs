@@ -253,11 +253,12 @@ impl<'a> Stop<'a> {
             Self::Closed => closed(trace),
             Self::HostKey => Cause::Breaks(host_key(trace)),
             Self::Denied(methods) => denied(trace, methods),
-            Self::NotSftp(number) => Cause::Breaks(if number.to_be_bytes() == *b"This" {
+            Self::NotSftp(number) => Cause::Breaks(match &number.to_be_bytes() {
                 // `This account is currently not available.`
-                Reason::AccountNologin
-            } else {
-                Reason::ShellNoisy
+                b"This" => Reason::AccountNologin,
+                // `There were too many logins for 'nova'.`
+                b"Ther" => Reason::SessionRefused,
+                _ => Reason::ShellNoisy,
             }),
             Self::CopyEnded => copy_ended(trace),
         }

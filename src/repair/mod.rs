@@ -29,6 +29,6 @@ pub use plan::{
 };
 pub use planner::{
     BY_CERTIFICATES, Policy, Revocation, Rotation, Seen, Situation, Trial, plan, plan_next,
-    plan_revocation, plan_rotation, trials,
+    plan_revocation, plan_rotation, rest_of, trials,
 };
 pub use progress::{End, IllegalRecord, NodeProgress, Progress, Record, Stage};

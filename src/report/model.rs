@@ -96,7 +96,8 @@ pub struct RepairedNode {
     /// `planned`, `kept`, `undone`, `forgotten` (it cannot be put back any more), `refused` (its files are as they were),
     /// `stuck` (it could not be put back), or `unknown` (it did not answer: resume).
     pub outcome: String,
-    /// Files and directories that it is about: written, or planned to be.
+    /// Files, directories and accounts that it is about: changed, or planned to be. Nothing may have been left to change on a
+    /// node that is `kept`.
     pub edits: u64,
     /// Keys that were made or brought there, or are planned to be.
     pub keys: u64,

@@ -22,7 +22,7 @@ pub use check::check;
 pub use error::RunError;
 pub use host_keys::{record_host_keys, unknown_host_keys};
 pub use repair::{
-    KeyChange, NextStep, Prepared, RepairRequest, WayBack, WayBackRequest, conclude, next_of,
-    open_rotation, prepare, prepare_forget, prepare_undo, resume,
+    KeyChange, NextStep, Prepared, RepairRequest, WayBack, WayBackRequest, conclude, left_of,
+    next_of, open_rotation, prepare, prepare_forget, prepare_undo, resume,
 };
 pub use request::{Cancel, Canceller, PairsMode, Request, Surroundings};

@@ -61,6 +61,8 @@ pub struct Request {
     pub deadlines: Deadlines,
     /// How long the survey of one node may take.
     pub survey_timeout: Duration,
+    /// Whether the keys that the control connections' accounts let in are looked at as well.
+    pub control_accounts: bool,
     /// How long one leg may take on its client.
     pub leg_timeout: Duration,
     /// Seed of samples and pauses.

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::journal::Journal;
 use super::request::{Request, Surroundings};
 use super::sample::Samples;
-use crate::domain::{Event, NodeId, Phase, Profile, Why};
+use crate::domain::{Event, Node, NodeId, Phase, Why};
 use crate::frame::Nonce;
 use crate::remote::{Connection, Connector, ControlError, Limits, ProgramOutput, run_on_all};
 use crate::survey::{ContentPool, KnownAnswer, NodeFacts, Survey, SurveyRequest, parse};
@@ -79,6 +79,7 @@ pub(super) async fn survey(
         connections: HashMap::new(),
     };
     let limits = limits(request);
+    let control = request.control_accounts;
     let pool = ContentPool::new();
     let mut waiting: BTreeSet<NodeId> = request.selected.iter().copied().collect();
     let total = waiting.len();
@@ -94,7 +95,7 @@ pub(super) async fn survey(
             let (fleet, waiter) = (fleet.clone(), waiter.clone());
             async move {
                 let known = waiter.known(id).await;
-                let answer = ask(&connection, &fleet.node(id).profile, known, &limits).await?;
+                let answer = ask(&connection, fleet.node(id), control, known, &limits).await?;
                 Ok((connection, answer))
             }
         },
@@ -195,6 +196,7 @@ pub(super) async fn survey_again(
     journal: &Journal,
 ) {
     let limits = limits(request);
+    let control = request.control_accounts;
     let pool = ContentPool::new();
     let permits = Arc::new(Semaphore::new(request.concurrency.max(1)));
     let mut asked = JoinSet::new();
@@ -205,9 +207,10 @@ pub(super) async fn survey_again(
         let (fleet, permits) = (request.fleet.clone(), permits.clone());
         asked.spawn(async move {
             let _permit = permits.acquire_owned().await;
-            let profile = &fleet.node(id).profile;
+            let node = fleet.node(id);
             // What other nodes answered before is not asked for again: files have changed.
-            (id, ask(&connection, profile, Vec::new(), &limits).await)
+            let answer = ask(&connection, node, control, Vec::new(), &limits).await;
+            (id, answer)
         });
     }
     let total = asked.len();
@@ -259,14 +262,17 @@ struct SurveyAnswer {
 
 async fn ask(
     connection: &Connection,
-    profile: &Profile,
+    node: &Node,
+    control: bool,
     known: Vec<KnownAnswer>,
     limits: &Limits,
 ) -> Result<SurveyAnswer, ControlError> {
     let watch = system::Stopwatch::start();
     let asked = system::now().as_second();
     let nonce = Nonce::new(system::random_bytes());
-    let mut question = SurveyRequest::new(profile, &[], nonce);
+    let accounts = control.then(|| node.control.user.clone());
+    let accounts: Vec<String> = accounts.into_iter().collect();
+    let mut question = SurveyRequest::new(&node.profile, &accounts, nonce);
     question.known = known;
     let output = connection
         .run_program(question.program().as_bytes(), limits)

@@ -293,7 +293,7 @@ pub(crate) fn hanging(ground: &Ground) {
     // The ledger alone has it, too.
     for (format, said) in [
         ("table", "hang-live"),
-        ("table", "clearway resume"),
+        ("table", " resume "),
         ("json", r#""verdict": "unknown""#),
         ("jsonl", r#""verdict":"unknown""#),
     ] {

@@ -128,7 +128,7 @@ pub(crate) fn unseen(ground: &Ground) {
     // Looked at again, in words.
     let again = ground.run("operator", &["resume", &report.run]);
     assert_eq!(again.code, 3, "{}", again.all());
-    let way = format!("clearway resume {}   looks again", report.run);
+    let way = format!(" resume {}   looks again", report.run);
     for said in ["not known whether it is empty\n  node1.lab: ", &way] {
         assert!(again.stdout.contains(said), "{said}: {}", again.stdout);
     }

@@ -73,7 +73,14 @@ fn an_undo_that_is_interrupted_finishes_the_node_at_work_and_says_how_to_go_on()
     assert_eq!(outcomes, ["undone", "kept"]);
     assert_eq!(pictures(&lab), [before[0].clone(), after[1].clone()]);
     assert_eq!(runs(&lab)[0]["state"], "interrupted");
-    let hint = format!("hint: not done on every node: `clearway repair undo {run}` goes on");
+    let hint = format!(" repair undo {run}` goes on");
+    assert!(
+        interrupted
+            .err
+            .contains("hint: not done on every node: `clearway -i "),
+        "{}",
+        interrupted.err
+    );
     assert!(interrupted.err.contains(&hint), "{}", interrupted.err);
 
     let undone = clearway(&lab, &words);
@@ -121,7 +128,7 @@ fn an_undo_that_is_killed_is_unfinished_and_the_next_one_is_a_run_that_tells_all
     assert_eq!(runs(&lab)[0]["state"], "unfinished");
     let shown = clearway(&lab, &["show", &first]);
     assert_eq!(shown.code(), 2, "{shown:?}");
-    let hint = format!("hint: `clearway repair undo {run}` goes on with it");
+    let hint = format!(" repair undo {run}` goes on with it");
     assert!(shown.err.contains(&hint), "{}", shown.err);
     let resumed = clearway(&lab, &["repair", "resume", &first]);
     assert_eq!(resumed.code(), 2, "{resumed:?}");

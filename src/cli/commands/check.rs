@@ -145,6 +145,7 @@ pub(super) fn request(
             ..usual
         },
         survey_timeout: timeout,
+        control_accounts: false,
         leg_timeout: timeout,
         seed: system::random_seed(),
     }

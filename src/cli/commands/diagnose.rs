@@ -111,10 +111,11 @@ fn bring_back(
             .console
             .note(format!("{name}: {}", escape::line(line)));
     }
-    session.console.note(format!(
-        "`clearway show {} --format jsonl` has what was asked for",
-        done.run
-    ));
+    let show = format!("show {} --format jsonl", done.run);
+    let show = session.kept().typed(None, &show);
+    session
+        .console
+        .note(format!("`{show}` has what was asked for"));
     Ok(done.exit_code)
 }
 

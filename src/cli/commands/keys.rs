@@ -165,7 +165,7 @@ fn run(
         changing.proving.format,
         session.kept(),
     )?;
-    write_repair_notes(&mut session.console.err.clone(), &report)?;
+    write_repair_notes(&mut session.console.err.clone(), &report, session.kept())?;
     let is_whole = report.repair.as_ref().is_some_and(|it| {
         let mut nodes = it.nodes.iter();
         it.complete && nodes.all(|node| node.outcome == "kept")

@@ -190,7 +190,9 @@ fn ask(
         moves::migrate(asked, access, around).await
     })?;
     let mut err = session.console.err.clone();
-    write_moves(&mut err, &plan, session.console.view())?;
+    let inventory = session.global.inventory.display().to_string();
+    let found = (&*inventory, session.kept());
+    write_moves(&mut err, &plan, found, session.console.view())?;
     if let Some(reason) = overriding {
         writeln!(
             err,
@@ -249,6 +251,7 @@ pub(super) fn request(
             ..usual
         },
         survey_timeout: timeout,
+        control_accounts: false,
         leg_timeout: timeout,
         seed: system::random_seed(),
     })
@@ -310,7 +313,11 @@ pub(super) fn write(
 ) -> Result<u8, CliError> {
     let mut out = session.console.out.clone();
     match format {
-        MovesFormat::Table => write_moves(&mut out, report, session.console.view())?,
+        MovesFormat::Table => {
+            let inventory = session.global.inventory.display().to_string();
+            let found = (&*inventory, session.kept());
+            write_moves(&mut out, report, found, session.console.view())?;
+        }
         MovesFormat::Json => write_json(&mut out, report)?,
         MovesFormat::Jsonl => jsonl::write_last(&mut out, report)?,
     }

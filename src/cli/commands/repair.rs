@@ -16,14 +16,14 @@ use crate::cli::observe::Tellers;
 use crate::cli::paint::Label;
 use crate::cli::render::{write_json, write_plan, write_repair_notes};
 use crate::cli::signals;
-use crate::cli::text::count;
+use crate::cli::text::{count, shell_word};
 use crate::domain::{Depth, Fleet, Lane, NodeId, TrustBy};
-use crate::files::{read_plan, write_new};
+use crate::files::{can_be_new, read_plan, write_new};
 use crate::inventory::select;
 use crate::ledger::{Ledger, RunRecord, StoredRepair};
 use crate::remote::{Deadlines, Environment};
 use crate::repair::{Plan, Policy};
-use crate::report::{Report, exit};
+use crate::report::{Report, escape, exit};
 use crate::run::{
     self, Canceller, CertificatesRequest, CertificatesTask, PairsMode, Prepared, RepairRequest,
     Request, Surroundings,
@@ -55,6 +55,14 @@ fn plan_and_apply(session: &Session, arguments: &Repair) -> Result<u8, CliError>
         Some(path) => Some(read_plan(path)?),
         None => None,
     };
+    if let Some(path) = &arguments.out {
+        if path.as_os_str() == "-" {
+            let text = "`--out -` names no file, and a plan for others to apply is one";
+            let print = "`--format json` prints the plan";
+            return Err(CliError::usage(text).hint(print));
+        }
+        can_be_new(path)?;
+    }
     let looking = Looking {
         run: system::run_id(system::now()),
         limit: arguments.limit.clone(),
@@ -162,7 +170,9 @@ async fn round(
         let summary = &report.summary;
         // Where something is broken or not known, that there is nothing to write does not mean that all is well.
         let known = summary.legs.broken == 0 && summary.legs.unproven == 0;
-        session.console.note(if known {
+        session.console.note(if arguments.plan.is_some() {
+                "every file is as the plan leaves it: 0 files written"
+            } else if known {
                 "nothing to repair: 0 files written"
             } else {
                 "nothing that a repair could write: 0 files written; what is broken or not known is below"
@@ -211,9 +221,11 @@ fn agreed(session: &Session, arguments: &Repair, plan: &Plan) -> io::Result<bool
 pub(super) fn ask(session: &Session, question: &str) -> io::Result<bool> {
     let terminal = session.environment.terminal;
     if !terminal.stdin || !terminal.stderr {
-        session
-            .console
-            .note("nothing was changed: there is no terminal to ask on; say `--yes` to go ahead");
+        // Not a note: this is what became of it.
+        writeln!(
+            session.console.err.clone(),
+            "nothing was changed: there is no terminal to ask on; say `--yes` to go ahead"
+        )?;
         return Ok(false);
     }
     let paint = session.console.err_paint();
@@ -234,9 +246,12 @@ fn put_plan(session: &Session, path: &Path, plan: &Plan) -> Result<(), CliError>
         .map_err(|error| CliError::usage(format!("cannot write the plan: {error}")))?;
     text.push(b'\n');
     write_new(path, &text)?;
+    let shown = path.display().to_string();
+    let apply = session.typed(&format!("repair --plan {}", shell_word(&shown)));
     session.console.note(format!(
-        "the plan is in `{}`: apply it with `clearway repair --plan`",
-        path.display()
+        "the plan is in `{}`: apply it with `{}`",
+        escape::line(&shown),
+        escape::line(&apply)
     ));
     Ok(())
 }
@@ -356,6 +371,7 @@ impl Looking {
                 ..usual
             },
             survey_timeout: timeout,
+            control_accounts: false,
             leg_timeout: timeout,
             seed: system::random_seed(),
         })
@@ -393,7 +409,7 @@ fn with_nodes(
         )?,
     }
     if applied {
-        write_repair_notes(&mut session.console.err.clone(), &report)?;
+        write_repair_notes(&mut session.console.err.clone(), &report, session.kept())?;
     }
     Ok(code)
 }

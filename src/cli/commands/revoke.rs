@@ -18,8 +18,9 @@ use crate::cli::render::write_plan;
 use crate::cli::text::count;
 use crate::domain::{Fleet, Lane, Step};
 use crate::files::{read_text, write_text};
+use crate::inventory::nearest;
 use crate::repair::{Policy, Progress, Revocation};
-use crate::report::{Report, exit};
+use crate::report::{Report, escape, exit};
 use crate::run::{self, KeyChange, RepairRequest, Request};
 use crate::system;
 
@@ -41,13 +42,23 @@ pub(super) fn revoke(session: &Session, arguments: &Revoke) -> Result<u8, CliErr
     };
     let request = Request {
         command: "keys revoke",
+        control_accounts: true,
         ..looking.request(session)?
     };
     let node = fleet.find(&arguments.node);
     if node.is_none() {
+        let name = &arguments.node;
+        if name.starts_with(['@', '!']) || name.contains(['[', ']', '*', '?', ',']) {
+            let text = format!("`{}` is no name of a node", escape::line(name));
+            return Err(
+                CliError::usage(text).hint("nodes are taken out one by one, each by its name")
+            );
+        }
+        let names = fleet.nodes.iter().map(|it| it.name.as_str());
+        let near = nearest(name, names)
+            .map_or_else(String::new, |near| format!(" (or did you mean `{near}`?)"));
         session.console.note(format!(
-            "{} is not in the inventory: what the others have under its name is taken out",
-            arguments.node
+            "{name} is not in the inventory: what the others have under its name is taken out{near}"
         ));
     }
     if node.is_some_and(|id| !request.selected.contains(&id)) {
@@ -119,14 +130,17 @@ pub(super) fn revoke(session: &Session, arguments: &Revoke) -> Result<u8, CliErr
     };
     write_report(&session.console, &report, Format::Table, session.kept())?;
     session.console.note(format!(
-        "its keys are in `{}`: `clearway repair` does not trust them again; take the node out of the inventory, or give it \
-         new keys if it is to come back",
+        "the keys that it is to lose are in `{}`: `clearway repair` does not trust them again; take the node out of the inventory, or \
+         give it new keys if it is to come back",
         list_file.display()
     ));
-    session.console.note(format!(
-        "`clearway repair undo {}` puts the files back",
-        report.run
-    ));
+    let changed = report.repair.iter().any(|it| !it.nodes.is_empty());
+    if changed {
+        let undo = session.typed(&format!("repair undo {}", report.run));
+        session
+            .console
+            .note(format!("`{undo}` puts the files back"));
+    }
     Ok(match shown(session, &report, &arguments.node) {
         exit::WELL if is_left => exit::BROKEN,
         code => code,
@@ -191,7 +205,8 @@ fn shown(session: &Session, report: &Report, node: &str) -> u8 {
         .map(|it| it.name.as_str())
         .collect();
     let files = format!(
-        "no file of the {} that were looked at lets in a key that is known to be its",
+        "no keys file of the lanes' accounts, of root or of the control account on the {} that were looked at lets in a key that is \
+         known to be its",
         count(looked.len() as u64, "node")
     );
     if unknown > 0 || refused == 0 {
@@ -199,7 +214,7 @@ fn shown(session: &Session, report: &Report, node: &str) -> u8 {
         return exit::UNPROVEN;
     }
     console.note(format!(
-        "{node} is out: its own ssh was refused on all of {}",
+        "{node} is out: its own ssh was refused on all of {}; {files}",
         count(refused, "leg")
     ));
     if others > 0 {

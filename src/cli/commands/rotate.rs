@@ -13,10 +13,11 @@ use crate::cli::args::{RepairFormat, RepairResume};
 use crate::cli::error::CliError;
 use crate::cli::keys_args::Rotate;
 use crate::cli::observe::Tellers;
-use crate::cli::render::write_plan;
+use crate::cli::render::{write_left, write_plan};
 use crate::cli::text::count;
 use crate::domain::{Fleet, KeySharing, Lane, NodeId};
 use crate::inventory::select;
+use crate::ledger::Ledger;
 use crate::repair::{Policy, Progress};
 use crate::report::{Report, escape, exit};
 use crate::run::{self, KeyChange, NextStep, Prepared, RepairRequest, Request, Surroundings};
@@ -234,6 +235,7 @@ impl Rotating<'_> {
                         } else if report.summary.exit_code == exit::WELL {
                             report.summary.exit_code = exit::UNPROVEN;
                         }
+                        self.not_renewed(&ledger, first, &mut report).await?;
                         return Ok(report);
                     }
                     tellers.replace(self::tellers(self.session, self.format.of_report()));
@@ -244,6 +246,31 @@ impl Rotating<'_> {
         last.ok_or_else(|| CliError::usage("the rotation does not come to an end"))
     }
 
+    /// Says once more what the first step left alone: the steps after it do not know of these keys.
+    async fn not_renewed(
+        &self,
+        ledger: &Ledger,
+        first: &str,
+        report: &mut Report,
+    ) -> Result<(), CliError> {
+        let stored = ledger.repair(first).await?;
+        let left = stored.map_or_else(Vec::new, |it| run::left_of(&it.plan));
+        if left.is_empty() {
+            return Ok(());
+        }
+        if self.format == RepairFormat::Table {
+            let mut out = self.session.console.out.clone();
+            write_left(&mut out, &left, self.session.console.view())?;
+        }
+        if let Some(repair) = &mut report.repair {
+            repair.left.extend(left);
+        }
+        if report.summary.exit_code == exit::WELL {
+            report.summary.exit_code = exit::BROKEN;
+        }
+        Ok(())
+    }
+
     fn told(&self, first: &str, report: &Report, applied: bool) -> Result<u8, CliError> {
         write_report(
             &self.session.console,
@@ -252,12 +279,17 @@ impl Rotating<'_> {
             self.session.kept(),
         )?;
         if applied {
-            let first = escape::line(first);
+            let typed = |what: &str| {
+                let typed = self.session.typed(&format!("repair {what} {first}"));
+                escape::line(&typed).to_string()
+            };
             let mut err = self.session.console.err.clone();
             writeln!(
                 err,
-                "hint: `clearway repair resume {first}` goes on where something is left; `clearway repair undo {first}` gives \
-                 the old keys back; `clearway repair forget {first}` removes them from the nodes"
+                "hint: `{}` goes on where something is left; `{}` gives the old keys back; `{}` removes them from the nodes",
+                typed("resume"),
+                typed("undo"),
+                typed("forget")
             )?;
         }
         Ok(report.summary.exit_code)

@@ -147,14 +147,16 @@ pub(in crate::cli) fn show(session: &Session, arguments: &Show) -> Result<u8, Cl
                 write_report(&session.console, &report, arguments.format, session.kept())?
             }
             None => match recorded(&ledger, run).await? {
-                Some(report) => write_recorded(&session.console, &report, arguments.format)?,
+                Some(report) => {
+                    write_recorded(session, &record.start.inventory, &report, arguments.format)?
+                }
                 None if arguments.format == Format::Jsonl => {}
                 None => {
                     let later = match &record.start.about {
                         Some(about) => ledger.about(about).await?,
                         None => Vec::new(),
                     };
-                    return Err(without_report(&record, &later));
+                    return Err(without_report(&record, &later, session.kept()));
                 }
             },
         }
@@ -164,10 +166,18 @@ pub(in crate::cli) fn show(session: &Session, arguments: &Show) -> Result<u8, Cl
 }
 
 /// Writes the report of a run of moves, as its journal has it.
-fn write_recorded(console: &Console, report: &MovesReport, format: Format) -> Result<(), CliError> {
-    let mut out = console.out.clone();
+fn write_recorded(
+    session: &Session,
+    inventory: &str,
+    report: &MovesReport,
+    format: Format,
+) -> Result<(), CliError> {
+    let mut out = session.console.out.clone();
     match format {
-        Format::Table => write_moves(&mut out, report, console.view())?,
+        Format::Table => {
+            let found = (inventory, session.kept());
+            write_moves(&mut out, report, found, session.console.view())?;
+        }
         Format::Json => write_json(&mut out, report)?,
         Format::Jsonl => jsonl::write_last(&mut out, report)?,
         Format::Junit => {
@@ -179,7 +189,7 @@ fn write_recorded(console: &Console, report: &MovesReport, format: Format) -> Re
 }
 
 /// Says that a run has no report, and what there is. `about` are the runs that are about the same earlier one, newest first.
-fn without_report(record: &RunRecord, about: &[RunRecord]) -> CliError {
+fn without_report(record: &RunRecord, about: &[RunRecord], kept: Kept<'_>) -> CliError {
     let run = &record.start.id;
     let state = record.state.as_str();
     let text = match &record.failure {
@@ -197,13 +207,18 @@ fn without_report(record: &RunRecord, about: &[RunRecord]) -> CliError {
                 "run {}, `clearway {}`, went on",
                 it.start.id, it.start.command
             ),
-            None => format!("`clearway {command} {earlier}` goes on with it"),
+            None => {
+                let inventory = Some(record.start.inventory.as_str());
+                let again = kept.typed(inventory, &format!("{command} {earlier}"));
+                format!("`{again}` goes on with it")
+            }
         });
     }
     match record.state {
         RunState::Running => error.hint("try again when it has ended"),
         _ => error.hint(format!(
-            "`clearway show {run} --format jsonl` has what happened until then"
+            "`{}` has what happened until then",
+            kept.typed(None, &format!("show {run} --format jsonl"))
         )),
     }
 }

@@ -34,6 +34,12 @@ impl Session {
         self.global.ledger.as_deref().map_or(Kept::Usual, Kept::In)
     }
 
+    /// A command that works with the same inventory and ledger, as it is typed.
+    pub(super) fn typed(&self, words: &str) -> String {
+        let inventory = self.global.inventory.display().to_string();
+        self.kept().typed(Some(&inventory), words)
+    }
+
     /// The ledger's file: the one that was asked for, else the one in the state directory.
     pub(super) fn ledger_path(&self) -> Result<PathBuf, CliError> {
         match (&self.global.ledger, &self.environment.state_home) {

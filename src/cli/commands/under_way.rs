@@ -73,10 +73,11 @@ fn steer(session: &Session, arguments: &Steer, how: Steering) -> Result<u8, CliE
         ListFormat::Table => write_steered(&mut out, &steered.rows, session.console.view())?,
     }
     out.flush()?;
-    session.console.note(format!(
-        "`clearway show {} --format jsonl` has what was asked for",
-        steered.run
-    ));
+    let show = format!("show {} --format jsonl", steered.run);
+    let show = session.kept().typed(None, &show);
+    session
+        .console
+        .note(format!("`{show}` has what was asked for"));
     Ok(steered.exit_code)
 }
 

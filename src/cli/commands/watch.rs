@@ -43,9 +43,10 @@ pub(in crate::cli) fn watch(session: &Session, arguments: &Watch) -> Result<u8, 
                     .console
                     .note(format!("run {run} is {}", state.as_str()));
                 if matches!(state, RunState::Unfinished | RunState::Interrupted) {
+                    let resume = session.typed(&format!("resume {run}"));
                     session
                         .console
-                        .note(format!("`clearway resume {run}` goes on with its moves"));
+                        .note(format!("`{resume}` goes on with its moves"));
                 }
                 ledger.close().await;
                 return Ok(exit::WELL);

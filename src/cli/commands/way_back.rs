@@ -79,7 +79,7 @@ fn carry_out(
         return Ok(exit::BROKEN);
     };
     write_report(&session.console, &report, format, session.kept())?;
-    write_way_back_notes(&mut session.console.err.clone(), &report)?;
+    write_way_back_notes(&mut session.console.err.clone(), &report, session.kept())?;
     Ok(report.summary.exit_code)
 }
 
@@ -97,7 +97,8 @@ pub(super) fn not_resumed(session: &Session, name: &str) -> Result<(), CliError>
         Some(about) => {
             let (run, command) = (&record.start.id, &record.start.command);
             let text = format!("run {run} is no repair, but a `clearway {command}` of run {about}");
-            Err(CliError::usage(text).hint(format!("`clearway {command} {about}` goes on with it")))
+            let again = session.typed(&format!("{command} {about}"));
+            Err(CliError::usage(text).hint(format!("`{again}` goes on with it")))
         }
     }
 }

@@ -17,7 +17,7 @@ pub(super) use junit::write as write_junit;
 pub(super) use list::write as write_list;
 pub(super) use moves::{write_diagnosis, write_moves, write_servers, write_steered};
 pub(super) use repair::{
-    write_notes as write_repair_notes, write_plan, write_undo_paths, write_way_back,
+    write_left, write_notes as write_repair_notes, write_plan, write_undo_paths, write_way_back,
     write_way_back_notes,
 };
 pub(super) use table::write as write_table;

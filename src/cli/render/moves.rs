@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::list::write as write_list;
-use super::view::View;
+use super::view::{Kept, View};
 use crate::cli::paint::Label;
 use crate::cli::text::{count, duration_of};
 use crate::report::{
@@ -84,10 +84,11 @@ fn way(way: &WayRow) -> String {
     }
 }
 
-/// Writes what a run of moves did, or would do.
+/// Writes what a run of moves did, or would do. `inventory` and `kept` are for what to type next.
 pub(in crate::cli) fn write_moves(
     out: &mut dyn Write,
     report: &MovesReport,
+    (inventory, kept): (&str, Kept<'_>),
     view: View,
 ) -> io::Result<()> {
     let paint = view.paint;
@@ -163,7 +164,8 @@ pub(in crate::cli) fn write_moves(
     let unseen = !report.unseen.is_empty();
     if report.interrupted || unknown || unseen {
         writeln!(out, "\n{}", paint.text(Label::Heading, "next"))?;
-        let typed = format!("clearway resume {}", report.run);
+        let typed = kept.typed(Some(inventory), &format!("resume {}", report.run));
+        let typed = escape::line(&typed);
         let what = match (report.interrupted, unknown) {
             (true, _) => "goes on",
             (_, true) => "looks again at what is unknown",

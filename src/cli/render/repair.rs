@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
-use super::view::View;
+use super::view::{Kept, View};
 use crate::cli::paint::Label;
 use crate::cli::text::{count, duration, shell_word};
 use crate::domain::fold;
@@ -11,6 +11,7 @@ use crate::repair::{
     Attributes, Change, Folded, Plan, Progress, Tag, Target, diff, key_fingerprint,
 };
 use crate::report::{LeftReport, RepairedNode, Report, escape};
+use crate::run::left_of;
 
 /// Writes what a plan would do: keys, commands, the difference of every file, and what is left to a person.
 pub(in crate::cli) fn write_plan(out: &mut dyn Write, plan: &Plan, view: View) -> io::Result<()> {
@@ -36,17 +37,7 @@ pub(in crate::cli) fn write_plan(out: &mut dyn Write, plan: &Plan, view: View) -
     for folded in diff(plan) {
         difference(out, &folded, view)?;
     }
-    let left: Vec<LeftReport> = plan
-        .left
-        .iter()
-        .map(|left| LeftReport {
-            code: left.reason.clone(),
-            legs: left.legs.len() as u64,
-            why: left.why.clone(),
-            remedy: left.remedy.clone(),
-        })
-        .collect();
-    write_left(out, &left, view)
+    write_left(out, &left_of(plan), view)
 }
 
 /// Things that nodes have in common, told once.
@@ -69,11 +60,14 @@ pub(in crate::cli) fn write_left(
     }
     writeln!(out, "{}", view.paint.text(Label::Doubtful, "left to you"))?;
     for left in left {
+        let legs = match left.legs {
+            0 => String::new(),
+            legs => format!("{}: ", count(legs, "leg")),
+        };
         writeln!(
             out,
-            "  {}: {}: {}",
+            "  {}: {legs}{}",
             view.paint.text(Label::Code, escape::line(&left.code)),
-            count(left.legs, "leg"),
             escape::line(&left.why)
         )?;
         for line in escape::lines(&left.remedy) {
@@ -106,7 +100,11 @@ fn outcomes(
 ) -> io::Result<()> {
     let mut outcomes: BTreeMap<(&str, Option<&str>), Vec<&str>> = BTreeMap::new();
     for node in nodes {
-        let key = (node.outcome.as_str(), node.detail.as_deref());
+        let outcome = match node.outcome.as_str() {
+            "kept" if node.edits + node.keys == 0 => "unchanged",
+            outcome => outcome,
+        };
+        let key = (outcome, node.detail.as_deref());
         outcomes.entry(key).or_default().push(&node.name);
     }
     for ((outcome, detail), nodes) in outcomes {
@@ -127,39 +125,48 @@ fn words(outcome: &str) -> (Label, &str) {
         "refused" => (Label::Doubtful, "refused, nothing changed"),
         "stuck" => (Label::Bad, "could not be put back"),
         "unknown" => (Label::Doubtful, "did not answer to the end"),
+        "unchanged" => (Label::Faint, "nothing was left to change"),
         other => (Label::Bad, other),
     }
 }
 
 /// What to type next, after a repair.
-pub(in crate::cli) fn write_notes(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+pub(in crate::cli) fn write_notes(
+    out: &mut dyn Write,
+    report: &Report,
+    kept: Kept<'_>,
+) -> io::Result<()> {
     let Some(repair) = &report.repair else {
         return Ok(());
     };
-    let run = escape::line(&report.run);
+    let typed = |words: &str| {
+        let typed = kept.typed(Some(&report.inventory), words);
+        escape::line(&typed).to_string()
+    };
+    let undo = |run: &str| typed(&format!("repair undo {run}"));
+    let run = report.run.as_str();
     if repair.complete {
-        write!(
-            out,
-            "hint: `clearway repair undo {run}` puts everything back"
-        )?;
+        write!(out, "hint: `{}` puts everything back", undo(run))?;
         let mut earlier = repair.earlier.iter().rev().peekable();
         if earlier.peek().is_some() {
             // One on top of the other: taken off in the opposite order.
             write!(out, " that it did; for what was done before it, then")?;
         }
         for run in earlier {
-            write!(out, " `clearway repair undo {}`", escape::line(run))?;
+            write!(out, " `{}`", undo(run))?;
         }
         writeln!(out)?;
         if repair.more {
-            writeln!(out, "hint: more can be repaired now: `clearway repair`")?;
+            let again = typed("repair");
+            writeln!(out, "hint: more can be repaired now: `{again}`")?;
         }
         Ok(())
     } else {
         writeln!(
             out,
-            "hint: not everything has its end: `clearway repair resume {run}` goes on, `clearway repair undo {run}` puts \
-             everything back"
+            "hint: not everything has its end: `{}` goes on, `{}` puts everything back",
+            typed(&format!("repair resume {run}")),
+            undo(run)
         )
     }
 }
@@ -213,16 +220,19 @@ pub(in crate::cli) fn write_way_back(
 }
 
 /// What to type next, after such a run.
-pub(in crate::cli) fn write_way_back_notes(out: &mut dyn Write, report: &Report) -> io::Result<()> {
-    match report.repair.as_ref().filter(|it| !it.complete) {
-        None => Ok(()),
-        Some(repair) => writeln!(
-            out,
-            "hint: not done on every node: `clearway {} {}` goes on",
-            escape::line(&report.command),
-            escape::line(repair.about.as_deref().unwrap_or_default()),
-        ),
-    }
+pub(in crate::cli) fn write_way_back_notes(
+    out: &mut dyn Write,
+    report: &Report,
+    kept: Kept<'_>,
+) -> io::Result<()> {
+    let Some(repair) = report.repair.as_ref().filter(|it| !it.complete) else {
+        return Ok(());
+    };
+    let about = repair.about.as_deref().unwrap_or_default();
+    let again = format!("{} {about}", report.command);
+    let again = kept.typed(Some(&report.inventory), &again);
+    let again = escape::line(&again);
+    writeln!(out, "hint: not done on every node: `{again}` goes on")
 }
 
 /// Lines of one change that are shown; `-v` shows all.

@@ -392,16 +392,13 @@ fn next(
     kept: Kept<'_>,
     view: View,
 ) -> io::Result<()> {
-    let inventory = match report.inventory.as_str() {
-        crate::cli::DEFAULT_INVENTORY => String::new(),
-        path => format!("-i {} ", shell_word(path)),
-    };
+    let inventory = Some(report.inventory.as_str());
     let mut commands = Vec::new();
     if let Some(group) = overview.broken.first().or(overview.unproven.first()) {
         let leg = group.example;
         let (source, destination) = (shell_word(&leg.source), shell_word(&leg.destination));
         commands.push((
-            format!("clearway {inventory}trace {source} {destination}"),
+            kept.typed(inventory, &format!("trace {source} {destination}")),
             "this pair rung by rung",
         ));
         commands.push((
@@ -415,24 +412,14 @@ fn next(
         ));
     }
     if report.interrupted || report.summary.pairs.predicted_only > 0 {
-        commands.push((format!("clearway {inventory}check"), "proves everything"));
+        commands.push((kept.typed(inventory, "check"), "proves everything"));
     }
     if commands.is_empty() {
         return Ok(());
     }
-    let ledger = match kept {
-        Kept::Usual => Some(String::new()),
-        Kept::In(path) => Some(format!("--ledger {} ", shell_word(&path.to_string_lossy()))),
-        Kept::Nowhere => None,
-    };
-    if let Some(ledger) = ledger {
-        commands.push((
-            format!(
-                "clearway {ledger}show {} --format json",
-                shell_word(&report.run)
-            ),
-            "everything, for programs",
-        ));
+    if !matches!(kept, Kept::Nowhere) {
+        let show = format!("show {} --format json", shell_word(&report.run));
+        commands.push((kept.typed(None, &show), "everything, for programs"));
     }
     writeln!(out, "{}", view.paint.text(Label::Heading, "next"))?;
     let width = commands

@@ -287,4 +287,10 @@ impl Reason {
     pub fn remedy(self) -> &'static str {
         self.row().3
     }
+
+    /// What a person is to do where a repair does not: the remedy without the advice to repair.
+    #[must_use]
+    pub fn remedy_by_hand(self) -> String {
+        self.remedy().replace(", or run `clearway repair`", "")
+    }
 }

@@ -85,7 +85,10 @@ catalogue! {
             "Correct nova.conf on the node and restart nova-compute, or correct the inventory, or take the key out of it.";
         /// A repair once let in a key of a node that the inventory does not have any more, or that another inventory has.
         FormerNodeTrusted = "former-node-trusted", Severity::Info,
-            "If the node is gone, remove the line, or put the node back into the inventory and `clearway keys revoke` it.";
+            "If the node is gone, remove the line, or `clearway keys revoke` it.";
+        /// A repair once let in a key of a node that has no pair with this one in the inventory's scope, in neither direction.
+        OutOfScopeTrusted = "out-of-scope-trusted", Severity::Info,
+            "Remove the line, or widen `scope` in the inventory.";
         /// The address dialled is not on an interface that the node owns, but the right node answered (NAT or a proxy).
         DestAnsweredElsewhere = "dest-answered-elsewhere", Severity::Info,
             "Know that Nova's own address comparison does not see this.";

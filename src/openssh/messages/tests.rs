@@ -756,6 +756,14 @@ fn every_known_fault_of_a_copy_has_its_cause() {
     let table: &[(&str, Stage, i32, &str, Reason)] = &[
         ("27 noisy", Commanded, 255, noisy, ShellNoisy),
         ("27 nologin", Commanded, 255, nologin, AccountNologin),
+        // 0x54686572, `Ther`: `There were too many logins for 'nova'.`
+        (
+            "maxlogins",
+            Commanded,
+            255,
+            "scp: Received message too long 1416127858\nscp: Ensure the remote shell produces no output for non-interactive sessions.",
+            SessionRefused,
+        ),
         (
             "27 nologin, old protocol",
             Commanded,

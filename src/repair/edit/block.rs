@@ -58,3 +58,14 @@ pub(crate) fn add_to_block(file: &mut LineEdits, block: Option<Block>, lines: Ve
         }
     }
 }
+
+/// The bytes of a file without a block that has no lines.
+pub(crate) fn without_empty_block(bytes: &[u8]) -> Vec<u8> {
+    let file = LineEdits::new(bytes.into());
+    let Some(block) = find_block(&file).filter(|it| it.begin + 1 == it.end) else {
+        return bytes.to_vec();
+    };
+    let lines = bytes.split_inclusive(|&byte| byte == b'\n').enumerate();
+    let kept = lines.filter(|(at, _)| at + 1 != block.begin && at + 1 != block.end);
+    kept.flat_map(|(_, line)| line).copied().collect()
+}

@@ -8,5 +8,6 @@ mod lines;
 mod tests;
 
 pub(crate) use authorized_keys::{Authorised, authorise};
+pub(crate) use block::without_empty_block;
 pub(crate) use known_hosts::{Contribution, Host, KnownHostsEditor};
 pub(crate) use lines::LineEdits;

@@ -9,6 +9,7 @@ use super::super::plan::{
     Attributes, FileState, KeyId, KeySource, Piece, Plan, Relabel, Target, Text,
 };
 use super::state::Place;
+use crate::repair::edit::without_empty_block;
 
 /// Why a plan cannot be carried out on a node. No node is asked before.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -193,6 +194,13 @@ impl Job {
             };
             let before = place(&edit.before, made, Missing::Fails).ok_or_else(unknown)?;
             let after = place(&edit.after, made, Missing::LeftOut).ok_or_else(unknown)?;
+            let waits = |text: &Text| {
+                text.bytes(|id| made.get(id).map(String::as_bytes))
+                    .is_none()
+            };
+            if edit.after.text().is_some_and(waits) && only_waited(&before, &after) {
+                continue;
+            }
             let possible = matches!(
                 (&before, &after),
                 (Place::Directory(_) | Place::Absent, Place::Directory(_))
@@ -561,6 +569,23 @@ fn without_missing(text: &Text, made: &BTreeMap<KeyId, String>) -> Vec<u8> {
     whole.flat_map(|(line, _)| line).collect()
 }
 
+/// Whether nothing is left of an edit whose lines had to be left out.
+fn only_waited(before: &Place, after: &Place) -> bool {
+    let Place::File(attributes, bytes) = after else {
+        return false;
+    };
+    let bytes = without_empty_block(bytes);
+    match before {
+        Place::Absent => bytes.is_empty(),
+        // A new block begins on a line of its own.
+        Place::File(old, was) => {
+            let same = bytes == *was || bytes.strip_suffix(b"\n") == Some(was);
+            old == attributes && same
+        }
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -651,10 +676,33 @@ mod tests {
 
     #[test]
     fn an_edit_that_only_waited_for_such_a_key_is_none() {
-        let text = Text(vec![Piece::PublicKey(KeyId("a".into()))]);
-        let nothing = file(Text::known(*b""));
+        const BEGIN: &str = "# clearway: begin\n";
+        const END: &str = "# clearway: end\n";
+        let waiting = |before: &str, after: &str| {
+            let bytes = |text: &str| Piece::Bytes(Bytes::from(text.as_bytes()));
+            let key = Piece::PublicKey(KeyId("a".into()));
+            file(Text(vec![bytes(before), key, bytes(after)]))
+        };
+        let known = |text: &str| file(Text::known(text.as_bytes()));
+        let block = format!("{BEGIN}restrict ");
+        let rest = format!(" one\n{END}");
+        for (before, after) in [
+            (known(""), waiting("", "")),
+            (FileState::Absent, waiting(&block, &rest)),
+            (known("old\n"), waiting(&format!("old\n{block}"), &rest)),
+            (known("old"), waiting(&format!("old\n{block}"), &rest)),
+            (
+                known(&format!("{BEGIN}two\n{END}")),
+                waiting(&format!("{BEGIN}two\nrestrict "), &rest),
+            ),
+        ] {
+            let done = job(edit("/f", before.clone(), after.clone()), &[]).unwrap();
+            assert!(!done.edits_files(), "{before:?} {after:?}");
+        }
+        // Something else goes, too.
+        let gone = waiting(&block, &rest);
         assert!(
-            !job(edit("/f", nothing, file(text)), &[])
+            job(edit("/f", known("old\n"), gone), &[])
                 .unwrap()
                 .edits_files()
         );

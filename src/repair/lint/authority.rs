@@ -340,7 +340,7 @@ impl<'a> Review<'a> {
             Some(file) => is_found(file, &edit.before),
             None => edit.before == FileState::Absent,
         };
-        let not_found = Err((Rule::Before, "not as the survey found it"));
+        let not_found = Err((Rule::Before, "it is not there as the plan expects it"));
         let server = &facts.server;
         let mut keys = server.host_keys.iter();
         if let Some(key) = keys.find(|it| format!("{}-cert.pub", it.path) == path) {

@@ -358,7 +358,7 @@ impl Review<'_> {
                 Rule::Before,
                 node,
                 Some(&edit.target),
-                "not as the survey found it",
+                "it is not there as the plan expects it",
             );
         }
         if !is_place_of(&role, &edit.target.path) {

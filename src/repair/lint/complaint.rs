@@ -48,7 +48,7 @@ pub struct Complaint {
 
 impl fmt::Display for Complaint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.rule, self.node)?;
+        f.write_str(&self.node)?;
         if let Some(path) = &self.path {
             write!(f, ":{path}")?;
         }

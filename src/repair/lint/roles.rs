@@ -116,15 +116,22 @@ pub(super) fn is_place_of(role: &Role<'_>, path: &str) -> bool {
     };
     match role {
         Role::KnownHosts(_, account) => {
-            name.contains("known_hosts")
-                && (in_home(&account.home)
-                    || path.starts_with("/etc/ssh/")
-                    || path.starts_with("/etc/nova/"))
+            let other = ["config", "environment", "rc"].contains(&name)
+                || ["authorized_keys", "id_"]
+                    .iter()
+                    .any(|it| name.starts_with(it))
+                || name.ends_with(".pub");
+            let of_system = path.starts_with("/etc/ssh/") || path.starts_with("/etc/nova/");
+            in_home(&account.home) && !other || of_system && name.contains("known_hosts")
         }
         Role::Config(_, account) => in_home(&account.home) || path.starts_with("/etc/ssh/"),
         Role::AuthorizedKeys(_, login) => {
             let own = login.account.as_ref().is_some_and(|it| in_home(&it.home));
-            own || path.contains("authorized_keys")
+            let of_sshd = path.strip_prefix("/etc/ssh/").is_some_and(|_| {
+                let configures = name.ends_with(".conf") || name.starts_with("ssh");
+                !configures && !["moduli", "shosts.equiv"].contains(&name)
+            });
+            own || of_sshd || path.contains("authorized_keys")
         }
         Role::Identity(_, account) | Role::Certificate(_, account) => {
             in_home(&account.home) || path.starts_with("/etc/nova/")
@@ -134,6 +141,7 @@ pub(super) fn is_place_of(role: &Role<'_>, path: &str) -> bool {
             path == home
                 || path == format!("{home}/.ssh")
                 || in_home(home)
+                || path.starts_with("/etc/ssh/")
                 || path.contains("authorized_keys")
         }
     }

@@ -127,7 +127,7 @@ fn a_command_of_root_is_told_with_its_words() {
         let found = complaints(&plan, &world);
         assert_eq!(found.len(), 1, "{found:?}");
         let told = found[0].to_string();
-        assert!(told.starts_with("Command: cmp00001: "), "{told}");
+        assert!(told.starts_with("cmp00001: "), "{told}");
         assert!(told.contains(words) || told.contains(undo), "{told}");
     }
 }

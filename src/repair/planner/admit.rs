@@ -1,6 +1,6 @@
 //! Keys that servers must let in: which, where, and with what limits.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -180,6 +180,38 @@ impl Planner<'_> {
     }
 
     pub(super) fn admit(&mut self, server: NodeId, user: &str, request: Request) {
+        if self.situation.prediction.asks_who_comes(server) {
+            for request in self.by_file(server, user, request) {
+                self.admit_to_one(server, user, request);
+            }
+        } else {
+            self.admit_to_one(server, user, request);
+        }
+    }
+
+    /// Splits what is asked of a server that looks for keys in other files for other clients (`Match`): each part goes into a
+    /// file that is read for all of its clients.
+    fn by_file(&self, server: NodeId, user: &str, request: Request) -> Vec<Request> {
+        let facts = self.situation.facts[server.index()].as_ref();
+        let mut accounts = facts.into_iter().flat_map(|it| &it.server.accounts);
+        let account = accounts
+            .find(|it| it.name == *user)
+            .and_then(|it| it.account.as_ref());
+        let mut parts: BTreeMap<Option<String>, Request> = BTreeMap::new();
+        for &(reason, id) in &request.legs {
+            let places = self.situation.prediction.keys_places(id);
+            let file = account.and_then(|account| choose(places.as_deref()?, account));
+            let part = parts.entry(file.map(|it| it.path.clone())).or_default();
+            part.modes = request.modes;
+            part.legs.push((reason, id));
+            for (key, limited) in request.clients.get(id.client).into_iter().flatten() {
+                add_key(part, id.client, key, *limited);
+            }
+        }
+        parts.into_values().collect()
+    }
+
+    fn admit_to_one(&mut self, server: NodeId, user: &str, request: Request) {
         let Some(&(_, id)) = request.legs.first() else {
             return;
         };
@@ -228,8 +260,15 @@ impl Planner<'_> {
             return;
         }
         let Some(place) = choose(&places, account) else {
-            let why = "sshd looks for keys only where repair does not write";
-            return leave(self, why);
+            let paths: Vec<_> = places.iter().map(|it| it.path.as_str()).collect();
+            let why = match paths[..] {
+                [] => "sshd looks for keys in no file: `AuthorizedKeysFile none`".to_owned(),
+                _ => format!(
+                    "sshd looks for keys in {}, where repair does not write",
+                    paths.join(" and ")
+                ),
+            };
+            return leave(self, &why);
         };
         if let Err(why) = self.authorise((server, &context), place, account, &request) {
             leave(self, why);
@@ -246,6 +285,13 @@ impl Planner<'_> {
         let Some(checked) = place.file else {
             return Err("the survey did not look at the file in which sshd looks for keys");
         };
+        let home = account.home.trim_end_matches('/');
+        let is_in_home = |path: &str| path == home || places::is_below(path, home);
+        let nearest = checked.above.first();
+        if is_in_home(&checked.file.path) && nearest.is_some_and(|(it, _)| !is_in_home(it)) {
+            self.no_home::<()>(account, server, &request.legs);
+            return Ok(());
+        }
         let before = state_of(&checked.file).ok_or(modes::LINK)?;
         // With the new file, or for a file that is read already: what StrictModes refuses is set right on the way.
         modes::keys_file(

@@ -180,6 +180,9 @@ impl Planner<'_> {
             }
             return None;
         }
+        if places::has_no_home(way.facts) {
+            return self.no_home(account, node, because);
+        }
         let repair = &self.situation.fleet.node(node).profile.repair;
         let agreed = |kind: NewKeyType| {
             let kind = match kind {
@@ -192,8 +195,19 @@ impl Planner<'_> {
                 .all(|(_, id)| self.situation.prediction.agree_on_kind(*id, kind))
         };
         let Some((path, kind)) = free_path(way, account, repair.key_type, agreed) else {
+            let elsewhere = way.identities.iter();
+            let elsewhere = elsewhere.filter(|it| !may_hold_identity(it, account));
+            let elsewhere: Vec<_> = elsewhere.filter(|it| is_free(way, it)).collect();
+            let why = match elsewhere.first() {
+                Some(path) => {
+                    format!(
+                        "ssh would offer {path}, and repair makes keys in .ssh and below /etc/nova only"
+                    )
+                }
+                None => TAKEN.to_owned(),
+            };
             for &(reason, id) in because {
-                self.left.add(reason, TAKEN, None, id);
+                self.left.add(reason, &why, None, id);
             }
             return None;
         };
@@ -206,6 +220,12 @@ impl Planner<'_> {
         };
         if let Some(known) = self.made.get(&(node, place.clone())) {
             return Some(known.clone());
+        }
+        if places::is_behind_link(way.facts, &path) {
+            for &(reason, id) in because {
+                self.left.add(reason, modes::LINK, None, id);
+            }
+            return None;
         }
         let name = self.situation.fleet.node(node).name.to_string();
         let key = match repair.keys {
@@ -241,6 +261,26 @@ impl Planner<'_> {
         self.made.insert((node, place), known.clone());
         self.client_directory(way, &path, (node, context), because);
         Some(known)
+    }
+
+    /// Leaves an account without a home alone.
+    pub(super) fn no_home<T>(
+        &mut self,
+        account: &Account,
+        node: NodeId,
+        because: &[Because],
+    ) -> Option<T> {
+        let name = self.situation.fleet.node(node).name.as_str();
+        let (user, home) = (&account.name, account.home.trim_end_matches('/'));
+        let why = format!("the home of {user} on {name}, {home}, is not there");
+        let remedy = format!(
+            "On {name}: `install -d -m 755 -o {} -g {} {home}`, then `clearway repair`.",
+            account.uid, account.gid
+        );
+        for &(reason, id) in because {
+            self.left.add(reason, &why, Some(remedy.clone()), id);
+        }
+        None
     }
 
     /// The key that all accounts of a name share, if there is one already: the one that most nodes have.
@@ -318,16 +358,7 @@ fn free_path(
     wanted: NewKeyType,
     agreed: impl Fn(NewKeyType) -> bool,
 ) -> Option<(String, NewKeyType)> {
-    let is_free = |path: &str| {
-        let mut identities = way.facts.identities.iter();
-        let known = identities.find(|it| it.path == path);
-        let is_copy = way.facts.key_copies.iter().any(|it| it.path == path);
-        let half = format!("{path}.pub");
-        let is_missing = |it: &Identity| {
-            it.state == IdentityState::Missing && it.meta.is_none() && it.public.is_none()
-        };
-        !is_copy && !way.facts.public_halves.contains(&half) && known.is_none_or(is_missing)
-    };
+    let is_free = |path: &str| is_free(way, path);
     let home = account.home.trim_end_matches('/');
     let default = |kind: NewKeyType| format!("{home}/.ssh/id_{}", kind.as_str());
     let offered = |path: &str| way.identities.iter().any(|it| it == path);
@@ -353,6 +384,18 @@ fn free_path(
         .filter(|path| !is_default(path) && !special.iter().any(|it| path.contains(it)))
         .find(|path| is_free(path) && may_hold_identity(path, account))
         .map(|path| (path.clone(), kind))
+}
+
+/// Whether nothing is at a path, or at that of its public half.
+fn is_free(way: &Way<'_>, path: &str) -> bool {
+    let mut identities = way.facts.identities.iter();
+    let known = identities.find(|it| it.path == path);
+    let is_copy = way.facts.key_copies.iter().any(|it| it.path == path);
+    let half = format!("{path}.pub");
+    let is_missing = |it: &Identity| {
+        it.state == IdentityState::Missing && it.meta.is_none() && it.public.is_none()
+    };
+    !is_copy && !way.facts.public_halves.contains(&half) && known.is_none_or(is_missing)
 }
 
 /// A target that a key is made at.

@@ -44,7 +44,7 @@ impl LeftAlone {
 /// More legs than this are not looked at one by one for what they have in common.
 const COMPARED: usize = 64;
 
-/// The reason's remedy, with what all legs have in common filled in, and their nodes. Where they have too little in common, it is
+/// The reason's remedy for a person, with what all legs have in common filled in, and their nodes. Where they have too little in common, it is
 /// that of the first one, and says so.
 fn remedy_of(situation: &Situation<'_>, reason: Reason, legs: &[LegId]) -> String {
     let name = |id| situation.fleet.node(id).name.as_str();
@@ -63,13 +63,14 @@ fn remedy_of(situation: &Situation<'_>, reason: Reason, legs: &[LegId]) -> Strin
         .with("client", all(|leg| leg.client))
         .with("server", all(|leg| leg.server));
     let values = values.or(&nodes);
-    let exact = values.fill(reason.remedy());
+    let remedy = reason.remedy_by_hand();
+    let exact = values.fill(&remedy);
     let Some(&first) = legs.first() else {
         return exact;
     };
     let as_first = values
         .or(&values_of(situation, reason, first))
-        .fill(reason.remedy());
+        .fill(&remedy);
     if as_first == exact {
         exact
     } else {

@@ -16,6 +16,7 @@ mod names;
 mod places;
 mod problems;
 mod record;
+mod rest;
 mod revoke;
 mod rotate;
 mod sources;
@@ -26,5 +27,6 @@ mod withdraw;
 
 pub use input::{Policy, Seen, Situation};
 pub use make::{BY_CERTIFICATES, plan};
+pub use rest::rest_of;
 pub use revoke::{Revocation, plan_revocation};
 pub use rotate::{Rotation, Trial, plan_next, plan_rotation, trials};

@@ -51,17 +51,37 @@ fn name(path: &str) -> &str {
 }
 
 /// Whether a known_hosts file may be written. An account chooses the path in its own configuration, and repair writes as
-/// root: only what is named like one may be one.
+/// root: outside of the account's `.ssh`, where it harms nobody else, only what is named like one may be one.
 pub(super) fn may_hold_host_keys(path: &str, account: &Account) -> bool {
+    let of_system = is_below(path, "/etc/ssh") || is_below(path, "/etc/nova");
     is_plain(path)
-        && name(path).contains("known_hosts")
-        && (is_own(path, account) || is_below(path, "/etc/ssh") || is_below(path, "/etc/nova"))
+        && (name(path).contains("known_hosts") && of_system
+            || is_own(path, account) && !is_of_ssh(name(path)))
 }
 
-/// Whether an authorized_keys file may be written. sshd's configuration chooses the path.
+/// Whether an authorized_keys file may be written. sshd's configuration chooses the path, so root has.
 pub(super) fn may_hold_keys(path: &str, account: &Account) -> bool {
     let of_system = is_below(path, "/etc") || is_below(path, "/var/lib");
-    is_plain(path) && (is_own(path, account) || (of_system && path.contains("authorized_keys")))
+    let of_sshd = is_below(path, "/etc/ssh") && !is_of_sshd(name(path));
+    is_plain(path)
+        && (is_own(path, account) || of_sshd || (of_system && path.contains("authorized_keys")))
+}
+
+/// Names in a `.ssh` that mean another thing to ssh or sshd than a list of host keys.
+fn is_of_ssh(name: &str) -> bool {
+    ["config", "environment", "rc"].contains(&name)
+        || name.contains("authorized_")
+        || name.starts_with("id_")
+        || name.ends_with(".pub")
+}
+
+/// Names in `/etc/ssh` that mean another thing to ssh or sshd than a list of keys.
+fn is_of_sshd(name: &str) -> bool {
+    ["moduli", "shosts.equiv", "sshrc"].contains(&name)
+        || name.starts_with("ssh")
+        || name.ends_with(".conf")
+        || name.ends_with(".pub")
+        || name.ends_with("_key")
 }
 
 /// Whether a private key may be made, or set right, there.
@@ -121,6 +141,21 @@ pub(super) fn client_directory<'a>(facts: &'a ClientFacts, path: &str) -> Option
     facts.directories.iter().find(|it| it.path == parent)
 }
 
+/// Whether a client's account has no home at all.
+pub(super) fn has_no_home(facts: &ClientFacts) -> bool {
+    let Some(account) = &facts.account else {
+        return false;
+    };
+    let home = account.home.trim_end_matches('/');
+    let mut directories = facts.directories.iter();
+    directories.any(|it| it.path == home && it.state == FileState::Absent)
+}
+
+/// Whether the directory of a client's account that a file lies in is a symbolic link.
+pub(super) fn is_behind_link(facts: &ClientFacts, path: &str) -> bool {
+    client_directory(facts, path).is_some_and(is_link)
+}
+
 /// Whether a fact is a symbolic link, which repair does not follow.
 pub(super) fn is_link(fact: &FileFact) -> bool {
     matches!(&fact.state, FileState::Present { meta, .. } if meta.symlink)
@@ -157,6 +192,10 @@ mod tests {
             ("/etc/cron.d/known_hosts", false),
             ("/var/lib/nova/.ssh/../../../../etc/known_hosts", false),
             ("/var/lib/nova/known_hosts", false),
+            ("/var/lib/nova/.ssh/hosts.d/migration", true),
+            ("/var/lib/nova/.ssh/authorized_keys", false),
+            ("/var/lib/nova/.ssh/config", false),
+            ("/var/lib/nova/.ssh/id_rsa", false),
             ("/var/lib/nova/.ssh/known_hosts\n", false),
             ("/var/lib/nova/.ssh//known_hosts", false),
         ] {
@@ -169,6 +208,13 @@ mod tests {
         assert!(may_hold_identity("/etc/nova/migration/identity", &nova));
         assert!(!may_hold_identity("/etc/shadow", &nova));
         assert!(may_hold_keys("/etc/ssh/authorized_keys.d/nova", &nova));
-        assert!(!may_hold_keys("/etc/sudoers", &nova));
+        assert!(may_hold_keys("/etc/ssh/keys/nova", &nova));
+        for other in [
+            "/etc/sudoers",
+            "/etc/ssh/sshd_config",
+            "/etc/ssh/ssh_host_rsa_key",
+        ] {
+            assert!(!may_hold_keys(other, &nova), "{other}");
+        }
     }
 }

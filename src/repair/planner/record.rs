@@ -145,9 +145,26 @@ impl Planner<'_> {
     ) {
         let situation = self.situation;
         let Some(file) = file else {
-            let why = "ssh reads host keys only from files that repair does not write";
-            return self.left.add(reason, why, None, id);
+            let kind = self.files_wanted(&desk.way, id.client);
+            let why = match kind {
+                [] => "ssh reads no known_hosts file".to_owned(),
+                files => format!(
+                    "ssh reads host keys from {}, which repair does not write",
+                    files.join(" and ")
+                ),
+            };
+            return self.left.add(reason, &why, None, id);
         };
+        if let Some(account) = &desk.way.facts.account
+            && places::is_own(&file.path, account)
+            && places::has_no_home(desk.way.facts)
+        {
+            self.no_home::<()>(account, id.client, &[(reason, id)]);
+            return;
+        }
+        if places::is_behind_link(desk.way.facts, &file.path) {
+            return self.left.add(reason, modes::LINK, None, id);
+        }
         let (name, is_alias) = self.name(id.server, desk.way.configuration, host);
         if !is_alias && let Err(why) = self.claims.check(&situation, id, desk.way.facts, host) {
             let server = situation.fleet.node(id.server).name.as_str();
@@ -230,14 +247,28 @@ impl Planner<'_> {
             let fact = facts.find(|fact| fact.path == *path)?;
             let fits = may_hold_host_keys(path, account) && state_of(fact).is_some();
             let is_file = !matches!(state_of(fact), Some(FileState::Directory { .. }));
-            (fits && is_file).then_some(fact)
+            // A directory below `.ssh` that the survey has not looked at.
+            let is_deep = state_of(fact) == Some(FileState::Absent)
+                && places::is_own(path, account)
+                && places::client_directory(way.facts, path).is_none();
+            (fits && is_file && !is_deep).then_some(fact)
         };
+        self.files_wanted(way, client).iter().find_map(fact)
+    }
+
+    /// The known_hosts files of the kind that the profile says, or of the other kind where ssh reads none of that. Where it
+    /// reads some and none can be written, those of the other kind would be trusted by more than was asked for.
+    fn files_wanted<'w>(&self, way: &Way<'w>, client: NodeId) -> &'w [String] {
         let place = self.situation.fleet.node(client).profile.repair.known_hosts;
         let (first, second) = match place {
             KnownHostsPlace::User => (way.user_files, way.global_files),
             KnownHostsPlace::Global => (way.global_files, way.user_files),
         };
-        first.iter().chain(second).find_map(fact)
+        if first.iter().any(|path| path != "/dev/null") {
+            first
+        } else {
+            second
+        }
     }
 
     /// Files that the account cannot read.

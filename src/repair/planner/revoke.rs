@@ -105,26 +105,51 @@ pub fn plan_revocation(
     users.extend(admitted(&others, revocation));
     let mut hosts: Vec<PublicKey> = own.into_iter().flat_map(host_keys).collect();
     hosts.extend(recorded(situation, &revocation.node, &others));
-    let theirs: Vec<PublicKey> = others.iter().flat_map(|it| user_keys(it)).collect();
-    let their_hosts: Vec<PublicKey> = others.iter().flat_map(|it| host_keys(it)).collect();
-    for (keys, theirs, host) in [(users, theirs, false), (hosts, their_hosts, true)] {
+    let holders = |key: &PublicKey, host: bool| {
+        let ids = situation
+            .scope
+            .nodes()
+            .iter()
+            .filter(|&&id| Some(id) != node);
+        let holders = ids.filter(|id| {
+            let facts = situation.facts[id.index()].as_ref();
+            facts.is_some_and(|it| match host {
+                true => host_keys(it).any(|it| it == *key),
+                false => user_keys(it).any(|it| it == *key),
+            })
+        });
+        let names: Vec<&str> = holders
+            .map(|&id| situation.fleet.node(id).name.as_str())
+            .collect();
+        (!names.is_empty()).then(|| fold(names))
+    };
+    for (keys, host) in [(users, false), (hosts, true)] {
         for key in keys {
             let retired = RetiredKey {
                 node: revocation.node.clone(),
                 public: key.to_string(),
                 host,
             };
-            if theirs.contains(&key) {
-                let what = if host { "host key" } else { "key" };
+            if let Some(holders) = holders(&key, host) {
+                let again = format!("`clearway keys revoke {}` again", revocation.node);
+                let (what, remedy) = if host {
+                    let make = format!(
+                        "On {holders}: make new host keys (`ssh-keygen -A` makes those that are missing), reload sshd, `clearway repair`"
+                    );
+                    ("host key", make)
+                } else {
+                    let rotate = format!("`clearway keys rotate --limit {holders}`");
+                    ("key", rotate)
+                };
                 let left = Left {
                     reason: Reason::KeyRevoked.code().to_owned(),
                     legs: Vec::new(),
                     why: format!(
-                        "another node has the {what} {} of {}, too: taking it out would lock that one out with it",
+                        "{holders} has the {what} {} of {}, too: taking it out would lock it out with it",
                         key.fingerprint(),
                         revocation.node
                     ),
-                    remedy: "clearway keys rotate".to_owned(),
+                    remedy: format!("{remedy}, then {again}."),
                 };
                 if !plan.left.contains(&left) {
                     plan.left.push(left);

@@ -449,8 +449,12 @@ impl Planner<'_> {
             let mut legs = old.because.iter();
             legs.all(|(_, id)| situation.prediction.agree_on_kind(*id, kind))
         };
-        let kinds = std::iter::once(wanted).chain(had);
-        let Some(kind) = kinds.into_iter().find(agreed) else {
+        // A file whose name tells a type keeps it: others choose by the name.
+        let all = [NewKeyType::Ed25519, NewKeyType::Ecdsa, NewKeyType::Rsa];
+        let is_named = |kind: &NewKeyType| place.path.ends_with(&format!("/id_{}", kind.as_str()));
+        let named = all.into_iter().find(is_named);
+        let mut kinds = named.into_iter().chain([wanted]).chain(had);
+        let Some(kind) = kinds.find(agreed) else {
             return Err("no type of key that is made here is taken at both ends".to_owned());
         };
         let id = KeyId(format!("{}:{next}", node.name).into());

@@ -10,8 +10,8 @@ use super::hands::{Hands, Task, contents, refusal};
 use super::journal::RepairJournal;
 use crate::domain::{Event, NodeId, Phase};
 use crate::repair::{
-    Answer, End, Job, KeyId, KeySource, NodeProgress, Operation, Plan, Progress, Record, Said,
-    SshdChange, Stage, public_key,
+    Answer, End, Job, KeyId, KeySource, NodeProgress, Obstacle, Operation, Plan, Progress, Record,
+    Said, SshdChange, Stage, public_key,
 };
 use crate::run::RunError;
 use crate::run::journal::Journal;
@@ -329,8 +329,12 @@ impl Carrier {
                 Outcome::Refused(refusal(&answer).unwrap_or_default())
             }
             Ok(answer) => {
-                let outcome = outcome(task, stage, &answer);
-                match outcome {
+                let untouched = !again
+                    && progress.node(&node).is_none_or(|it| it.done.is_empty())
+                    && behind_links(&answer);
+                match outcome(task, stage, &answer) {
+                    // What stands in its way stands in the way of putting anything back, too.
+                    Outcome::Refused(why) if untouched => Outcome::Refused(why),
                     Outcome::Refused(why) if !matches!(stage, Stage::Undo | Stage::Forget) => {
                         self.take_back(task, None, why).await
                     }
@@ -465,6 +469,17 @@ impl Outcome {
             wrote: BTreeSet::new(),
         }
     }
+}
+
+/// Whether all that a node refuses lies behind symbolic links, and it did nothing. It never looks behind one: an attempt whose
+/// answer did not come has not done anything there either.
+fn behind_links(answer: &Answer) -> bool {
+    let nothing = |said: &Said| match said {
+        Said::Refused(_, refusal) => refusal.obstacle == Obstacle::Link,
+        Said::Key(..) | Said::Ran(_) => false,
+        _ => true,
+    };
+    answer.written().next().is_none() && answer.said.iter().all(nothing)
 }
 
 fn outcome(task: &Task, stage: Stage, answer: &Answer) -> Outcome {

@@ -9,6 +9,7 @@ mod journal;
 mod outcome;
 mod prepare;
 mod prove;
+mod rests;
 mod resume;
 mod rotate;
 mod undo;
@@ -16,6 +17,7 @@ mod way_back;
 
 pub use draft::KeyChange;
 pub use forget::prepare_forget;
+pub use outcome::left_of;
 pub use prepare::{Prepared, RepairRequest, prepare};
 pub use resume::resume;
 pub use rotate::{NextStep, conclude, next_of, open_rotation};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::Fleet;
 use crate::ledger::RunStart;
-use crate::repair::{End, NodeProgress, Plan, Progress};
+use crate::repair::{End, NodeProgress, Plan, Progress, Stage};
 use crate::report::{
     LeftReport, RepairReport, RepairedNode, Report, SCHEMA_VERSION, Summary, exit,
 };
@@ -19,9 +19,30 @@ pub(super) fn planned(plan: &Plan, fleet: &Fleet) -> RepairReport {
 /// What was done.
 pub(super) fn carried_out(plan: &Plan, fleet: &Fleet, progress: &Progress) -> RepairReport {
     let complete = progress.is_closed();
-    report(plan, fleet, true, complete, |name| {
+    let mut report = report(plan, fleet, true, complete, |name| {
         progress.node(name).map_or(("unknown", None), ended)
-    })
+    });
+    let kept = report.nodes.iter_mut().filter(|it| it.outcome == "kept");
+    for node in kept {
+        if let Some(progress) = progress.node(&node.name) {
+            (node.edits, node.keys) = done(plan, progress, &node.name);
+        }
+    }
+    report
+}
+
+/// How many files and accounts a node has changed, and how many keys it has got: what was as it should be does not count.
+fn done(plan: &Plan, progress: &NodeProgress, name: &str) -> (u64, u64) {
+    let sshd = plan.sshd.iter();
+    let sshd = sshd.filter(|it| progress.reloaded && it.node == name);
+    let commands = plan.commands.iter();
+    let commands = commands.filter(|it| progress.edited && it.node == name);
+    let copies = plan.copies.iter();
+    let copies = copies.filter(|it| progress.done.contains(&Stage::Bring) && it.node == name);
+    let edits =
+        progress.wrote.len() + sshd.map(|it| it.edits.len()).sum::<usize>() + commands.count();
+    let keys = progress.keys.len() + copies.count();
+    (edits as u64, keys as u64)
 }
 
 /// A word for how a node ended, and why.
@@ -89,17 +110,20 @@ fn report(
         more: false,
         earlier: Vec::new(),
         nodes: nodes.collect(),
-        left: plan
-            .left
-            .iter()
-            .map(|left| LeftReport {
-                code: left.reason.clone(),
-                legs: left.legs.len() as u64,
-                why: left.why.clone(),
-                remedy: left.remedy.clone(),
-            })
-            .collect(),
+        left: left_of(plan),
     }
+}
+
+/// What a plan leaves to a person, for a report.
+#[must_use]
+pub fn left_of(plan: &Plan) -> Vec<LeftReport> {
+    let left = plan.left.iter().map(|left| LeftReport {
+        code: left.reason.clone(),
+        legs: left.legs.len() as u64,
+        why: left.why.clone(),
+        remedy: left.remedy.clone(),
+    });
+    left.collect()
 }
 
 /// A node, what a plan has for it, and what became of that.

@@ -17,7 +17,8 @@ use crate::domain::{Event, NodeId};
 use crate::ledger::{Ledger, WorkedLegs};
 use crate::remote::Connector;
 use crate::repair::{
-    self, Job, Operation, PLAN_SCHEMA, Plan, Policy, Progress, Said, Situation, Standing,
+    self, Job, KeyId, Operation, PLAN_SCHEMA, Plan, Policy, Progress, Said, Situation, Standing,
+    rest_of,
 };
 use crate::report::Report;
 use crate::run::RunError;
@@ -84,8 +85,10 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
             "a repair is recorded before it begins, and there is no ledger".to_owned(),
         ));
     };
+    let mut made = BTreeMap::new();
     if let Some(plan) = &asked.plan {
         fits(plan, &request)?;
+        made = made_before(&ledger, plan).await?;
     }
     let started = system::now();
     let settings = request.settings();
@@ -103,8 +106,9 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
     ));
     let surveyed = survey(&request, &around, &connector, &events).await;
     let mut beginning = Beginning { started, settings };
-    let mut given = asked.plan;
-    let was_given = given.is_some();
+    let was_given = asked.plan.is_some();
+    let rest = |plan| rest_of(plan, &surveyed.facts, &request.fleet, &made);
+    let mut given = asked.plan.as_ref().map(rest);
     let (mut certificates, mut certified) = (None, None);
     if let (Some(asked), None) = (&asked.certificates, &given) {
         match asked.plan(&request, &surveyed.facts).await {
@@ -436,6 +440,25 @@ impl Prepared {
         events.event(&finished(&report));
         events.end(report).await
     }
+}
+
+/// The keys that were made when this very plan was carried out before, as far as the ledger knows.
+async fn made_before(ledger: &Ledger, plan: &Plan) -> Result<BTreeMap<KeyId, String>, RunError> {
+    let mut made = BTreeMap::new();
+    if plan.keys.is_empty() {
+        return Ok(made);
+    }
+    for record in ledger.runs(u32::MAX).await? {
+        if record.start.inventory_path != plan.inventory {
+            continue;
+        }
+        if let Some(stored) = ledger.repair(&record.start.id).await?
+            && stored.plan.keys == plan.keys
+        {
+            made.extend(Progress::replay(&stored.plan, &stored.records)?.made());
+        }
+    }
+    Ok(made)
 }
 
 /// The files of a node that are neither as the plan expects them nor as it leaves them; the node, if it does not say.

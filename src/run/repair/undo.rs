@@ -1,6 +1,7 @@
 //! Puts back what an earlier repair did.
 
 use super::prove::is_undoable;
+use super::rests::nothing_rests_on;
 use super::rotate::steps_back;
 use super::way_back::{Step, Way, WayBack, WayBackRequest, nobody_at, stands_for};
 use crate::ledger::{RunRecord, RunState, StoredRepair};
@@ -11,7 +12,7 @@ use crate::run::request::Surroundings;
 /// Finds what there is to put back of a run, or of all steps of its rotation.
 ///
 /// # Errors
-/// The run is no repair, goes on, has changed nothing that is not put back already, or names nodes that the inventory does
+/// The run is no repair, goes on, has a later one resting on it, has changed nothing that is not put back already, or names nodes that the inventory does
 /// not have.
 pub async fn prepare_undo(
     asked: WayBackRequest,
@@ -26,13 +27,18 @@ pub async fn prepare_undo(
     let about = stands_for(&record, &stored);
     nobody_at(&ledger, &about).await?;
     let mut steps = Vec::new();
+    let mut runs = Vec::new();
     for (record, stored) in steps_back(&ledger, record, stored).await? {
-        let run = &record.start.id;
         if record.state == RunState::Running {
+            let run = &record.start.id;
             return no(format!("run {run} goes on: end it before it is undone"));
         }
+        runs.push((record.start.id, stored));
+    }
+    nothing_rests_on(&ledger, &runs).await?;
+    for (run, stored) in runs {
         let progress = Progress::replay(&stored.plan, &stored.records)?;
-        let step = Step::new(&asked.fleet, run, stored, progress, is_undoable)?;
+        let step = Step::new(&asked.fleet, &run, stored, progress, is_undoable)?;
         if step.is_empty() {
             return no(format!("run {run} left nothing that could be put back"));
         }

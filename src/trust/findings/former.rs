@@ -1,28 +1,55 @@
-//! Keys that a repair once let in, of nodes that the inventory does not have any more.
+//! Keys that a repair once let in, of nodes that the inventory does not have any more or does not let in any more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::find::{file, on};
 use super::fleet::Seen;
 use crate::domain::{Finding, FindingCode, USER_AUTHORITY, node_of_comment};
 
 pub(super) fn find(seen: &Seen<'_>, found: &mut Vec<Finding>) {
-    for (_, name, facts) in &seen.nodes {
+    // Of a node that has another name now, the key is still a node's.
+    let clients = (seen.nodes.iter()).flat_map(|(_, _, facts)| &facts.clients);
+    let present: HashSet<&[u8]> = clients
+        .flat_map(|client| &client.identities)
+        .filter_map(|identity| identity.public.as_deref()?.split(' ').nth(1))
+        .map(str::as_bytes)
+        .collect();
+    for (id, name, facts) in &seen.nodes {
         let accounts = facts.server.accounts.iter();
         for checked in accounts.flat_map(|it| &it.authorized_keys) {
             let Some(content) = checked.file.content() else {
                 continue;
             };
             let path = &checked.file.path;
-            for (former, line) in formers(&content.bytes, |node| seen.fleet.find(node).is_some()) {
+            let mut told = BTreeSet::new();
+            for line in lines(&content.bytes).filter(|line| !line.node.is_empty()) {
+                let (code, why) = match seen.fleet.find(line.node) {
+                    Some(other) => {
+                        let joined = seen.fleet.in_scope(other, *id);
+                        if joined || seen.fleet.in_scope(*id, other) || other == *id {
+                            continue;
+                        }
+                        let why = "which has no pair with it in scope";
+                        (FindingCode::OutOfScopeTrusted, why)
+                    }
+                    None if present.contains(line.key) => continue,
+                    None => {
+                        let why = "which the inventory does not have";
+                        (FindingCode::FormerNodeTrusted, why)
+                    }
+                };
+                if !told.insert(line.node) {
+                    continue;
+                }
+                let node = line.node;
                 found.push(on(
                     name,
-                    FindingCode::FormerNodeTrusted,
-                    format!("{path} lets in a key of {former}, which the inventory does not have"),
+                    code,
+                    format!("{path} lets in a key of {node}, {why}"),
                     vec![file(
                         name,
                         path,
-                        Some(line),
+                        Some(line.number),
                         "a line that a repair has written",
                     )],
                 ));
@@ -32,25 +59,28 @@ pub(super) fn find(seen: &Seen<'_>, found: &mut Vec<Finding>) {
     found.dedup();
 }
 
-/// The nodes named behind keys that are none of the fleet's, each with the first line that names it.
-fn formers(bytes: &[u8], is_node: impl Fn(&str) -> bool) -> Vec<(&str, usize)> {
-    let mut named = BTreeSet::new();
-    let lines = bytes.split(|byte| *byte == b'\n').enumerate();
-    let mut found = Vec::new();
-    for (number, line) in lines {
-        let last = line.trim_ascii_end().rsplit(|byte| *byte == b' ').next();
-        let former = last
-            .filter(|word| *word != USER_AUTHORITY.as_bytes())
-            .and_then(node_of_comment)
-            .filter(|node| !node.is_empty() && !line.starts_with(b"#"))
-            .filter(|node| !is_node(node));
-        if let Some(former) = former
-            && named.insert(former)
-        {
-            found.push((former, number + 1));
+/// A line that a repair has written.
+#[derive(Debug, PartialEq, Eq)]
+struct Line<'a> {
+    number: usize,
+    /// The node that it was written for.
+    node: &'a str,
+    /// The key, as it stands there.
+    key: &'a [u8],
+}
+
+fn lines(bytes: &[u8]) -> impl Iterator<Item = Line<'_>> {
+    let lines = (1..).zip(bytes.split(|byte| *byte == b'\n'));
+    lines.filter_map(|(number, line)| {
+        let mut words = line.trim_ascii_end().rsplit(|byte| *byte == b' ');
+        let last = words.next()?;
+        if line.starts_with(b"#") || last == USER_AUTHORITY.as_bytes() {
+            return None;
         }
-    }
-    found
+        let node = node_of_comment(last)?;
+        let key = words.next()?;
+        Some(Line { number, node, key })
+    })
 }
 
 #[cfg(test)]
@@ -58,13 +88,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nodes_that_the_inventory_does_not_have_are_found_once() {
+    fn lines_that_a_repair_has_written_are_known_by_their_comments() {
         let text =
             b"# clearway: begin\nrestrict,from=\"10.0.0.1\" ssh-ed25519 AAAA clearway:cmp1\n\
-            restrict ssh-ed25519 AAAB clearway:cmp9\r\nssh-ed25519 AAAC clearway:cmp9\n\
+            restrict ssh-ed25519 AAAB clearway:cmp9\r\n\
             cert-authority ssh-ed25519 AAAD clearway:user-authority\nssh-ed25519 AAAE me@here\n\
-            ssh-ed25519 AAAF clearway:\n# ssh-ed25519 AAAG clearway:cmp8\n# clearway: end\n";
-        let found = formers(text, |node| node == "cmp1");
-        assert_eq!(found, [("cmp9", 3)]);
+            # ssh-ed25519 AAAG clearway:cmp8\n# clearway: end\n";
+        let line = |number, node, key| Line { number, node, key };
+        let expected = [line(2, "cmp1", &b"AAAA"[..]), line(3, "cmp9", b"AAAB")];
+        assert_eq!(lines(text).collect::<Vec<_>>(), expected);
     }
 }

@@ -10,6 +10,7 @@ use super::authorized::{Library, UNREADABLE, UNSAFE, UNSEARCHABLE};
 use super::door::{Gate, gate};
 use super::expand::{self, Tokens};
 use super::notes::Notes;
+use super::path::fact;
 use super::policy::Policy;
 
 /// A file that is asked whether it has a key.
@@ -121,8 +122,14 @@ pub(super) fn unlisted(
         for file in files {
             notes.add(|| line(&file.path, None, "does not exist".to_owned()));
         }
-        if let Some(file) = files.first() {
-            notes.value("file", || file.path.clone());
+        let wanted = || "a file that `AuthorizedKeysFile` names (`none` now)".to_owned();
+        let first = files.first();
+        notes.value("file", || first.map_or_else(wanted, |it| it.path.clone()));
+        if files.is_empty() {
+            notes.add(|| {
+                let text = "its sshd looks for keys in no file: `AuthorizedKeysFile none`";
+                fact(node, text.to_owned())
+            });
         }
         return Reason::AuthorizedKeysMissing;
     };

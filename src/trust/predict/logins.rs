@@ -132,6 +132,12 @@ impl<'a> Logins<'a> {
         Some(policy)
     }
 
+    /// Whether a server's settings depend on who comes from where.
+    pub(super) fn asks_who_comes(&self, server: NodeId) -> bool {
+        let class = self.classes[server.index()];
+        class.is_some_and(|class| self.doors[class as usize].matched.is_some())
+    }
+
     pub(super) fn verdict(&self, visit: Visit<'_>) -> Predicted {
         let Some(class) = self.classes[visit.id.server.index()] else {
             return Predicted::Unknown(Why::NotSurveyed);

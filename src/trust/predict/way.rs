@@ -219,6 +219,12 @@ impl<'a> Prediction<'a> {
         lines.iter().map(|line| line.address).collect()
     }
 
+    /// Whether a server's settings depend on who comes from where (`Match`).
+    #[must_use]
+    pub fn asks_who_comes(&self, server: NodeId) -> bool {
+        self.logins.asks_who_comes(server)
+    }
+
     /// Where the leg's server looks for keys of the account that the leg logs in to, in order; `None` where its sshd
     /// did not say.
     #[must_use]

@@ -36,7 +36,7 @@ pub(super) fn explains(cause: Reason, symptom: Reason) -> bool {
         ),
         R::ForcedCommandDenied => matches!(
             symptom,
-            R::CommandFailed | R::WrongMachine | R::CopyFailed | R::ShellNoisy
+            R::CommandFailed | R::WrongMachine | R::CopyFailed | R::ShellNoisy | R::SftpMissing
         ),
         // ssh is as silent about a private half that is not there as about one that it cannot decrypt.
         R::IdentityMissing => matches!(

@@ -232,7 +232,7 @@ fn what_others_have_too_is_not_taken_away() {
     assert!(
         plan.left
             .iter()
-            .any(|it| it.why.contains("another node has the key"))
+            .any(|it| it.why.contains(" has the key ") && it.remedy.contains("rotate --limit"))
     );
 
     // A plan that says otherwise is not carried out.
