@@ -157,6 +157,13 @@ impl From<RunError> for CliError {
                 &["look at it again, and make a new plan: `clearway repair --out FILE`"]
             }
             RunError::Journal(_) => &["use the clearway that began that repair"],
+            RunError::Unlisted { .. } => &[
+                "name the list that was kept: `--revocations FILE`",
+                "if it is lost, write these entries into it, once they are seen to be of nodes that were revoked",
+            ],
+            RunError::OtherAuthority(_) => &[
+                "name that authority's key with `--ca FILE`; to put this one in its place: `clearway keys certify --replace-others`",
+            ],
             RunError::Loses(_) => &["clearway check --predict-only"],
             RunError::Signer(_) => &[],
             RunError::NoRepair(_) => &["`clearway runs` lists what was done"],

@@ -2,10 +2,13 @@
 
 use super::error::RunError;
 use super::request::Request;
-use crate::domain::{Fleet, LegId, NodeId, Predicted, TrustBy};
+use std::path::PathBuf;
+
+use crate::domain::{Fleet, LegId, NodeId, Predicted, TrustBy, fold};
 use crate::openssh::key::CertRole;
 use crate::repair::certificates::{
-    Outlook, Policy, Revocation, RevocationList, afterwards, plan, retire, revoke, wanted,
+    Outlook, Policy, Revocation, RevocationList, afterwards, other_authority, plan, retire, revoke,
+    unlisted, wanted,
 };
 use crate::repair::{AuthorityRules, Left, Plan};
 use crate::signer::{AuthorityKey, Signer};
@@ -41,6 +44,8 @@ pub struct CertificatesRequest {
     pub users: AuthorityKey,
     /// What the operator decides.
     pub policy: Policy,
+    /// Where the operator keeps what was revoked.
+    pub list_file: PathBuf,
     /// What is done.
     pub task: CertificatesTask,
 }
@@ -52,6 +57,8 @@ pub struct PlannedCertificates {
     pub certificates: usize,
     /// Certificates that are as they should be.
     pub fresh: usize,
+    /// Whether something that was asked for is left to a person.
+    pub is_unfinished: bool,
     /// What the files imply for the legs afterwards.
     pub outlook: Outlook,
     /// What was revoked up to now, with this run's: the operator keeps it.
@@ -78,6 +85,7 @@ impl CertificatesRequest {
             networks: policy.networks.clone(),
             source_address: policy.source_address,
             reported_addresses: policy.reported_addresses,
+            revoked: policy.revoked.clone(),
             retires: self.task == CertificatesTask::Retire,
             revokes: match self.task {
                 CertificatesTask::Revoke(node) => Some(node),
@@ -85,6 +93,41 @@ impl CertificatesRequest {
             },
             now: policy.now,
         }
+    }
+
+    /// Whether list and authority are those of the fleet.
+    fn fits(
+        &self,
+        fleet: &Fleet,
+        facts: &[Option<NodeFacts>],
+        scope: &PairScope,
+    ) -> Result<(), RunError> {
+        let unlisted = unlisted(fleet, facts, scope, &self.policy.revoked);
+        if !unlisted.is_empty() {
+            let entries = unlisted.into_iter();
+            return Err(RunError::Unlisted {
+                list: self.list_file.clone(),
+                entries: entries
+                    .map(|(entry, nodes)| format!("{}: {entry}", fold(nodes)))
+                    .collect(),
+            });
+        }
+        let adds = matches!(
+            self.task,
+            CertificatesTask::Certify | CertificatesTask::Revoke(_)
+        );
+        if adds && !self.policy.replace_others {
+            let others = other_authority(fleet, facts, scope, &self.policy.authorities);
+            if !others.is_empty() {
+                return Err(RunError::OtherAuthority(fold(others)));
+            }
+        }
+        Ok(())
+    }
+
+    async fn list(&self, revoked: &RevocationList) -> Result<Vec<u8>, RunError> {
+        let number = system::now_unix();
+        Ok(self.signer.revocation_list(&revoked.text(), number).await?)
     }
 
     /// Signs what must be signed, and plans. No node is changed.
@@ -101,25 +144,32 @@ impl CertificatesRequest {
         // A command about keys is for all nodes that it names, a repair for those that are meant to have certificates.
         let is_meant = |id: &NodeId| {
             let trust = fleet.node(*id).profile.repair.trust;
-            request.command == "keys" || trust == TrustBy::Certificates
+            request.is_about_keys() || trust == TrustBy::Certificates
         };
         let selected = request.selected.iter().copied().filter(is_meant);
         let scope = PairScope::among(fleet, selected);
         let legs = Legs::new(fleet, facts);
+        self.fits(fleet, facts, &scope)?;
         let mut policy = self.policy.clone();
         let (mut certificates, mut fresh, mut left) = (0, 0, Vec::<Left>::new());
+        let mut revoked = Vec::new();
         let mut planned = match self.task {
             CertificatesTask::Certify | CertificatesTask::Renew => {
                 policy.renew_only = self.task == CertificatesTask::Renew;
                 let found = wanted(fleet, facts, &legs, &scope, &policy, serial);
-                (fresh, left) = (found.fresh, found.left);
+                (fresh, left, revoked) = (found.fresh, found.left, found.revoked);
                 let (hosts, users): (Vec<_>, Vec<_>) = found
                     .requests
                     .into_iter()
                     .partition(|it| it.role == CertRole::Host);
                 let mut signed = self.signer.sign(&self.hosts, hosts).await?;
                 signed.extend(self.signer.sign(&self.users, users).await?);
-                let made = plan(fleet, facts, &legs, &scope, &policy, &signed, inventory);
+                let list = match policy.revoked.is_empty() {
+                    true => None,
+                    false => Some(self.list(&policy.revoked).await?),
+                };
+                let means = (signed.as_slice(), list.as_deref());
+                let made = plan(fleet, facts, &legs, &scope, &policy, means, inventory);
                 certificates = made.certificates;
                 made.plan
             }
@@ -127,13 +177,13 @@ impl CertificatesRequest {
             CertificatesTask::Revoke(node) => {
                 let revocation = Revocation::of(fleet, facts, &legs, node, &policy.revoked);
                 policy.revoked.add(&revocation);
-                let parts = policy.revoked.parts(&policy.authorities);
-                let number = system::now_unix();
-                let list = self.signer.revocation_list(&parts, number).await?;
+                let list = self.list(&policy.revoked).await?;
                 revoke(fleet, facts, &scope, &revocation, &policy, &list, inventory)
             }
         };
         planned.left.extend(left);
+        let is_unfinished = !planned.left.is_empty();
+        planned.left.extend(revoked);
         let after = afterwards(fleet, facts, &planned);
         let outlook = Outlook::of(fleet, facts, &after, &scope);
         let lost = outlook
@@ -150,6 +200,7 @@ impl CertificatesRequest {
         let about = PlannedCertificates {
             certificates,
             fresh,
+            is_unfinished,
             outlook,
             revoked: policy.revoked,
         };

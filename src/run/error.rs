@@ -1,5 +1,7 @@
 //! What keeps a run from doing its work at all. A node that fails is no such thing: it is a row of the report.
 
+use std::path::PathBuf;
+
 use crate::ledger::LedgerError;
 use crate::repair::IllegalRecord;
 use crate::report::Report;
@@ -34,6 +36,19 @@ pub enum RunError {
     /// A certificate was not signed, or no list of revoked keys made.
     #[error(transparent)]
     Signer(#[from] SignerError),
+    /// The list of everything revoked is not the one that nodes' lists were made from.
+    #[error("nothing was changed: nodes refuse what is not in the list of everything revoked, {}: {}", .list.display(), .entries.join("; "))]
+    Unlisted {
+        /// The file that was read.
+        list: PathBuf,
+        /// What it lacks, each with the nodes.
+        entries: Vec<String>,
+    },
+    /// The authority is not the one that the fleet trusts.
+    #[error(
+        "nothing was changed: another authority than this one is trusted on {0}, and this one nowhere"
+    )]
+    OtherAuthority(String),
     /// The plan would lose legs.
     #[error("{} legs that work would be lost, so nothing was changed: {}", .0.len(), .0.join("; "))]
     Loses(Vec<String>),

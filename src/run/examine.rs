@@ -160,7 +160,7 @@ pub(super) async fn examine<T>(
         rfc3339(system::now()),
         |result| {
             // A check has no use for it, and a large fleet has millions of legs.
-            if matches!(request.command, "repair" | "keys") {
+            if request.command == "repair" || request.is_about_keys() {
                 seen.insert(result.id, Seen::of(result));
             }
         },

@@ -69,6 +69,14 @@ pub struct Request {
     pub seed: u64,
 }
 
+impl Request {
+    /// Whether it is a command about keys (`clearway keys …`).
+    #[must_use]
+    pub fn is_about_keys(&self) -> bool {
+        self.command.starts_with("keys ")
+    }
+}
+
 /// What a run needs from outside.
 #[derive(Clone)]
 pub struct Surroundings {

@@ -14,7 +14,7 @@ use super::authority::{AuthorityKey, KeySource};
 use super::error::{SignerError, SignerFault};
 use super::scratch::{Scratch, read};
 use crate::openssh::key::{CertRole, KeyKind, PublicKey};
-use crate::repair::certificates::{CertificateRequest, RevocationParts, Signed, check_signed};
+use crate::repair::certificates::{CertificateRequest, Signed, check_signed};
 use crate::system;
 
 /// Longest public key file, certificate and message that is read.
@@ -149,35 +149,20 @@ impl Signer {
         Ok(check_signed(request, &authority.public, &made)?)
     }
 
-    /// Makes a revocation list (`ssh-keygen -k`) with this number. It needs no private key.
+    /// Makes a revocation list (`ssh-keygen -k`) of such a text, with this number; key ids are revoked whoever signed them.
+    /// It needs no private key.
     ///
     /// # Errors
     /// See [`SignerError`].
-    pub async fn revocation_list(
-        &self,
-        parts: &RevocationParts,
-        number: u64,
-    ) -> Result<Vec<u8>, SignerError> {
+    pub async fn revocation_list(&self, text: &str, number: u64) -> Result<Vec<u8>, SignerError> {
         let scratch = Scratch::new(&self.scratch, &system::random_name())?;
         let list = scratch.path().join("list");
-        for (at, (authority, text)) in parts.by_authority.iter().enumerate() {
-            let authority =
-                scratch.write(&format!("{at}.pub"), format!("{authority}\n").as_bytes())?;
-            let entries = scratch.write(&format!("{at}.txt"), text.as_bytes())?;
-            let mut arguments: Vec<OsString> = vec!["-q".into(), "-k".into()];
-            if at > 0 {
-                arguments.push("-u".into());
-            }
-            arguments.extend(["-z".into(), number.to_string().into()]);
-            arguments.extend([
-                "-f".into(),
-                list.clone().into(),
-                "-s".into(),
-                authority.into(),
-            ]);
-            arguments.push(entries.into());
-            self.run(&arguments, "a revocation list").await?;
-        }
+        let entries = scratch.write("entries", text.as_bytes())?;
+        let mut arguments: Vec<OsString> = vec!["-q".into(), "-k".into()];
+        arguments.extend(["-z".into(), number.to_string().into()]);
+        arguments.extend(["-s".into(), "none".into()]);
+        arguments.extend(["-f".into(), list.into(), entries.into()]);
+        self.run(&arguments, "a revocation list").await?;
         scratch.read("list", LONGEST_LIST)
     }
 

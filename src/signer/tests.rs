@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::openssh::key::{CertRole, PublicKey};
 use crate::openssh::revoked::RevokedKeys;
-use crate::repair::certificates::{CertificateRequest, RevocationParts};
+use crate::repair::certificates::CertificateRequest;
 use crate::repair::{Attributes, Target};
 
 const NOW: u64 = 1_790_000_000;
@@ -370,7 +370,7 @@ async fn a_revocation_list_names_certificates_of_both_authorities() {
     let signer = signer(path);
     let subject = public(&key(path, "subject", ""));
     let mut certificates = Vec::new();
-    let mut by_authority = Vec::new();
+    let mut text = String::new();
     for name in ["hosts", "users"] {
         let authority = signer
             .authority(KeySource::File(key(path, name, "")))
@@ -384,12 +384,9 @@ async fn a_revocation_list_names_certificates_of_both_authorities() {
             let made = PublicKey::read_file(signed.line.as_bytes()).unwrap().0;
             certificates.push((signed.request.key_id == revoked, made));
         }
-        by_authority.push((authority.public, format!("id: {revoked}\n")));
+        text.push_str(&format!("id: {revoked}\n"));
     }
-    let list = signer
-        .revocation_list(&RevocationParts { by_authority }, 7)
-        .await
-        .unwrap();
+    let list = signer.revocation_list(&text, 7).await.unwrap();
     let list = RevokedKeys::parse(&list);
     assert_eq!(certificates.len(), 4);
     for (revoked, certificate) in certificates {

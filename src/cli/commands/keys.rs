@@ -33,14 +33,16 @@ pub(in crate::cli) fn keys(session: &Session, command: &Keys) -> Result<u8, CliE
     match command {
         Keys::Certify(it) => {
             let adjust = |policy: &mut Policy| {
-                signing(policy, &it.signing);
+                signing(policy, &it.signing)?;
                 policy.networks.clone_from(&it.from);
                 policy.reported_addresses = it.reported_addresses;
                 policy.replace_others = it.replace_others;
+                Ok(())
             };
             let authority = &it.signing.authority;
             run(
                 session,
+                "keys certify",
                 (&authority.ca, &authority.how),
                 &it.changing,
                 |_| Ok(CertificatesTask::Certify),
@@ -49,13 +51,15 @@ pub(in crate::cli) fn keys(session: &Session, command: &Keys) -> Result<u8, CliE
         }
         Keys::Renew(it) => {
             let adjust = |policy: &mut Policy| {
-                signing(policy, &it.signing);
+                signing(policy, &it.signing)?;
                 // Renewed as they are: names that were certified stay certified.
                 policy.reported_addresses = true;
+                Ok(())
             };
             let authority = &it.signing.authority;
             run(
                 session,
+                "keys renew",
                 (&authority.ca, &authority.how),
                 &it.changing,
                 |_| Ok(CertificatesTask::Renew),
@@ -64,9 +68,19 @@ pub(in crate::cli) fn keys(session: &Session, command: &Keys) -> Result<u8, CliE
         }
         Keys::Retire(it) => {
             let task = |_: &_| Ok(CertificatesTask::Retire);
-            let adjust = |policy: &mut Policy| policy.reported_addresses = true;
+            let adjust = |policy: &mut Policy| {
+                policy.reported_addresses = true;
+                Ok(())
+            };
             let authority = (it.authority.ca.as_path(), &it.authority.how);
-            run(session, authority, &it.changing, task, adjust)
+            run(
+                session,
+                "keys retire",
+                authority,
+                &it.changing,
+                task,
+                adjust,
+            )
         }
         Keys::Rotate(it) => rotate(session, it),
         Keys::Revoke(it) => {
@@ -80,31 +94,50 @@ pub(in crate::cli) fn keys(session: &Session, command: &Keys) -> Result<u8, CliE
                         .hint("`clearway inventory show` lists them; a node is taken out of it afterwards")
                 })
             };
-            let adjust = |policy: &mut Policy| policy.reported_addresses = true;
-            run(session, (ca, &it.how), &it.changing, task, adjust)
+            let adjust = |policy: &mut Policy| {
+                policy.reported_addresses = true;
+                Ok(())
+            };
+            run(
+                session,
+                "keys revoke",
+                (ca, &it.how),
+                &it.changing,
+                task,
+                adjust,
+            )
         }
     }
 }
 
-fn signing(policy: &mut Policy, arguments: &Signing) {
+fn signing(policy: &mut Policy, arguments: &Signing) -> Result<(), CliError> {
+    if arguments.lifetime.get() <= arguments.before {
+        let text = format!(
+            "a certificate of {} days is made again when it has fewer than {}: each time, for ever",
+            arguments.lifetime, arguments.before
+        );
+        return Err(CliError::usage(text).hint("a `--lifetime` above `--before`"));
+    }
     policy.lifetime = u64::from(arguments.lifetime.get()) * DAY;
     policy.renew_before = u64::from(arguments.before) * DAY;
     policy.source_address = !arguments.no_source_address;
+    Ok(())
 }
 
 fn run(
     session: &Session,
+    command: &'static str,
     (ca, authority): (&Path, &AuthorityOptions),
     changing: &Changing,
     task: impl FnOnce(&Request) -> Result<CertificatesTask, CliError>,
-    adjust: impl FnOnce(&mut Policy),
+    adjust: impl FnOnce(&mut Policy) -> Result<(), CliError>,
 ) -> Result<u8, CliError> {
     let fleet = Arc::new(session.inventory()?.fleet);
     let selected = select(&fleet, changing.limit.as_deref().unwrap_or("all"))?;
     let request = Request {
         limit: changing.limit.clone(),
         concurrency: usize::try_from(changing.concurrency.get()).unwrap_or(usize::MAX),
-        ..request(session, "keys", fleet.clone(), selected, &changing.proving)
+        ..request(session, command, fleet.clone(), selected, &changing.proving)
     };
     if changing.proving.no_ledger {
         let text = "what is done with keys is recorded first, so that it can be undone, and `--no-ledger` takes the record away";
@@ -113,7 +146,7 @@ fn run(
     let task = task(&request)?;
     let list_file = list_file(session, authority.revocations.as_deref());
     let mut certificates = certificates(session, (ca, authority), task)?;
-    adjust(&mut certificates.policy);
+    adjust(&mut certificates.policy)?;
     let asked = RepairRequest {
         request,
         policy: crate::repair::Policy::new(seed()),
@@ -134,8 +167,10 @@ fn run(
         }
         tellers.finish();
         show(session, &prepared)?;
+        let is_unfinished = prepared.certificates().is_some_and(|it| it.is_unfinished);
         if prepared.is_empty() {
             let code = match prepared.failures().len() {
+                _ if is_unfinished => exit::BROKEN,
                 0 => exit::WELL,
                 _ => exit::UNPROVEN,
             };
@@ -153,11 +188,12 @@ fn run(
             })?;
         }
         tellers.replace(self::tellers(session, changing.proving.format));
-        Ok(Done::Applied(Box::new(prepared.carry_out().await?)))
+        let report = Box::new(prepared.carry_out().await?);
+        Ok(Done::Applied(report, is_unfinished))
     })?;
-    let report = match done {
+    let (report, is_unfinished) = match done {
         Done::Left(code) => return Ok(code),
-        Done::Applied(report) => *report,
+        Done::Applied(report, is_unfinished) => (*report, is_unfinished),
     };
     write_report(
         &session.console,
@@ -170,13 +206,17 @@ fn run(
         let mut nodes = it.nodes.iter();
         it.complete && nodes.all(|node| node.outcome == "kept")
     });
-    Ok(match task {
+    let code = match task {
         // What is broken with a revoked node is just what was asked for.
         CertificatesTask::Revoke(node) if is_whole => {
             still_in(session, fleet.node(node).name.as_str(), &report)
         }
         CertificatesTask::Revoke(_) => report.summary.exit_code.max(exit::BROKEN),
         _ => report.summary.exit_code,
+    };
+    Ok(match code {
+        exit::WELL if is_unfinished => exit::BROKEN,
+        code => code,
     })
 }
 
@@ -208,8 +248,10 @@ pub(super) fn certificates(
         users: users.public.clone(),
     };
     let mut policy = Policy::new(authorities, system::now_unix());
-    policy.revoked = read_list(&list_file(session, authority.revocations.as_deref()))?;
+    let list_file = list_file(session, authority.revocations.as_deref());
+    policy.revoked = read_list(&list_file)?;
     Ok(CertificatesRequest {
+        list_file,
         signer,
         hosts,
         users,
@@ -234,7 +276,8 @@ fn public_half(path: &Path) -> PathBuf {
 enum Done {
     /// Nothing was changed; with this exit code.
     Left(u8),
-    Applied(Box<Report>),
+    /// With whether something that was asked for is left.
+    Applied(Box<Report>, bool),
 }
 
 /// Where the operator keeps what was revoked.

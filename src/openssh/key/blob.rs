@@ -54,6 +54,11 @@ impl Fingerprint {
         &self.0
     }
 
+    /// A hash that a revocation list has.
+    pub(in crate::openssh) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// Reads `SHA256:…`, with or without padding.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

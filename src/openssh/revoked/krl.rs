@@ -1,10 +1,11 @@
 //! Binary revocation lists (PROTOCOL.krl; `ssh_krl_from_blob` and `is_key_revoked` of `krl.c`).
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use sha1::{Digest as _, Sha1};
+use sha2::Sha256;
 
-use crate::openssh::key::{Certificate, PublicKey, WireReader};
+use crate::openssh::key::{Certificate, Fingerprint, KeyBlob, PublicKey, WireReader};
 
 const MAGIC: &[u8] = b"SSHKRL\n\0";
 const FORMAT_VERSION: u32 = 1;
@@ -95,6 +96,68 @@ impl Krl {
                 .certificates
                 .iter()
                 .any(|revoked| revoked.revokes(certificate))
+    }
+
+    /// A list of these plain keys, and of certificates with these key ids, whoever signed them.
+    pub(super) fn of<'a>(
+        keys: impl IntoIterator<Item = &'a KeyBlob>,
+        ids: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Self {
+        let keys = keys.into_iter().map(|key| key.as_bytes().to_vec());
+        let of_everybody = Certificates {
+            key_ids: ids.into_iter().map(<[u8]>::to_vec).collect(),
+            ..Certificates::default()
+        };
+        Self {
+            keys: keys.collect(),
+            certificates: vec![of_everybody],
+            ..Self::default()
+        }
+    }
+
+    /// What the other list revokes and this one does not, as lines for `ssh-keygen -k`.
+    pub(super) fn lacks(&self, other: &Self) -> BTreeSet<String> {
+        let mut lacking = BTreeSet::new();
+        let has = |hash: &[u8]| {
+            self.sha256.contains(hash) || self.keys.iter().any(|key| *Sha256::digest(key) == *hash)
+        };
+        for key in &other.keys {
+            if !self.keys.contains(key) && !has(&Sha256::digest(key)) {
+                lacking.insert(match PublicKey::from_wire(key) {
+                    Ok(key) => format!("key: {key}"),
+                    Err(_) => "a key of a kind that is not known".to_owned(),
+                });
+            }
+        }
+        for hash in other.sha256.iter().filter(|hash| !has(hash)) {
+            if let Ok(hash) = hash.as_slice().try_into() {
+                lacking.insert(format!("hash: {}", Fingerprint::from_bytes(hash)));
+            }
+        }
+        let has_old = |hash: &Vec<u8>| {
+            self.sha1.contains(hash) || self.keys.iter().any(|key| *Sha1::digest(key) == **hash)
+        };
+        if !other.sha1.iter().all(has_old) {
+            lacking.insert("keys by their SHA-1".to_owned());
+        }
+        for theirs in &other.certificates {
+            let own = || {
+                let all = self.certificates.iter();
+                all.filter(|own| own.authority.is_none() || own.authority == theirs.authority)
+            };
+            for id in &theirs.key_ids {
+                if !own().any(|own| own.key_ids.contains(id)) {
+                    lacking.insert(format!("id: {}", String::from_utf8_lossy(id)));
+                }
+            }
+            for (first, last) in &theirs.serials {
+                let mut ranges = own().flat_map(|own| &own.serials);
+                if !ranges.any(|range| range.0 <= *first && *last <= range.1) {
+                    lacking.insert(format!("serial: {first}-{last}"));
+                }
+            }
+        }
+        lacking
     }
 
     fn revokes_plain(&self, key: &PublicKey) -> bool {

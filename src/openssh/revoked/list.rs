@@ -1,5 +1,8 @@
 //! The file in either form.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use super::krl::Krl;
 use crate::openssh::key::{KeyBlob, KeyError, PublicKey};
 use crate::openssh::lines::{Lines, skip_blanks};
@@ -44,6 +47,35 @@ impl RevokedKeys {
             Some(Ok(krl)) => Self(Form::Binary(Box::new(krl))),
             Some(Err(())) => Self(Form::Malformed),
             None => Self(parse_text(bytes)),
+        }
+    }
+
+    /// A list of these keys, and of certificates with these key ids, whoever signed them.
+    #[must_use]
+    pub fn of<'a>(
+        keys: impl IntoIterator<Item = &'a PublicKey>,
+        ids: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Self {
+        let keys = keys.into_iter().map(PublicKey::plain_blob);
+        Self(Form::Binary(Box::new(Krl::of(keys, ids))))
+    }
+
+    /// What the other list revokes and this one does not, as lines that `ssh-keygen -k` reads where there are such. A list
+    /// that cannot be read revokes nobody knows what, and has nothing.
+    #[must_use]
+    pub fn lacks(&self, other: &Self) -> BTreeSet<String> {
+        match (self.entries(), other.entries()) {
+            (_, None) => BTreeSet::from(["a list that cannot be read".to_owned()]),
+            (None, Some(theirs)) => Krl::default().lacks(&theirs),
+            (Some(own), Some(theirs)) => own.lacks(&theirs),
+        }
+    }
+
+    fn entries(&self) -> Option<Cow<'_, Krl>> {
+        match &self.0 {
+            Form::Binary(krl) => Some(Cow::Borrowed(krl)),
+            Form::Text { keys, stops: None } => Some(Cow::Owned(Krl::of(keys, []))),
+            Form::Text { .. } | Form::Malformed => None,
         }
     }
 

@@ -149,3 +149,29 @@ proptest! {
         let _ = RevokedKeys::parse(&section).contains(&ed25519(1));
     }
 }
+
+#[test]
+fn what_one_list_has_and_another_lacks_is_told_in_lines_of_such_a_list() {
+    let own = RevokedKeys::of([&ed25519(1)], [&b"clearway:user:nova@node1:1"[..]]);
+    let text = RevokedKeys::parse(ed25519(1).to_string().as_bytes());
+    assert!(own.lacks(&text).is_empty(), "either form says the same");
+    assert_eq!(
+        text.lacks(&own).into_iter().collect::<Vec<_>>(),
+        ["id: clearway:user:nova@node1:1"]
+    );
+    let more = RevokedKeys::parse(format!("{}\n{}\n", ed25519(1), ed25519(2)).as_bytes());
+    assert_eq!(
+        own.lacks(&more).into_iter().collect::<Vec<_>>(),
+        [format!("key: {}", ed25519(2))]
+    );
+    // By the hash of its key alone.
+    let hashed = RevokedKeys::parse(&krl(5, &string(ed25519(2).fingerprint().as_bytes())));
+    assert!(more.lacks(&hashed).is_empty());
+    assert_eq!(
+        own.lacks(&hashed).into_iter().collect::<Vec<_>>(),
+        [format!("hash: {}", ed25519(2).fingerprint())]
+    );
+    let unreadable = RevokedKeys::parse(b"SSHKRL\n\0");
+    assert_eq!(own.lacks(&unreadable).len(), 1);
+    assert_eq!(unreadable.lacks(&own).len(), 2);
+}

@@ -132,11 +132,24 @@ pub(super) fn is_set_elsewhere(
     server: &ServerFacts,
     own: &DropIn,
     keyword: &str,
-    value: Option<&str>,
+    value: &str,
 ) -> bool {
-    let has = |file: &FileFact| {
+    values_elsewhere(server, own, keyword).any(|it| it == value)
+}
+
+/// The first value that a directive of this keyword has there.
+pub(super) fn set_elsewhere(server: &ServerFacts, own: &DropIn, keyword: &str) -> Option<String> {
+    values_elsewhere(server, own, keyword).next()
+}
+
+fn values_elsewhere<'a>(
+    server: &'a ServerFacts,
+    own: &'a DropIn,
+    keyword: &'a str,
+) -> impl Iterator<Item = String> + 'a {
+    let values = move |file: &FileFact| -> Vec<String> {
         if file.path == own.path && !own.is_block {
-            return false;
+            return Vec::new();
         }
         let bytes = if file.path == own.path {
             own.without_block()
@@ -146,16 +159,15 @@ pub(super) fn is_set_elsewhere(
                 .unwrap_or_default()
         };
         let lines = Lines::new(bytes);
-        lines.visible().any(|line| {
+        let values = lines.visible().filter_map(|line| {
             let line = String::from_utf8_lossy(line);
             let mut words = words(&line);
-            words
-                .next()
-                .is_some_and(|word| word.eq_ignore_ascii_case(keyword))
-                && value.is_none_or(|value| words.next() == Some(value))
-        })
+            let is_it = words.next()?.eq_ignore_ascii_case(keyword);
+            is_it.then(|| words.next().unwrap_or_default().to_owned())
+        });
+        values.collect()
     };
-    server.config_files.iter().any(has)
+    server.config_files.iter().flat_map(values)
 }
 
 /// The directory of which the main file includes every `*.conf`, before any `Match`.

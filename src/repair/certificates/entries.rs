@@ -1,5 +1,7 @@
 //! Clearway's own lines in files that belong to others: recognised by their comment, everything else kept byte for byte.
 
+use std::collections::BTreeSet;
+
 use ipnet::IpNet;
 
 use crate::domain::{HOST_AUTHORITY, REVOKED, USER_AUTHORITY};
@@ -56,6 +58,21 @@ pub(super) fn revoked_entries(bytes: &[u8]) -> Vec<usize> {
         entry.marker == Marker::Revoked && is_comment(&entry.comment, REVOKED)
     });
     own.map(|(number, _)| number).collect()
+}
+
+/// The file with clearway's lines for every key that it refuses already, and for these.
+pub(super) fn with_revoked<'a>(
+    bytes: &[u8],
+    keys: impl IntoIterator<Item = &'a PublicKey>,
+) -> Vec<u8> {
+    let file = KnownHosts::parse(bytes);
+    let present = revoked_entries(bytes);
+    let known = present.iter().filter_map(|&number| file.entry(number));
+    let mut all: BTreeSet<String> = known.map(|it| it.key.to_string()).collect();
+    all.extend(keys.into_iter().map(ToString::to_string));
+    let lines = all.iter().map(|key| format!("@revoked * {key} {REVOKED}"));
+    let lines: Vec<String> = lines.collect();
+    with_lines(bytes, &present, &lines)
 }
 
 /// The numbers of the lines with which clearway trusts this authority for logins.

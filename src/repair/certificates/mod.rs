@@ -27,8 +27,10 @@ mod revocation_list;
 mod revoke;
 mod server_side;
 mod sites;
+mod standing;
 #[cfg(test)]
 mod tests;
+mod told;
 mod wanted;
 
 pub use names::{Disowned, OwnedNames, owned_names};
@@ -37,6 +39,7 @@ pub use plan::{CertificatePlan, plan};
 pub use policy::{Authorities, Policy};
 pub use request::{CertificateRequest, MismatchedCertificate, Signed, check_signed};
 pub use retire::retire;
-pub use revocation_list::{BadRevocation, RevocationList, RevocationParts};
+pub use revocation_list::{BadRevocation, RevocationList};
 pub use revoke::{Revocation, revoke};
-pub use wanted::{Wanted, wanted};
+pub use standing::{other_authority, unlisted};
+pub use wanted::{REPLACE_OTHERS, Wanted, wanted};

@@ -19,6 +19,8 @@ pub struct OwnedNames {
     pub names: Vec<String>,
     /// What is dialled for it and is not certified.
     pub disowned: Vec<Disowned>,
+    /// Whether it is not known if the node is one that was revoked: its names stay where they are, and come nowhere.
+    pub is_uncertain: bool,
 }
 
 /// A name that is dialled for a node and is not the node's by the inventory.

@@ -2,20 +2,23 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::domain::{Fleet, KnownHostsPlace, Reason};
+use crate::domain::{Fleet, KnownHostsPlace, NodeId, Reason};
 use crate::repair::plan::{
-    Answers, Attributes, Edit, FileState, Left, NodePlan, PLAN_SCHEMA, Plan, Target, Text,
+    Answers, Attributes, Edit, FileState, NodePlan, PLAN_SCHEMA, Plan, Target, Text,
 };
 use crate::survey::{FileFact, NodeFacts};
 use crate::trust::PairScope;
 use crate::trust::legs::Legs;
 
-use super::entries::{before, host_authority_entries, host_authority_lines, parts, with_lines};
-use super::names::owned_names;
+use super::entries::{
+    before, host_authority_entries, host_authority_lines, parts, with_lines, with_revoked,
+};
 use super::policy::Policy;
 use super::request::Signed;
 use super::server_side::{admit, server};
 use super::sites::{ClientSite, accounts_of, client_sites};
+use super::standing::{is_out, trusted_names};
+use super::told::{Problem, Told};
 use super::wanted::{certificate_path, surveyed};
 
 /// A plan, and how many certificates it brings.
@@ -30,6 +33,9 @@ pub struct CertificatePlan {
 /// What introduces certificates, or renews them: the signed ones beside their keys, and the lines and directives that
 /// make the others trust them. Nothing that admits a plain key is taken away, so any part of it can be in place before
 /// any other, on any node, while migrations go on.
+///
+/// `revoked` is the binary list that is made of [`super::RevocationList::text`], where anything was revoked: every node
+/// that trusts the authority has it. A node that is out as a whole is left as it is.
 #[must_use]
 pub fn plan(
     fleet: &Fleet,
@@ -37,22 +43,28 @@ pub fn plan(
     legs: &Legs,
     scope: &PairScope,
     policy: &Policy,
-    signed: &[Signed],
+    (signed, revoked): (&[Signed], Option<&[u8]>),
     inventory: &str,
 ) -> CertificatePlan {
-    let owned = owned_names(fleet, facts, legs, policy.reported_addresses);
+    let owned = trusted_names(fleet, facts, legs, policy);
     let sites = client_sites(fleet, facts, legs, scope, &owned);
     let mut drafts = Drafts::new(signed);
-    let mut left = Vec::new();
+    let mut told = Told::default();
     let mut sshd = Vec::new();
-    for site in &sites {
+    let stays = |id: NodeId| {
+        let facts = facts[id.index()].as_ref();
+        facts.is_none_or(|facts| is_out(facts, &policy.revoked))
+    };
+    let revoked = revoked.filter(|_| !policy.renew_only);
+    for site in sites.iter().filter(|site| !stays(site.node)) {
         let node = fleet.node(site.node).name.as_str();
         let place = fleet.node(site.node).profile.repair.known_hosts;
         if let Err(problem) = client(&mut drafts, node, site, place, policy) {
-            left.push(problem);
+            told.problem(node, &problem);
         }
     }
-    for (id, node, facts) in surveyed(fleet, facts, scope) {
+    let surveyed = surveyed(fleet, facts, scope).filter(|(id, ..)| !stays(*id));
+    for (id, node, facts) in surveyed {
         let context = fleet.node(id).profile.sshd.context.as_slice();
         for (account, lanes) in accounts_of(&sites, scope, id) {
             if policy.renew_only {
@@ -66,22 +78,26 @@ pub fn plan(
                 &lanes,
                 policy,
             ) {
-                left.push(problem);
+                told.problem(node, &problem);
             }
         }
         let profile = &fleet.node(id).profile;
-        let served = server(&drafts, id, node, fleet, facts, policy);
-        match served {
-            Ok(change) => sshd.extend(change),
-            Err(why) => left.push(Left {
-                reason: Reason::HostKeyUnknown.code().to_owned(),
-                legs: Vec::new(),
-                why: format!("the sshd of {node} gets no host certificates: {why}"),
-                remedy: format!(
+        match server(&drafts, (node, &profile.sshd), facts, policy, revoked) {
+            Ok(served) => {
+                sshd.extend(served.change);
+                if let Some(problem) = served.problem {
+                    told.problem(node, &problem);
+                }
+            }
+            Err(why) => {
+                let after = format!(" gets no host certificates: {why}");
+                let remedy = format!(
                     "HostCertificate lines in {}, then reload that sshd",
                     profile.sshd.config
-                ),
-            }),
+                );
+                let why = ("the sshd of ", after.as_str());
+                told.add(node, Reason::HostKeyUnknown, why, &remedy, []);
+            }
         }
     }
     let nodes = drafts.nodes(fleet, scope);
@@ -96,7 +112,7 @@ pub fn plan(
             nodes,
             sshd,
             turnover: crate::repair::plan::Turnover::default(),
-            left,
+            left: told.left().collect(),
         },
     }
 }
@@ -148,7 +164,7 @@ fn client(
     site: &ClientSite<'_>,
     place: KnownHostsPlace,
     policy: &Policy,
-) -> Result<(), Left> {
+) -> Result<(), Problem> {
     let context = &site.files;
     let answers = |reason: Reason| -> Vec<Answers> {
         let answers = site.lanes.iter().map(|&lane| Answers {
@@ -171,20 +187,20 @@ fn client(
             None => Reason::KeyNotAuthorized,
         };
         let edit = put(present, signed, answers(reason));
-        let edit = edit.map_err(|why| left(Reason::KeyNotAuthorized, node, why))?;
+        let edit = edit.map_err(|why| Problem::new(Reason::KeyNotAuthorized, why))?;
         drafts.add(node, edit);
     }
-    if site.names.is_empty() || policy.renew_only {
+    if site.names.all.is_empty() || policy.renew_only {
         return Ok(());
     }
     let Some(account) = &site.facts.account else {
         return Ok(());
     };
     let Some(file) = known_hosts_file(site, place) else {
-        let why = "its ssh reads no known_hosts file".to_owned();
-        return Err(left(Reason::HostKeyUnknown, node, why));
+        let why = "its ssh reads no known_hosts file";
+        return Err(Problem::new(Reason::HostKeyUnknown, why));
     };
-    let old = before(file).map_err(|why| left(Reason::HostKeyUnknown, node, why))?;
+    let old = before(file).map_err(|why| Problem::new(Reason::HostKeyUnknown, why))?;
     // As ssh itself makes them; everybody must read the machine's.
     let own = match place {
         KnownHostsPlace::User => Attributes {
@@ -200,10 +216,10 @@ fn client(
     };
     let (bytes, attributes) = parts(&old, own);
     let authority = &policy.authorities.hosts;
-    let names: Vec<&str> = site.names.iter().map(String::as_str).collect();
-    let lines = host_authority_lines(&names, authority);
     let present = host_authority_entries(&bytes, Some(authority));
+    let lines = host_authority_lines(&site.names.beside(&bytes, &present), authority);
     let new = with_lines(&bytes, &present, &lines);
+    let new = with_revoked(&new, policy.revoked.keys());
     if new == bytes {
         return Ok(());
     }
@@ -287,13 +303,4 @@ pub(super) fn put(
         label: None,
         answers,
     })
-}
-
-pub(super) fn left(reason: Reason, node: &str, why: String) -> Left {
-    Left {
-        reason: reason.code().to_owned(),
-        legs: Vec::new(),
-        why: format!("{node}: {why}"),
-        remedy: format!("clearway reasons {}", reason.code()),
-    }
 }

@@ -42,7 +42,7 @@ pub struct Policy {
     /// Whether nodes are certified for addresses that the inventory does not know, where they are on the node's own
     /// interfaces and no other node's ([`super::owned_names`]). A hostile node then chooses an address.
     pub reported_addresses: bool,
-    /// What was revoked: such a certificate counts as none, and its key id is never given again.
+    /// What was revoked: nothing is signed for such a key, and such a key id is never given again.
     pub revoked: RevocationList,
     /// The controller's clock, seconds since the epoch.
     pub now: u64,

@@ -11,9 +11,9 @@ use crate::trust::PairScope;
 use crate::trust::legs::Legs;
 
 use super::entries::{before, parts, with_lines};
-use super::names::owned_names;
 use super::policy::Policy;
 use super::sites::client_sites;
+use super::standing::trusted_names;
 use super::wanted::surveyed;
 use crate::domain::{Fleet, HOST_AUTHORITY, Lane, NodeId, Reason, USER_AUTHORITY};
 
@@ -30,12 +30,12 @@ pub fn retire(
     inventory: &str,
 ) -> Plan {
     let legs = Legs::new(fleet, facts);
-    let owned = owned_names(fleet, facts, &legs, policy.reported_addresses);
+    let owned = trusted_names(fleet, facts, &legs, policy);
     let sites = client_sites(fleet, facts, &legs, scope, &owned);
     let certified = Certified::of(fleet, facts, scope, policy);
     let mut edits: BTreeMap<NodeId, Vec<Edit>> = BTreeMap::new();
     for site in &sites {
-        let names: BTreeSet<&str> = site.names.iter().map(String::as_str).collect();
+        let names: BTreeSet<&str> = site.names.all.iter().map(String::as_str).collect();
         for file in &site.facts.known_hosts {
             let edit = forget(file, &names, &certified.hosts, policy);
             let of_node = edits.entry(site.node).or_default();
@@ -129,7 +129,8 @@ impl Certified {
                 };
                 let lasts = certificate.valid_after <= policy.now
                     && certificate.valid_before > policy.now
-                    && !policy.revoked.has_id(&certificate.key_id);
+                    && !policy.revoked.has_id(&certificate.key_id)
+                    && !policy.revoked.has_key(&key);
                 if !lasts || certificate.authority != *policy.authority(certificate.role) {
                     continue;
                 }

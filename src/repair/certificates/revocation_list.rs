@@ -1,11 +1,11 @@
 //! The operator's list of what was revoked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::openssh::key::PublicKey;
+use crate::openssh::revoked::RevokedKeys;
 use crate::repair::plan::RetiredKey;
 
-use super::policy::Authorities;
 use super::revoke::Revocation;
 
 /// Everything that was revoked, as ssh-keygen(1) reads it ("KEY REVOCATION LISTS"): `id: …` and `key: …` lines and
@@ -13,7 +13,8 @@ use super::revoke::Revocation;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RevocationList {
     ids: BTreeSet<String>,
-    keys: BTreeSet<String>,
+    /// By their text.
+    keys: BTreeMap<String, PublicKey>,
 }
 
 /// A line that is no entry.
@@ -22,13 +23,6 @@ pub struct RevocationList {
 pub struct BadRevocation {
     /// Number of the line, from 1.
     pub line: usize,
-}
-
-/// What `ssh-keygen -k` is given: for each authority, the entries.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RevocationParts {
-    /// The authority's public key and the text of a specification file.
-    pub by_authority: Vec<(PublicKey, String)>,
 }
 
 impl RevocationList {
@@ -48,7 +42,7 @@ impl RevocationList {
             } else if let Some(key) = text.strip_prefix("key:")
                 && let Ok((key, _)) = PublicKey::read(key.trim().as_bytes())
             {
-                list.keys.insert(key.to_plain().to_string());
+                list.insert(&key);
             } else {
                 return Err(BadRevocation { line });
             }
@@ -56,11 +50,17 @@ impl RevocationList {
         Ok(list)
     }
 
-    /// The file's text: the same list always gives the same.
+    fn insert(&mut self, key: &PublicKey) {
+        let key = key.to_plain();
+        self.keys.insert(key.to_string(), key);
+    }
+
+    /// The file's text: the same list always gives the same. `ssh-keygen -k` makes the binary list of it, in which key ids
+    /// are revoked whoever signed: an authority that takes another's place never gives them again either.
     #[must_use]
     pub fn text(&self) -> String {
         let ids = self.ids.iter().map(|id| format!("id: {id}\n"));
-        let keys = self.keys.iter().map(|key| format!("key: {key}\n"));
+        let keys = self.keys.keys().map(|key| format!("key: {key}\n"));
         let head =
             "# Revoked by clearway. Nodes hold lists that are made from this file: keep it.\n";
         std::iter::once(head.to_owned())
@@ -99,35 +99,37 @@ impl RevocationList {
     pub fn add(&mut self, revocation: &Revocation) {
         self.ids.extend(revocation.ids.iter().cloned());
         let keys = revocation.user_keys.iter().chain(&revocation.host_keys);
-        self.keys.extend(keys.map(ToString::to_string));
+        keys.for_each(|key| self.insert(key));
     }
 
     /// Adds a key that nobody is to trust.
     pub fn add_retired(&mut self, retired: &RetiredKey) {
         if let Ok((key, _)) = PublicKey::read(retired.public.as_bytes()) {
-            self.keys.insert(key.to_plain().to_string());
+            self.insert(&key);
         }
     }
 
     /// Whether a key is revoked.
     #[must_use]
     pub fn has_key(&self, key: &PublicKey) -> bool {
-        !self.keys.is_empty() && self.keys.contains(&key.to_plain().to_string())
+        !self.keys.is_empty() && self.keys.contains_key(&key.to_plain().to_string())
     }
 
-    /// What the binary list is made from.
+    /// Whether certificates of a node's host keys were revoked, these or earlier ones.
     #[must_use]
-    pub fn parts(&self, authorities: &Authorities) -> RevocationParts {
-        let ids: String = self.ids.iter().map(|id| format!("id: {id}\n")).collect();
-        let keys: String = self
-            .keys
-            .iter()
-            .map(|key| format!("key: {key}\n"))
-            .collect();
-        let mut by_authority = vec![(authorities.users.clone(), format!("{ids}{keys}"))];
-        if authorities.hosts != authorities.users {
-            by_authority.push((authorities.hosts.clone(), ids));
-        }
-        RevocationParts { by_authority }
+    pub fn has_host(&self, node: &str) -> bool {
+        let begin = format!("clearway:host:{node}:");
+        self.ids.iter().any(|id| id.starts_with(&begin))
+    }
+
+    /// The keys.
+    pub fn keys(&self) -> impl Iterator<Item = &PublicKey> {
+        self.keys.values()
+    }
+
+    /// What nodes' lists must revoke.
+    #[must_use]
+    pub fn as_revoked(&self) -> RevokedKeys {
+        RevokedKeys::of(self.keys(), self.ids.iter().map(String::as_bytes))
     }
 }

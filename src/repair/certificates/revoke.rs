@@ -2,31 +2,29 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{Fleet, Lane, NodeId, REVOKED, Reason};
+use crate::domain::{Fleet, Lane, NodeId, Reason, SshdProfile};
 use crate::openssh::authorized_keys::AuthorizedKeys;
 use crate::openssh::key::PublicKey;
 use crate::openssh::known_hosts::{KnownHosts, Marker};
 use crate::repair::plan::{
-    Answers, Attributes, Edit, FileState, Left, NodePlan, PLAN_SCHEMA, Plan, SshdChange, Target,
-    Text,
+    Answers, Edit, FileState, Left, NodePlan, PLAN_SCHEMA, Plan, SshdChange, Target, Text,
 };
-use crate::survey::{FileFact, NodeFacts};
+use crate::survey::{FileFact, NodeFacts, ServerFacts};
 use crate::trust::PairScope;
 use crate::trust::legs::Legs;
 
-use super::drop_in::{DropIn, is_set_elsewhere};
+use super::drop_in::DropIn;
 use super::entries::{
-    before, host_authority_entries, host_authority_lines, parts, revoked_entries, with_lines,
+    before, host_authority_entries, host_authority_lines, parts, with_lines, with_revoked,
 };
 use super::names::owned_names;
 use super::policy::Policy;
 use super::revocation_list::RevocationList;
-use super::server_side::ports;
-use super::sites::client_sites;
+use super::server_side::{ports, refuse};
+use super::sites::{Names, client_sites};
+use super::standing::{host_keys, is_out, trusted_names};
+use super::told::{Problem, Told};
 use super::wanted::surveyed;
-
-/// Where sshd finds the binary revocation list.
-const LIST: &str = "/etc/ssh/clearway-revoked.krl";
 
 /// What a node could identify itself with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,7 +77,7 @@ impl Revocation {
         let theirs: Vec<PublicKey> = others.iter().flat_map(|it| user_keys(it)).collect();
         let their_hosts: Vec<PublicKey> = others.iter().flat_map(|it| host_keys(it)).collect();
         let (own_users, own_hosts) = match &facts[node.index()] {
-            Some(facts) => (user_keys(facts), host_keys(facts)),
+            Some(facts) => (user_keys(facts), host_keys(facts).collect()),
             None => (
                 Vec::new(),
                 recorded(
@@ -113,13 +111,6 @@ fn user_keys(facts: &NodeFacts) -> Vec<PublicKey> {
         .collect()
 }
 
-fn host_keys(facts: &NodeFacts) -> Vec<PublicKey> {
-    let keys = facts.server.host_keys.iter();
-    keys.filter_map(|key| PublicKey::read(key.public.as_bytes()).ok())
-        .map(|(key, _)| key.to_plain())
-        .collect()
-}
-
 fn recorded(facts: &[&NodeFacts], names: &[String]) -> Vec<PublicKey> {
     let files = facts.iter().flat_map(|facts| &facts.clients);
     let files = files.flat_map(|client| &client.known_hosts);
@@ -141,7 +132,7 @@ fn recorded(facts: &[&NodeFacts], names: &[String]) -> Vec<PublicKey> {
 }
 
 /// What takes a node out of the trust of all others in scope: its names go out of the authority's lines, its keys out of
-/// authorized_keys, its host keys become `@revoked`, and `list` (made from [`RevocationList::parts`]) becomes their
+/// authorized_keys, its host keys become `@revoked`, and `list` (made from [`RevocationList::text`]) becomes their
 /// sshd's `RevokedKeys`.
 #[must_use]
 pub fn revoke(
@@ -154,19 +145,23 @@ pub fn revoke(
     inventory: &str,
 ) -> Plan {
     let legs = Legs::new(fleet, facts);
-    let others = scope.nodes().iter().copied();
-    let others: Vec<NodeId> = others
-        .filter(|&id| fleet.node(id).name.as_str() != revocation.node)
-        .collect();
+    let is_other = |id: &NodeId| {
+        // What was revoked before is out, too.
+        let is_out = |facts: &NodeFacts| is_out(facts, &policy.revoked);
+        fleet.node(*id).name.as_str() != revocation.node
+            && !facts[id.index()].as_ref().is_some_and(is_out)
+    };
+    let others: Vec<NodeId> = scope.nodes().iter().copied().filter(is_other).collect();
     let others = PairScope::among(fleet, others);
     let sites = client_sites(
         fleet,
         facts,
         &legs,
         &others,
-        &owned_names(fleet, facts, &legs, policy.reported_addresses),
+        &trusted_names(fleet, facts, &legs, policy),
     );
-    let names: BTreeMap<*const _, &[String]> = sites
+    let mut told = Told::default();
+    let names: BTreeMap<*const _, &Names> = sites
         .iter()
         .map(|site| (std::ptr::from_ref(site.facts), &*site.names))
         .collect();
@@ -202,7 +197,7 @@ pub fn revoke(
                 let files = profile.files_context(&client.context);
                 match distrust(file, &files, names, revocation, policy) {
                     Ok(edit) => edits.extend(edit),
-                    Err(why) => plan.left.push(left(node, why)),
+                    Err(why) => told.problem(node, &Problem::new(Reason::KeyRevoked, why)),
                 }
             }
         }
@@ -214,7 +209,7 @@ pub fn revoke(
         for file in files.map(|it| &it.file) {
             match lock_out(file, &profile.sshd.context, revocation) {
                 Ok(edit) => edits.extend(edit),
-                Err(why) => plan.left.push(left(node, why)),
+                Err(why) => told.problem(node, &Problem::new(Reason::KeyRevoked, why)),
             }
         }
         let mut seen = BTreeSet::new();
@@ -225,21 +220,13 @@ pub fn revoke(
                 edits,
             });
         }
-        match refuse(fleet, id, node, facts, list) {
+        match refuse_it((node, &profile.sshd), &facts.server, list) {
             Ok(change) => plan.sshd.extend(change),
-            Err(why) => plan.left.push(left(node, why)),
+            Err(problem) => told.problem(node, &problem),
         }
     }
+    plan.left.extend(told.left());
     plan
-}
-
-fn left(node: &str, why: String) -> Left {
-    Left {
-        reason: Reason::KeyRevoked.code().to_owned(),
-        legs: Vec::new(),
-        why: format!("{node}: {why}"),
-        remedy: format!("clearway reasons {}", Reason::KeyRevoked.code()),
-    }
 }
 
 fn answers(lane: Lane) -> Vec<Answers> {
@@ -256,7 +243,7 @@ fn answers(lane: Lane) -> Vec<Answers> {
 fn distrust(
     file: &FileFact,
     context: &[String],
-    names: Option<&[String]>,
+    names: Option<&Names>,
     revocation: &Revocation,
     policy: &Policy,
 ) -> Result<Option<Edit>, String> {
@@ -269,22 +256,11 @@ fn distrust(
     let authority = &policy.authorities.hosts;
     let present = host_authority_entries(&new, Some(authority));
     if let (false, Some(names)) = (present.is_empty(), names) {
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        new = with_lines(&new, &present, &host_authority_lines(&names, authority));
+        let lines = host_authority_lines(&names.beside(&new, &present), authority);
+        new = with_lines(&new, &present, &lines);
     }
-    let parsed = KnownHosts::parse(new.clone());
-    let present = revoked_entries(&new);
-    let known: Vec<String> = present
-        .iter()
-        .filter_map(|&number| parsed.entry(number).map(|it| it.key.to_string()))
-        .collect();
-    let mut keys: BTreeSet<String> = known.into_iter().collect();
-    keys.extend(revocation.host_keys.iter().map(ToString::to_string));
-    let lines: Vec<String> = keys
-        .iter()
-        .map(|key| format!("@revoked * {key} {REVOKED}"))
-        .collect();
-    new = with_lines(&new, &present, &lines);
+    let keys = revocation.host_keys.iter().chain(policy.revoked.keys());
+    new = with_revoked(&new, keys);
     Ok((new != bytes).then(|| Edit {
         target: Target {
             context: context.to_vec(),
@@ -335,54 +311,23 @@ fn lock_out(
     }))
 }
 
-/// The list of revoked keys, in force. Its directive is only there once something is revoked: where the file cannot be
-/// read, sshd refuses every key.
-fn refuse(
-    fleet: &Fleet,
-    id: NodeId,
-    node: &str,
-    facts: &NodeFacts,
+/// The list of revoked keys, in force.
+fn refuse_it(
+    (node, profile): (&str, &SshdProfile),
+    server: &ServerFacts,
     list: &[u8],
-) -> Result<Option<SshdChange>, String> {
-    let profile = &fleet.node(id).profile.sshd;
+) -> Result<Option<SshdChange>, Problem> {
+    let problem = |why| Problem::new(Reason::KeyRevoked, why);
     if !profile.context.is_empty() {
-        return Err("its sshd runs in a container, which clearway does not reload".to_owned());
+        let why = "its sshd runs in a container, which clearway does not reload";
+        return Err(problem(why.to_owned()));
     }
-    let drop_in = DropIn::find(&facts.server, profile)?;
-    if is_set_elsewhere(&facts.server, &drop_in, "RevokedKeys", None) {
-        return Err(
-            "its sshd has a RevokedKeys of its own, which clearway's would replace: add the keys there"
-                .to_owned(),
-        );
-    }
-    let present = facts.server.trust_files.iter().find(|it| it.path == LIST);
-    let old = present.map_or(Ok(FileState::Absent), before)?;
-    let root = Attributes {
-        uid: 0,
-        gid: 0,
-        mode: 0o644,
-    };
-    let (bytes, attributes) = parts(&old, root);
-    let mut edits = Vec::new();
-    if bytes != list {
-        edits.push(Edit {
-            target: Target {
-                context: Vec::new(),
-                path: LIST.to_owned(),
-            },
-            before: old,
-            after: FileState::File {
-                attributes,
-                text: Text::known(list),
-            },
-            label: None,
-            answers: answers(Lane::ColdPush),
-        });
-    }
+    let drop_in = DropIn::find(server, profile).map_err(problem)?;
+    let refusing = refuse(server, &drop_in, list)?;
+    let mut edits: Vec<Edit> = refusing.edit.into_iter().collect();
     let mut directives = drop_in.directives();
-    let directive = format!("RevokedKeys {LIST}");
-    if !directives.contains(&directive) {
-        directives.push(directive);
+    if !directives.contains(&refusing.directive) {
+        directives.push(refusing.directive);
     }
     if let Some(after) = drop_in.with(&directives) {
         edits.push(Edit {
@@ -400,7 +345,7 @@ fn refuse(
         node: node.to_owned(),
         binary: profile.binary.clone(),
         config: profile.config.clone(),
-        ports: ports(&facts.server, profile.port),
+        ports: ports(server, profile.port),
         edits,
     }))
 }

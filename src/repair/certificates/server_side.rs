@@ -2,16 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::{Fleet, Lane, NodeId, Reason};
+use crate::domain::{Lane, Reason, SshdProfile};
 use crate::openssh::key::{CertRole, PublicKey};
+use crate::openssh::revoked::RevokedKeys;
 use crate::openssh::server_config::ServerSettings;
-use crate::repair::plan::{Answers, Attributes, Edit, FileState, Left, SshdChange, Target, Text};
+use crate::repair::plan::{Answers, Attributes, Edit, FileState, SshdChange, Target, Text};
 use crate::survey::{Answer, CheckedFile, FileFact, NodeFacts, ServerFacts};
 
-use super::drop_in::{DropIn, is_set_elsewhere};
+use super::drop_in::{DropIn, is_set_elsewhere, set_elsewhere};
 use super::entries::{before, parts, user_authority_entries, user_authority_line, with_lines};
-use super::plan::{Drafts, left, put};
+use super::plan::{Drafts, put};
 use super::policy::Policy;
+use super::standing::LIST;
+use super::told::Problem;
 use super::wanted::certificate_path;
 
 /// The server's part that needs no sshd to be told: the authority's line for one account.
@@ -25,8 +28,8 @@ pub(super) fn admit(
     account: &str,
     lanes: &BTreeSet<Lane>,
     policy: &Policy,
-) -> Result<(), Left> {
-    let fail = |why: String| left(Reason::KeyNotAuthorized, node, why);
+) -> Result<(), Problem> {
+    let fail = |why: String| Problem::new(Reason::KeyNotAuthorized, why);
     let login = facts.server.accounts.iter().find(|it| it.name == account);
     let Some((login, entry)) = login.and_then(|it| Some((it, it.account.as_ref()?))) else {
         return Err(fail(format!("there is no account {account}")));
@@ -103,16 +106,24 @@ pub(super) fn admit(
     Ok(())
 }
 
-/// sshd's part: certificates beside its host keys, and the directives that name them.
+/// What becomes of an sshd, and what does not.
+#[derive(Debug, Default)]
+pub(super) struct Served {
+    pub(super) change: Option<SshdChange>,
+    pub(super) problem: Option<Problem>,
+}
+
+/// sshd's part: certificates beside its host keys, the list of revoked keys, and the directives that name them.
+///
+/// # Errors
+/// Why nothing of it can be done, in words.
 pub(super) fn server(
     drafts: &Drafts<'_>,
-    id: NodeId,
-    node: &str,
-    fleet: &Fleet,
+    (node, profile): (&str, &SshdProfile),
     facts: &NodeFacts,
     policy: &Policy,
-) -> Result<Option<SshdChange>, String> {
-    let profile = &fleet.node(id).profile.sshd;
+    revoked: Option<&[u8]>,
+) -> Result<Served, String> {
     let answers = |reason: Reason| {
         vec![Answers {
             reason: reason.code().to_owned(),
@@ -139,8 +150,8 @@ pub(super) fn server(
             certified.push(path);
         }
     }
-    if certified.is_empty() {
-        return Ok(None);
+    if certified.is_empty() && revoked.is_none() {
+        return Ok(Served::default());
     }
     if !profile.context.is_empty() {
         return Err("it runs in a container, whose sshd clearway does not reload".to_owned());
@@ -148,11 +159,25 @@ pub(super) fn server(
     let drop_in = DropIn::find(&facts.server, profile)?;
     let mut directives: Vec<String> = certified
         .iter()
-        .filter(|path| !is_set_elsewhere(&facts.server, &drop_in, "HostCertificate", Some(path)))
+        .filter(|path| !is_set_elsewhere(&facts.server, &drop_in, "HostCertificate", path))
         .map(|path| format!("HostCertificate {path}"))
         .collect();
     let others = drop_in.directives().into_iter();
     directives.extend(others.filter(|line| !line.starts_with("HostCertificate ")));
+    let mut reason = Reason::HostKeyUnknown;
+    let mut problem = None;
+    if let Some(list) = revoked {
+        match refuse(&facts.server, &drop_in, list) {
+            Ok(refusing) => {
+                edits.extend(refusing.edit);
+                if !directives.contains(&refusing.directive) {
+                    directives.push(refusing.directive);
+                    reason = Reason::KeyRevoked;
+                }
+            }
+            Err(why) => problem = Some(why),
+        }
+    }
     if let Some(after) = drop_in.with(&directives)
         && !policy.renew_only
     {
@@ -164,19 +189,82 @@ pub(super) fn server(
             before: drop_in.before.clone(),
             after,
             label: None,
-            answers: answers(Reason::HostKeyUnknown),
+            answers: answers(reason),
         });
     }
-    if edits.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(SshdChange {
+    let change = (!edits.is_empty()).then(|| SshdChange {
         node: node.to_owned(),
         binary: profile.binary.clone(),
         config: profile.config.clone(),
         ports: ports(&facts.server, profile.port),
         edits,
-    }))
+    });
+    Ok(Served { change, problem })
+}
+
+/// The list of revoked keys, and the directive that puts it in force.
+pub(super) struct Refusing {
+    /// Where the list that is there does not say the same.
+    pub(super) edit: Option<Edit>,
+    pub(super) directive: String,
+}
+
+/// What makes an sshd refuse the keys of a list. Its directive is only there once something is revoked: where the file
+/// cannot be read, sshd refuses every key.
+pub(super) fn refuse(
+    server: &ServerFacts,
+    drop_in: &DropIn,
+    list: &[u8],
+) -> Result<Refusing, Problem> {
+    if let Some(own) = set_elsewhere(server, drop_in, "RevokedKeys") {
+        return Err(Problem {
+            reason: Reason::KeyRevoked,
+            why: format!(
+                "its sshd has a RevokedKeys of its own, {own}, which clearway's would replace"
+            ),
+            remedy: format!(
+                "Add to {own} what the file `clearway-revoked` has: for a text file the keys of its `key:` lines, for a binary one all of it, with `ssh-keygen -k -u -f {own} clearway-revoked`."
+            ),
+        });
+    }
+    let problem = |why: String| Problem::new(Reason::KeyRevoked, why);
+    let present = server.trust_files.iter().find(|it| it.path == LIST);
+    let old = present
+        .map_or(Ok(FileState::Absent), before)
+        .map_err(problem)?;
+    let root = Attributes {
+        uid: 0,
+        gid: 0,
+        mode: 0o644,
+    };
+    let (bytes, attributes) = parts(&old, root);
+    // Each time that it is made, a list has another number and date.
+    let (was, becomes) = (RevokedKeys::parse(&bytes), RevokedKeys::parse(list));
+    let says_the_same = old != FileState::Absent
+        && was.lacks(&becomes).is_empty()
+        && becomes.lacks(&was).is_empty();
+    let edit = (!says_the_same).then(|| Edit {
+        target: Target {
+            context: Vec::new(),
+            path: LIST.to_owned(),
+        },
+        before: old,
+        after: FileState::File {
+            attributes,
+            text: Text::known(list),
+        },
+        label: None,
+        answers: vec![Answers {
+            reason: Reason::KeyRevoked.code().to_owned(),
+            lane: Lane::ColdPush,
+            client: None,
+            server: None,
+        }],
+    });
+    Ok(Refusing {
+        edit,
+        directive: format!("RevokedKeys {LIST}"),
+    })
 }
 
 /// The ports that an sshd listens on, as it says itself.

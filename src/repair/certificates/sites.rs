@@ -1,12 +1,12 @@
 //! Where a node's side of trust stands: as a client, the keys it logs in with and the names it dials; as a server, the
 //! accounts that are logged in to.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::domain::{Fleet, Lane, LegId, NodeId, Pair};
 use crate::openssh::client_config::ClientSettings;
-use crate::openssh::known_hosts::HostName;
+use crate::openssh::known_hosts::{HostName, KnownHosts};
 use crate::survey::{Answer, ClientFacts, Identity, IdentityState, NodeFacts};
 use crate::trust::PairScope;
 use crate::trust::legs::Legs;
@@ -27,7 +27,29 @@ pub(super) struct ClientSite<'a> {
     pub(super) keyless: Vec<Lane>,
     ports: BTreeSet<u16>,
     /// The names that known_hosts is searched for, of the nodes in scope and its own, in inventory order.
-    pub(super) names: Arc<[String]>,
+    pub(super) names: Arc<Names>,
+}
+
+/// Names that are dialled.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    pub(super) all: Vec<String>,
+    /// Those that stay where they are, and come nowhere ([`OwnedNames::is_uncertain`]).
+    uncertain: HashSet<String>,
+}
+
+impl Names {
+    /// The names for the authority's lines in a file that has these lines of the authority now.
+    pub(super) fn beside(&self, bytes: &[u8], present: &[usize]) -> Vec<&str> {
+        let file = KnownHosts::parse(bytes.to_vec());
+        let stands = |name: &str| {
+            let mut entries = present.iter().filter_map(|&number| file.entry(number));
+            entries.any(|entry| entry.hosts.matches(name))
+        };
+        let all = self.all.iter().map(String::as_str);
+        all.filter(|&name| !self.uncertain.contains(name) || stands(name))
+            .collect()
+    }
 }
 
 impl ClientSite<'_> {
@@ -99,7 +121,7 @@ pub(super) fn client_sites<'a>(
             site.ports.extend(port);
         }
     }
-    let mut known: HashMap<Dialled, Arc<[String]>> = HashMap::new();
+    let mut known: HashMap<Dialled, Arc<Names>> = HashMap::new();
     for site in &mut sites {
         // Its own names too: nodes of one scope then have one and the same text.
         let node = site.node;
@@ -109,16 +131,22 @@ pub(super) fn client_sites<'a>(
             .collect();
         let names = known.entry((dialled, site.ports.clone()));
         site.names = Arc::clone(names.or_insert_with_key(|(dialled, ports)| {
-            let names = dialled.iter().flat_map(|&other| {
+            let mut names = Names::default();
+            for &other in dialled {
                 let served = fleet.node(other).profile.sshd.port;
                 let ports: BTreeSet<u16> = ports.iter().copied().chain([served]).collect();
-                let names = owned[other.index()].names.iter();
-                names.flat_map(move |name| {
-                    let forms = ports.clone().into_iter();
-                    forms.map(move |port| HostName::new(name, port).first())
-                })
-            });
-            names.collect()
+                let owned = &owned[other.index()];
+                let forms = owned.names.iter().flat_map(|name| {
+                    let ports = ports.iter();
+                    ports.map(move |&port| HostName::new(name, port).first())
+                });
+                let forms: Vec<String> = forms.collect();
+                if owned.is_uncertain {
+                    names.uncertain.extend(forms.iter().cloned());
+                }
+                names.all.extend(forms);
+            }
+            Arc::new(names)
         }));
     }
     sites

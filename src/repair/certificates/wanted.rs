@@ -14,20 +14,30 @@ use super::names::{OwnedNames, owned_names};
 use super::policy::Policy;
 use super::request::CertificateRequest;
 use super::sites::{ClientSite, client_sites};
+use super::standing::is_revoked;
+use super::told::Told;
+
+/// How an authority takes the place of another.
+pub const REPLACE_OTHERS: &str = "clearway keys certify --ca FILE --replace-others";
+/// What lets a node in again that was revoked.
+const BACK: &str =
+    "Take the node out of the inventory, or give it new keys if it is to be trusted again.";
 
 /// The certificates that must be made, and what cannot be certified.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
     /// To be signed.
     pub requests: Vec<CertificateRequest>,
-    /// What clearway cannot do by itself.
+    /// What was asked for and clearway cannot do by itself.
     pub left: Vec<Left>,
+    /// Keys that get no certificate because they were revoked.
+    pub revoked: Vec<Left>,
     /// How many certificates are as they should be.
     pub fresh: usize,
 }
 
-/// Works out which certificates of the nodes in scope are missing, revoked, ending soon, or say something else than they
-/// should. `facts` has one entry per node of the fleet; `serial` gives serial numbers that were never given before.
+/// Works out which certificates of the nodes in scope are missing, ending soon, or say something else than they should;
+/// none of a key that was revoked. `facts` has one entry per node of the fleet; `serial` gives serial numbers that were never given before.
 pub fn wanted(
     fleet: &Fleet,
     facts: &[Option<NodeFacts>],
@@ -39,25 +49,40 @@ pub fn wanted(
     let owned = owned_names(fleet, facts, legs, policy.reported_addresses);
     let sites = client_sites(fleet, facts, legs, scope, &owned);
     let mut wanted = Wanted::default();
+    let (mut told, mut revoked) = (Told::default(), Told::default());
+    let mut refused = |node: &str| {
+        let why = ("keys of ", " were revoked, and nothing is signed for them");
+        revoked.add(node, Reason::KeyRevoked, why, BACK, []);
+    };
     for &id in scope.nodes() {
         let Some(facts) = &facts[id.index()] else {
             continue;
         };
         let node = fleet.node(id).name.as_str();
-        wanted.left.extend(disowned(node, &owned[id.index()]));
+        // What has no certificate is not renewed.
+        if !policy.renew_only {
+            wanted.left.extend(disowned(node, &owned[id.index()]));
+        }
         let names = &owned[id.index()].names;
         if !names.is_empty() {
             for key in &facts.server.host_keys {
-                if let Some(request) = host(node, key, names, policy, &mut serial) {
-                    let present = key.certificate.as_ref();
-                    wanted.consider(request, present, policy);
+                let Some(request) = host(node, key, names, policy, &mut serial) else {
+                    continue;
+                };
+                let present = key.certificate.as_ref();
+                if is_revoked(&request.key, present, &policy.revoked) {
+                    refused(node);
+                } else {
+                    wanted.consider(request, present, policy, &mut told);
                 }
             }
         }
     }
     for site in &sites {
         let node = fleet.node(site.node).name.as_str();
-        wanted.left.extend(keyless(node, site));
+        if !policy.renew_only {
+            keyless(node, site, &mut told);
+        }
         let addresses = match &facts[site.node.index()] {
             Some(facts) if policy.source_address => addresses(facts),
             _ => Vec::new(),
@@ -65,11 +90,19 @@ pub fn wanted(
         for (path, accounts) in &site.logins {
             let identity = site.facts.identities.iter().find(|it| it.path == *path);
             let request = user(node, site, path, accounts, &addresses, policy, &mut serial);
-            if let (Some(identity), Some(request)) = (identity, request) {
-                wanted.consider(request, identity.certificate.as_ref(), policy);
+            let (Some(identity), Some(request)) = (identity, request) else {
+                continue;
+            };
+            let present = identity.certificate.as_ref();
+            if is_revoked(&request.key, present, &policy.revoked) {
+                refused(node);
+            } else {
+                wanted.consider(request, present, policy, &mut told);
             }
         }
     }
+    wanted.left.extend(told.left());
+    wanted.revoked.extend(revoked.left());
     wanted
 }
 
@@ -79,6 +112,7 @@ impl Wanted {
         request: CertificateRequest,
         present: Option<&FileFact>,
         policy: &Policy,
+        told: &mut Told,
     ) {
         let authority = policy.authority(request.role);
         match standing(&request, present, authority, policy) {
@@ -90,15 +124,12 @@ impl Wanted {
                     CertRole::Host => Reason::HostCertificateUnknownAuthority,
                     CertRole::User => Reason::UserCertificateUnknownAuthority,
                 };
-                self.left.push(Left {
-                    reason: reason.code().to_owned(),
-                    legs: Vec::new(),
-                    why: format!(
-                        "{path} of {} is a certificate of another authority",
-                        request.node
-                    ),
-                    remedy: "clearway keys certify --replace-others".to_owned(),
-                });
+                let (before, after) = (
+                    format!("{path} of "),
+                    " is a certificate of another authority",
+                );
+                let why = (before.as_str(), after);
+                told.add(&request.node, reason, why, REPLACE_OTHERS, []);
             }
             Standing::Foreign(_) => self.requests.push(request),
         }
@@ -111,7 +142,7 @@ enum Standing {
     Fresh,
     /// There is none.
     Missing,
-    /// Revoked, ending, damaged, or of other words.
+    /// Ending, damaged, or of other words.
     Due,
     /// Another authority's; its path.
     Foreign(String),
@@ -144,7 +175,6 @@ fn standing(
         && file.path == request.target.path
         && key.plain_blob() == request.key.plain_blob()
         && request.agrees_with(certificate).is_none()
-        && !policy.revoked.has_id(&certificate.key_id)
     {
         Standing::Fresh
     } else {
@@ -301,23 +331,21 @@ fn lane_of(property: &str) -> Lane {
     }
 }
 
-fn keyless<'a>(node: &'a str, site: &'a ClientSite<'_>) -> impl Iterator<Item = Left> + 'a {
+fn keyless(node: &str, site: &ClientSite<'_>, told: &mut Told) {
     let account = site.facts.account.as_ref();
-    site.keyless.iter().map(move |&lane| {
-        let reason = Reason::IdentityMissing.code().to_owned();
-        let account = account.map_or("its account", |it| it.name.as_str());
-        Left {
-            legs: vec![Answers {
-                reason: reason.clone(),
-                lane,
-                client: Some(node.to_owned()),
-                server: None,
-            }],
-            reason,
-            why: format!("{account} on {node} has no key that could be certified"),
-            remedy: "clearway repair".to_owned(),
-        }
-    })
+    let account = account.map_or("its account", |it| it.name.as_str());
+    let before = format!("{account} on ");
+    for &lane in &site.keyless {
+        let reason = Reason::IdentityMissing;
+        let answers = Answers {
+            reason: reason.code().to_owned(),
+            lane,
+            client: Some(node.to_owned()),
+            server: None,
+        };
+        let why = (before.as_str(), " has no key that could be certified");
+        told.add(node, reason, why, "clearway repair", [answers]);
+    }
 }
 
 /// Every node in scope for which something is known.

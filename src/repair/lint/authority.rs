@@ -11,6 +11,8 @@ use crate::domain::NodeId;
 use crate::openssh::authorized_keys::AuthorizedKeys;
 use crate::openssh::key::{CertRole, Certificate, PublicKey};
 use crate::openssh::known_hosts::{Hosts, KnownHosts, Marker};
+use crate::openssh::revoked::RevokedKeys;
+use crate::repair::certificates::RevocationList;
 use crate::repair::plan::{Edit, FileState, SshdChange};
 use crate::survey::{FileFact, Identity};
 
@@ -31,6 +33,8 @@ pub struct AuthorityRules {
     pub retires: bool,
     /// The node that goes out of everybody's trust.
     pub revokes: Option<NodeId>,
+    /// What the operator's list had before.
+    pub revoked: RevocationList,
     /// The controller's clock, seconds since the epoch.
     pub now: u64,
 }
@@ -62,6 +66,7 @@ impl<'a> Review<'a> {
         };
         let key = certified(bytes, public)?;
         let certificate = issued(&key, CertRole::User, &rules.users, rules.now)?;
+        not_revoked(&key, certificate, &rules.revoked)?;
         let accounts = self.facts.iter().flatten();
         let accounts = accounts.flat_map(|facts| &facts.server.accounts);
         let accounts: Vec<&[u8]> = accounts.map(|it| it.name.as_bytes()).collect();
@@ -149,7 +154,9 @@ impl<'a> Review<'a> {
         if entry.marker == Marker::Revoked {
             let owners = self.known.iter().flat_map(|it| it.hosts_with(&entry.key));
             let mut others = owners.filter(|&&id| Some(id) != rules.revokes);
-            return if rules.revokes.is_none() {
+            return if rules.revoked.has_key(&entry.key) {
+                Ok(())
+            } else if rules.revokes.is_none() {
                 Err((Rule::Scope, "a host key is revoked, and no node is"))
             } else if others.next().is_some() {
                 Err((Rule::Scope, "a host key of another node is revoked"))
@@ -174,7 +181,9 @@ impl<'a> Review<'a> {
                 .and_then(|it| it.split_once("]:"))
                 .map_or(name, |(host, _)| host);
             let is_in_scope = |&id: &NodeId| {
-                (id == client || self.scope.joins(id, client)) && Some(id) != rules.revokes
+                (id == client || self.scope.joins(id, client))
+                    && Some(id) != rules.revokes
+                    && !self.is_out(id, &rules.revoked)
             };
             let mut owners = self.known.iter().flat_map(|it| it.owners(bare, true));
             if !owners.any(is_in_scope) {
@@ -182,6 +191,17 @@ impl<'a> Review<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether all host keys of a node are in the operator's list.
+    fn is_out(&self, node: NodeId, revoked: &RevocationList) -> bool {
+        let facts = self.facts[node.index()].iter();
+        let mut keys = facts.flat_map(|it| &it.server.host_keys).peekable();
+        let is_in = |public: &str| {
+            let key = PublicKey::read(public.trim_start().as_bytes());
+            key.is_ok_and(|(key, _)| revoked.has_key(&key))
+        };
+        keys.peek().is_some() && keys.all(|it| is_in(&it.public))
     }
 
     /// The same for an authorized_keys file.
@@ -350,6 +370,7 @@ impl<'a> Review<'a> {
             let bytes = after.ok_or((Rule::Place, "a certificate goes"))?;
             let signed = certified(&bytes, &key.public)?;
             let certificate = issued(&signed, CertRole::Host, &rules.hosts, rules.now)?;
+            not_revoked(&signed, certificate, &rules.revoked)?;
             let names = certificate.principals.iter();
             let mut names = names.map(|it| String::from_utf8_lossy(it));
             let known = self.known.as_ref();
@@ -366,21 +387,12 @@ impl<'a> Review<'a> {
             };
         }
         if path == LIST {
-            if rules.revokes.is_none() {
-                return Err((Rule::Scope, "keys are revoked, and no node is"));
-            }
             let known = server.trust_files.iter().find(|it| it.path == path);
-            let is_list = after.is_some_and(|it| it.starts_with(b"SSHKRL\n\0"));
-            return if !as_found(known) {
-                not_found
-            } else if is_list {
-                Ok(())
-            } else {
-                Err((
-                    Rule::Control,
-                    "no list of revoked keys: sshd would let nobody in",
-                ))
-            };
+            if !as_found(known) {
+                return not_found;
+            }
+            let before = edit.before.text().map(bytes_of).unwrap_or_default();
+            return self.revocations(&before, &after.unwrap_or_default(), rules);
         }
         let known = server.config_files.iter().find(|it| it.path == path);
         let is_own = path.ends_with("/10-clearway.conf");
@@ -411,11 +423,66 @@ impl<'a> Review<'a> {
                 || line.strip_prefix("RevokedKeys ") == Some(LIST)
                 || old_own.lines().any(|old| old.trim() == line)
         };
+        let refuses = |own: &str| own.lines().any(|line| line.starts_with("RevokedKeys "));
+        if refuses(&old_own) && !refuses(&new_own) {
+            return Err((Rule::Wide, "sshd refuses revoked keys no more"));
+        }
         if new_own.lines().all(allowed) {
             Ok(())
         } else {
             Err((Rule::Control, "a directive that is not about certificates"))
         }
+    }
+}
+
+impl Review<'_> {
+    /// A list of revoked keys: it only grows, and by nothing but what the operator revokes.
+    fn revocations(
+        &self,
+        before: &[u8],
+        after: &[u8],
+        rules: &AuthorityRules,
+    ) -> Result<(), Wrong> {
+        let nobody = "no list of revoked keys: sshd would let nobody in";
+        if !after.starts_with(b"SSHKRL\n\0") {
+            return Err((Rule::Control, nobody));
+        }
+        let (was, becomes) = (RevokedKeys::parse(before), RevokedKeys::parse(after));
+        if !becomes.lacks(&was).is_empty() {
+            return Err((Rule::Wide, "what was revoked is so no more"));
+        }
+        for id in self.fleet.ids().filter(|id| Some(*id) != rules.revokes) {
+            let facts = self.facts[id.index()].iter();
+            let identities = facts
+                .flat_map(|it| &it.clients)
+                .flat_map(|it| &it.identities);
+            for public in identities.filter_map(|it| it.public.as_deref()) {
+                let Ok((key, _)) = PublicKey::read(public.trim_start().as_bytes()) else {
+                    continue;
+                };
+                match becomes.contains(&key) {
+                    Err(_) => return Err((Rule::Control, nobody)),
+                    Ok(true) if !rules.revoked.has_key(&key) => {
+                        return Err((Rule::Scope, "a key of another node is revoked"));
+                    }
+                    Ok(_) => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Neither its key nor its key id is in the operator's list.
+pub(super) fn not_revoked(
+    key: &PublicKey,
+    certificate: &Certificate,
+    revoked: &RevocationList,
+) -> Result<(), Wrong> {
+    if revoked.has_key(key) || revoked.has_id(&certificate.key_id) {
+        Err((Rule::Wide, "a certificate of a key that was revoked"))
+    } else {
+        Ok(())
     }
 }
 

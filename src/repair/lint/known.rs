@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use super::authority::{AuthorityRules, certified, issued};
+use super::authority::{AuthorityRules, certified, issued, not_revoked};
 use crate::domain::{Fleet, NodeId};
 use crate::openssh::key::{CertRole, PublicKey};
 use crate::survey::{FileFact, NodeFacts};
@@ -90,6 +90,7 @@ impl<'a> Known<'a> {
             let signed = file.and_then(|file| certified(&file.bytes, &key.public).ok());
             let names = signed.as_ref().and_then(|signed| {
                 let certificate = issued(signed, CertRole::Host, &rules.hosts, rules.now).ok()?;
+                not_revoked(signed, certificate, &rules.revoked).ok()?;
                 let names = certificate.principals.iter();
                 Some(names.map(|it| String::from_utf8_lossy(it).to_ascii_lowercase()))
             });
@@ -105,7 +106,8 @@ impl<'a> Known<'a> {
             let file = identity.certificate.as_ref().and_then(FileFact::content);
             let signed = file.and_then(|file| certified(&file.bytes, public).ok());
             if signed.is_some_and(|signed| {
-                issued(&signed, CertRole::User, &rules.users, rules.now).is_ok()
+                let certificate = issued(&signed, CertRole::User, &rules.users, rules.now);
+                certificate.is_ok_and(|it| not_revoked(&signed, it, &rules.revoked).is_ok())
             }) {
                 self.certified_users.insert(blob.clone());
             }

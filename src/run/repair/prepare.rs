@@ -112,7 +112,7 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
     let (mut certificates, mut certified) = (None, None);
     if let (Some(asked), None) = (&asked.certificates, &given) {
         match asked.plan(&request, &surveyed.facts).await {
-            Ok((plan, about)) if request.command == "keys" => {
+            Ok((plan, about)) if request.is_about_keys() => {
                 // Where nothing changes, nothing is put at risk that a proof could find.
                 request.prove &= !is_empty(&plan);
                 given = Some(plan);
