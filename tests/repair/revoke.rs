@@ -10,6 +10,12 @@ fn a_node_that_is_revoked_logs_in_nowhere_and_no_repair_brings_it_back() {
     let out = lab.node("node3");
     let (others, key) = (["node1", "node2"], public(out));
     let host = sh(out, "cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub");
+    // Somebody has let it in as the account that clearway itself logs in to.
+    let control = "~deploy/.ssh/authorized_keys";
+    sh(
+        lab.node("node1"),
+        &format!("echo '{key} somebody' >>{control}"),
+    );
     let before: Vec<String> = lab.nodes().iter().map(picture).collect();
     let known = |name: &str| sh(lab.node(name), &format!("cat {KNOWN_HOSTS}"));
     assert!(known("node1").contains(&host));
@@ -40,6 +46,8 @@ fn a_node_that_is_revoked_logs_in_nowhere_and_no_repair_brings_it_back() {
         );
         assert!(!known(name).contains(&host), "{name}");
     }
+    let control = sh(lab.node("node1"), &format!("cat {control}"));
+    assert!(!control.contains(&key) && !control.is_empty(), "{control}");
     assert_eq!(
         picture(out),
         before[2],
@@ -109,7 +117,7 @@ fn a_node_that_does_not_answer_is_revoked_by_what_others_have_of_it() {
     assert!(
         revoked
             .err
-            .contains("not shown: node3 cannot be told to try; no file of the 2 nodes"),
+            .contains("not shown: node3 cannot be told to try; no keys file of "),
         "{revoked:?}"
     );
     for name in ["node1", "node2"] {
