@@ -162,3 +162,38 @@ fn where_a_key_cannot_be_made_no_other_node_is_written_for_it() {
         );
     }
 }
+
+#[test]
+fn no_key_goes_into_a_file_that_sshd_reads_for_root_as_well() {
+    let Some(lab) = healthy(2) else { return };
+    let node = lab.node("node1");
+    let of_all = "/etc/ssh/authorized_keys";
+    let configure = |files: &str| {
+        sh(
+            node,
+            &format!(
+                "echo AuthorizedKeysFile {files} >/etc/ssh/sshd_config.d/00-keys.conf; kill -HUP $(cat /run/sshd.pid)"
+            ),
+        )
+    };
+    // Clearway's own account, and nobody of the other node.
+    sh(
+        node,
+        &format!(
+            "cat ~deploy/.ssh/authorized_keys >{of_all}; : >/var/lib/nova/.ssh/authorized_keys"
+        ),
+    );
+    let before = sh(node, &format!("cat {of_all}"));
+    configure(&format!("{of_all} %h/.ssh/authorized_keys"));
+    becomes_verified(&lab, 2);
+    assert_eq!(sh(node, &format!("cat {of_all}")), before);
+
+    configure(of_all);
+    let left = repaired(&lab);
+    assert_eq!(left.code(), 1, "{left:?}");
+    assert_eq!(sh(node, &format!("cat {of_all}")), before);
+    let repair = left.report().repair.unwrap();
+    let said =
+        |it: &clearway::report::LeftReport| it.why.contains("lets its owner in as root as well");
+    assert!(repair.left.iter().any(said), "{repair:#?}");
+}

@@ -133,3 +133,45 @@ fn a_node_that_does_not_answer_is_revoked_by_what_others_have_of_it() {
     let now: Vec<String> = lab.nodes().iter().take(2).map(picture).collect();
     assert_eq!(now, before);
 }
+
+#[test]
+fn the_key_that_clearway_itself_logs_in_with_is_not_taken_out_under_it() {
+    let Some(lab) = working(3) else { return };
+    // A deployer's key that one of the nodes has, too.
+    let inventory = std::fs::read_to_string(lab.inventory()).unwrap();
+    let line = inventory.lines().find(|line| line.contains("identity:"));
+    let path = line.unwrap().split(':').nth(1).unwrap().trim();
+    let path = lab.dir().join(path.trim_matches(|c| "[]\"'".contains(c)));
+    let out = lab.node("node3");
+    std::fs::copy(&path, out.path(crate::rotate::KEY)).unwrap();
+    sh(
+        out,
+        &format!(
+            "chown nova: {0}; chmod 600 {0}; ssh-keygen -y -f {0} >{0}.pub",
+            crate::rotate::KEY
+        ),
+    );
+    let key = public(out);
+    for name in ["node1", "node2"] {
+        sh(
+            lab.node(name),
+            &format!("echo '{key}' >>/var/lib/nova/.ssh/authorized_keys"),
+        );
+    }
+    let before: Vec<String> = lab.nodes().iter().map(picture).collect();
+    for words in [
+        &["keys", "revoke", "node3", "--yes"][..],
+        &["keys", "rotate", "--yes"],
+    ] {
+        let refused = clearway(&lab, words);
+        assert_eq!(refused.code(), 2, "{refused:?}");
+        assert!(
+            refused.err.contains("the plan would cut clearway off: "),
+            "{refused:?}"
+        );
+        let now: Vec<String> = lab.nodes().iter().map(picture).collect();
+        assert_eq!(now, before, "{words:?}");
+    }
+    let again = clearway(&lab, &["check"]);
+    assert_eq!(again.code(), 0, "{again:?}");
+}

@@ -1,7 +1,7 @@
 //! Puts back what an earlier repair did.
 
 use super::prove::is_undoable;
-use super::rests::nothing_rests_on;
+use super::rests::{Resting, nothing_rests_on};
 use super::rotate::steps_back;
 use super::way_back::{Step, Way, WayBack, WayBackRequest, nobody_at, stands_for};
 use crate::ledger::{RunRecord, RunState, StoredRepair};
@@ -35,7 +35,7 @@ pub async fn prepare_undo(
         }
         runs.push((record.start.id, stored));
     }
-    nothing_rests_on(&ledger, &runs).await?;
+    nothing_rests_on(&ledger, &runs, Resting::OnDone).await?;
     for (run, stored) in runs {
         let progress = Progress::replay(&stored.plan, &stored.records)?;
         let step = Step::new(&asked.fleet, &run, stored, progress, is_undoable)?;
