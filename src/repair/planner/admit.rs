@@ -18,7 +18,7 @@ use crate::domain::{COMMENT, LegId, NodeId, Pair, Predicted, Reason};
 use crate::openssh::key::{KeyBlob, PublicKey};
 use crate::repair::edit::{Authorised, authorise};
 use crate::repair::plan::{FileState, Piece};
-use crate::survey::{Account, CheckedFile, FileState as Found, IdentityState};
+use crate::survey::{Account, CheckedFile, FileKind, FileState as Found, IdentityState};
 use crate::trust::{KeysPlace, Way};
 
 /// What is asked of one account of one server.
@@ -439,6 +439,9 @@ pub(super) fn add_key(request: &mut Request, client: NodeId, key: &KeyRef, limit
 
 /// Why none of the files in which sshd looks for keys is written.
 fn nowhere(places: &[KeysPlace<'_>]) -> String {
+    if let Some(odd) = places.iter().find(|it| is_odd(it)) {
+        return format!("{}, where sshd looks for keys, is no file", odd.path);
+    }
     let paths = |of_all: bool| {
         let places = places.iter().filter(|it| it.is_of_all == of_all);
         let paths: Vec<_> = places.map(|it| it.path.as_str()).collect();
@@ -459,6 +462,13 @@ fn nowhere(places: &[KeysPlace<'_>]) -> String {
     }
 }
 
+/// Whether something else than a file is at the place.
+fn is_odd(place: &KeysPlace<'_>) -> bool {
+    place.file.is_some_and(|checked| {
+        matches!(&checked.file.state, Found::Present { meta, .. } if meta.kind != FileKind::File && !meta.symlink)
+    })
+}
+
 fn is_there(checked: &CheckedFile) -> bool {
     matches!(checked.file.state, Found::Present { .. })
 }
@@ -466,7 +476,9 @@ fn is_there(checked: &CheckedFile) -> bool {
 /// The file that sshd reads first, as it is or once its mode is right; where there is none, the first that it names.
 /// None in which sshd looks for keys of other accounts, too: whoever is let in as Nova would be let in as root.
 fn choose<'a, 'p>(places: &'a [KeysPlace<'p>], account: &Account) -> Option<&'a KeysPlace<'p>> {
-    let may = |place: &&KeysPlace<'_>| !place.is_of_all && may_hold_keys(&place.path, account);
+    let may = |place: &&KeysPlace<'_>| {
+        !place.is_of_all && !is_odd(place) && may_hold_keys(&place.path, account)
+    };
     let mut allowed = places.iter().filter(may);
     let there = |place: &&KeysPlace<'_>| place.file.is_some_and(is_there);
     let read = places.iter().filter(may).find(|place| place.is_read);
