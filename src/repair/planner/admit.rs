@@ -260,7 +260,17 @@ impl Planner<'_> {
             return;
         }
         let Some(place) = choose(&places, account) else {
-            return leave(self, &nowhere(&places));
+            let why = nowhere(&places);
+            let remedy = places.is_empty().then(|| {
+                let name = self.situation.fleet.node(server).name.as_str();
+                format!(
+                    "Take `AuthorizedKeysFile none` for {user} out of the sshd configuration of {name}, reload sshd, then `clearway repair`."
+                )
+            });
+            for &(reason, id) in &request.legs {
+                self.left.add(reason, &why, remedy.clone(), id);
+            }
+            return;
         };
         if let Err(why) = self.authorise((server, &context), place, account, &request) {
             leave(self, why);
