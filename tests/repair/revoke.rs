@@ -29,8 +29,19 @@ fn a_node_that_is_revoked_logs_in_nowhere_and_no_repair_brings_it_back() {
     let now: Vec<String> = lab.nodes().iter().map(picture).collect();
     assert_eq!(now, before);
 
-    let revoked = clearway(&lab, &["keys", "revoke", "node3", "--yes"]);
+    let plan = clearway(
+        &lab,
+        &["keys", "revoke", "node3", "--diff", "--format", "json"],
+    );
+    let plan: serde_json::Value = serde_json::from_str(&plan.out).expect("one document");
+    assert_eq!(plan["nodes"].as_array().unwrap().len(), 2, "{plan}");
+
+    let revoked = clearway(
+        &lab,
+        &["keys", "revoke", "node3", "--yes", "--format", "json"],
+    );
     assert_eq!(revoked.code(), 0, "{revoked:?}");
+    assert_eq!(revoked.report().command, "keys revoke");
     assert!(
         revoked
             .err
