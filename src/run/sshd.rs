@@ -35,8 +35,8 @@ pub(super) enum SshdOutcome {
         /// Why the login did not come.
         why: String,
     },
-    /// It was not made, or no new login came. Its files are as they were, but sshd is not: it is gone, or goes on with what it
-    /// read meanwhile.
+    /// It was not made, or no new login came. The configuration is as it was, but sshd is not: it is gone, or goes on with what
+    /// it read meanwhile.
     Stuck {
         /// Why, and what became of sshd, in words that a node had a part in: escape before showing.
         why: String,

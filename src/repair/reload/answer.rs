@@ -28,7 +28,8 @@ pub enum Changed {
         /// In words: sshd's own, where it was tested.
         said: String,
     },
-    /// It cannot be made. Its files are as they were, but sshd is not: it is gone, or goes on with what it read meanwhile.
+    /// It cannot be made. Its configuration is as it was, but sshd is not: it is gone, or goes on with what it read meanwhile,
+    /// and keeps the files that this names.
     Stuck {
         /// As for [`Self::Refused`].
         step: String,
@@ -48,7 +49,7 @@ pub enum Settled {
     Gone,
     /// The node is just taking it back.
     Late,
-    /// The node has taken its files back, but its sshd is not as it was: what became of it, in words.
+    /// The node has taken sshd's configuration back, but sshd is not as it was: what became of it, in words.
     Stuck(String),
 }
 

@@ -127,19 +127,20 @@ tell_back() {
 	if listening; then
 		was=$sockets
 		if ! passes; then
-			stuck="the files are back, but with what else is there now they do not pass sshd -t, so sshd was not told and \
-goes on with what it read before: $said"
+			stuck="its configuration is back, but with what else is there now it does not pass sshd -t, so sshd was not told and \
+goes on with what it read before, and with the files that this names: $said"
 			return 1
 		fi
 		if reload; then
 			listens_again "$was" && return
 		elif listening; then
-			stuck="the files are back, but sshd cannot be told to read them ($how), and goes on with what it read before"
+			stuck="its configuration is back, but sshd cannot be told to read it ($how), and goes on with what it read before, and \
+with the files that this names"
 			return 1
 		fi
 	fi
 	start && return
-	stuck="the files are back, but sshd is gone, and it cannot be started again: nobody can log in until somebody starts it, by \
+	stuck="its configuration is back, but sshd is gone, and it cannot be started again: nobody can log in until somebody starts it, by \
 the node's console or a connection that is still open"
 	return 1
 }

@@ -474,7 +474,7 @@ enum Outcome {
         wrote: BTreeSet<usize>,
     },
     Refused(String),
-    /// Its files are as they were, but its sshd is not.
+    /// Its configuration and other files are as they were, but its sshd is not.
     Stuck(String),
     Lost(String),
 }
