@@ -246,11 +246,11 @@ fn an_sshd_that_its_way_back_would_end_is_left_as_it_is_until_somebody_comes() {
     );
     // Whoever comes next tries again, and gets no further either.
     let next = start(node, &change, &nonce(), Duration::from_secs(60));
-    let Changed::Refused { step, said } = next else {
+    let Changed::Stuck { step, stuck, .. } = next else {
         panic!("{next:?}");
     };
     assert_eq!(step, "lock");
-    assert!(said.contains("Fooo"), "{said}");
+    assert!(stuck.contains("Fooo"), "{stuck}");
     assert_eq!(times_told(node), told);
     sh(node, "mv /root/kept /etc/ssh/sshd_config");
     let token = nonce();

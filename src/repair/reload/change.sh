@@ -44,7 +44,8 @@ if ! mkdir "$d" 2>/dev/null; then
 	if [ -z "$guard" ]; then
 		rm -rf -- "$d"
 	elif ! undo; then
-		answer refused lock "another change was left behind there, and is not whole taken back: $stuck"
+		# Not just refused: whoever lost the answer to that change, and asks again, must not hear that nothing was changed.
+		answer stuck lock "a change was left behind there, and cannot be taken back whole" "$stuck"
 	fi
 	mkdir "$d" || answer refused lock "$d cannot be made"
 fi
