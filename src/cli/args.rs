@@ -488,6 +488,15 @@ impl RepairFormat {
             Self::Jsonl => Format::Jsonl,
         }
     }
+
+    /// The format in which a repair tells what happens, where its report is to be in another one.
+    pub(super) fn before(report: Format) -> Self {
+        match report {
+            Format::Table => Self::Table,
+            Format::Json | Format::Junit => Self::Json,
+            Format::Jsonl => Self::Jsonl,
+        }
+    }
 }
 
 /// Output formats of a list.

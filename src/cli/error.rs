@@ -152,6 +152,9 @@ impl From<RunError> for CliError {
             }
             RunError::NothingToCompare(_) => &["check without `--pairs changed` once"],
             RunError::Plan(_) => &["make a new one: `clearway repair --out FILE`"],
+            RunError::CutsOff(_) => &[
+                "give clearway a key that no node has: authorise it on the nodes, and name it as `control.identity` in the inventory",
+            ],
             RunError::Complaints(_) => &["please report this, with the text above"],
             RunError::Changed(_) => {
                 &["look at it again, and make a new plan: `clearway repair --out FILE`"]

@@ -135,6 +135,25 @@ impl Ledger {
         Ok(rows.iter().map(|row| row.get("run")).collect())
     }
 
+    /// The repairs of an inventory that have not come to their end, newest first.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn unfinished_repairs(
+        &self,
+        inventory_path: &str,
+    ) -> Result<Vec<String>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT run FROM repairs JOIN runs ON runs.id = repairs.run \
+             WHERE closed = 0 AND inventory_path = ? ORDER BY repairs.rowid DESC",
+        )
+        .bind(inventory_path)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|source| LedgerError::database(self.path(), "read", source))?;
+        Ok(rows.iter().map(|row| row.get("run")).collect())
+    }
+
     /// Takes over a run whose process is gone.
     ///
     /// # Errors

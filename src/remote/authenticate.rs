@@ -21,13 +21,13 @@ use super::identity::{Offer, Offers, connect_agent};
 use crate::domain::Why;
 
 impl Offers {
-    /// Offers the keys in order until one is accepted.
+    /// Offers the keys in order until one is accepted: its fingerprint.
     pub(super) async fn log_in(
         &self,
         session: &mut Handle<Gatekeeper>,
         user: &str,
         farewell: &Farewell,
-    ) -> Result<(), Failure> {
+    ) -> Result<String, Failure> {
         let mut tried = Vec::new();
         let mut accepted_methods = None;
         let mut agent = None;
@@ -56,7 +56,7 @@ impl Offers {
                 },
             };
             match result {
-                Ok(AuthResult::Success) => return Ok(()),
+                Ok(AuthResult::Success) => return Ok(offer.fingerprint()),
                 Ok(AuthResult::Failure {
                     remaining_methods,
                     partial_success,

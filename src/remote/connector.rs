@@ -204,6 +204,12 @@ impl Connection {
         self.hop.verified.get()
     }
 
+    /// The key that the node has let in: its fingerprint, `SHA256:…`.
+    #[must_use]
+    pub fn login_key(&self) -> &str {
+        &self.hop.login_key
+    }
+
     /// Whether the connection has ended.
     #[must_use]
     pub fn is_closed(&self) -> bool {

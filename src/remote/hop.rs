@@ -26,6 +26,8 @@ pub(super) struct Hop {
     pub(super) handle: Handle<Gatekeeper>,
     pub(super) farewell: Farewell,
     pub(super) verified: Verified,
+    /// The fingerprint of the key that was let in.
+    pub(super) login_key: String,
     /// The hop before this one; its connection carries this one.
     via: Option<Arc<Hop>>,
 }
@@ -63,16 +65,17 @@ pub(super) async fn open(
         deadlines.login,
         offers.log_in(&mut greeted.handle, &login.user, &greeted.farewell),
     );
-    match login.await {
+    let login_key = match login.await {
         Ok(outcome) => outcome?,
         Err(_) if greeted.progress.is_exhausted() => return Err(flooded()),
         Err(_) => return Err(timed_out("login", deadlines.login)),
-    }
+    };
     greeted.progress.lift_limit();
     Ok(Hop {
         handle: greeted.handle,
         farewell: greeted.farewell,
         verified: greeted.verified,
+        login_key,
         via,
     })
 }

@@ -48,6 +48,17 @@ pub(super) enum Offer {
 }
 
 impl Offer {
+    /// Of the key, also where a certificate is offered for it: `SHA256:…`.
+    pub(super) fn fingerprint(&self) -> String {
+        let fingerprint = match self {
+            Self::Key { key, .. } | Self::Certificate { key, .. } => {
+                key.fingerprint(HashAlg::Sha256)
+            }
+            Self::Agent { identity } => identity.public_key().fingerprint(HashAlg::Sha256),
+        };
+        fingerprint.to_string()
+    }
+
     /// `SHA256:… (where it is from)`.
     pub(super) fn describe(&self) -> String {
         match self {

@@ -93,6 +93,8 @@ pub enum KeySource {
         node: String,
         /// The private key file there.
         target: Target,
+        /// The account that owns it there.
+        owner: Attributes,
         /// Its public half, `type base64`: what is copied must be this key.
         public: String,
     },

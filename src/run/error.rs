@@ -27,6 +27,9 @@ pub enum RunError {
     /// The plan that clearway made breaks one of its own rules.
     #[error("this is an error in clearway, and nothing was changed: its plan breaks a rule: {}", .0.join("; "))]
     Complaints(Vec<String>),
+    /// The plan takes away the key with which clearway itself logs in.
+    #[error("nothing was changed: the plan would cut clearway off: {}", .0.join("; "))]
+    CutsOff(Vec<String>),
     /// A plan that was reviewed does not fit the nodes any more.
     #[error("nothing was changed: {} since the plan was made", changed(.0))]
     Changed(Vec<String>),

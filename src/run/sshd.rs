@@ -35,6 +35,12 @@ pub(super) enum SshdOutcome {
         /// Why the login did not come.
         why: String,
     },
+    /// It was not made, or no new login came. The configuration is as it was, but sshd is not: it is gone, or goes on with what
+    /// it read meanwhile.
+    Stuck {
+        /// Why, and what became of sshd, in words that a node had a part in: escape before showing.
+        why: String,
+    },
     /// Nobody knows: the connection broke. The node takes it back by itself unless it was kept.
     Unknown {
         /// What broke.
@@ -45,9 +51,9 @@ pub(super) enum SshdOutcome {
 const LIMITS: Limits = Limits {
     stdout: 128 << 10,
     stderr: 64 << 10,
-    deadline: Duration::from_secs(90),
-    idle: Duration::from_secs(90),
-    first: Duration::from_secs(90),
+    deadline: Duration::from_secs(150),
+    idle: Duration::from_secs(150),
+    first: Duration::from_secs(150),
 };
 
 /// Makes a change over `connection`, logs in anew while that is still open, and keeps the change if the login comes.
@@ -87,34 +93,40 @@ pub(super) async fn change_sshd(
                 why: format!("{step}: {said}"),
             };
         }
+        Ok(Changed::Stuck { step, said, stuck }) => {
+            return SshdOutcome::Stuck {
+                why: format!("{step}: {said}; {stuck}"),
+            };
+        }
         Err(error) => {
             return SshdOutcome::Unknown {
                 why: format!("{} ({})", chain(&error), output.exit),
             };
         }
     };
-    let settled = match login(connector, node, since, patience).await {
+    let why = match login(connector, node, since, patience).await {
         Ok(new) => {
             let settled = settle(&new, keep, &token).await;
             new.close().await;
-            settled
+            match settled {
+                Ok(Settled::Kept) => return SshdOutcome::Kept { how },
+                Ok(_) => format!("the new login came later than {} s", patience.as_secs()),
+                Err(why) => return SshdOutcome::Unknown { why },
+            }
         }
-        Err(error) => {
-            let why = chain(&error);
-            return match settle(connection, take_back, &token).await {
-                Ok(_) => SshdOutcome::TakenBack { why },
-                Err(lost) => SshdOutcome::Unknown {
-                    why: format!("{why}; then: {lost}"),
-                },
-            };
-        }
+        Err(error) => chain(&error),
     };
-    match settled {
-        Ok(Settled::Kept) => SshdOutcome::Kept { how },
-        Ok(Settled::Gone | Settled::Late) => SshdOutcome::TakenBack {
-            why: format!("the new login came later than {} s", patience.as_secs()),
+    match settle(connection, take_back, &token).await {
+        Ok(Settled::Gone) => SshdOutcome::TakenBack { why },
+        Ok(Settled::Stuck(stuck)) => SshdOutcome::Stuck {
+            why: format!("no new login came: {why}; {stuck}"),
         },
-        Err(why) => SshdOutcome::Unknown { why },
+        Ok(Settled::Kept | Settled::Late) => SshdOutcome::Unknown {
+            why: format!("{why}; then: it is still being taken back"),
+        },
+        Err(lost) => SshdOutcome::Unknown {
+            why: format!("{why}; then: {lost}"),
+        },
     }
 }
 

@@ -104,6 +104,17 @@ pub enum Answer {
     },
 }
 
+impl Answer {
+    /// What it wrote, where it ended well.
+    #[must_use]
+    pub fn output(&self) -> Option<&Content> {
+        match self {
+            Self::Output(content) => Some(content),
+            Self::Failed { .. } => None,
+        }
+    }
+}
+
 /// Everything the survey found on one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeFacts {

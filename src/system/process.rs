@@ -60,7 +60,12 @@ fn start_ticks(pid: u32) -> Option<u64> {
 fn parse_start_ticks(stat: &str) -> Option<u64> {
     // The second field is the program's name in parentheses and may hold spaces and parentheses itself.
     let (_, after_name) = stat.rsplit_once(')')?;
-    after_name.split_whitespace().nth(19)?.parse().ok()
+    let mut fields = after_name.split_whitespace();
+    // One that has ended and that nobody has asked for yet, as where PID 1 of a container reaps none, does nothing any more.
+    let state = fields
+        .next()
+        .filter(|state| !matches!(*state, "Z" | "X" | "x"));
+    state.and_then(|_| fields.nth(18)?.parse().ok())
 }
 
 #[cfg(test)]

@@ -274,6 +274,121 @@ fn where_no_new_login_comes_sshd_goes_back_and_the_others_go_on() {
         .all_verified("the second time all have certificates");
 }
 
+/// The legs of a check that are not verified.
+fn others(keys: &Keys) -> Vec<String> {
+    let legs = keys.cloud.check().legs.into_iter();
+    legs.filter(|it| it.verdict != "verified")
+        .map(|it| format!("{} → {}: {:?}", it.client, it.server, it.code))
+        .collect()
+}
+
+#[test]
+fn an_sshd_whose_configuration_was_broken_before_is_refused_and_lives() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let keys = Keys::start(3);
+    let before: Vec<String> = keys.lab().nodes().iter().map(files).collect();
+    let broken = keys.cloud.node("node2");
+    sh(broken, "cp -p /etc/ssh/sshd_config /root/kept");
+    let breaks = "echo 'Fooo bar' >>/etc/ssh/sshd_config";
+    sh(broken, breaks);
+    let pending = files(broken);
+    let output = keys.run(&["certify", "--yes"]);
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{out}");
+    assert!(out.contains("refused, nothing changed: node2"), "{out}");
+    assert!(out.contains("Bad configuration option: Fooo"), "{out}");
+    assert_eq!(files(broken), pending);
+    assert_eq!(others(&keys), [""; 0]);
+    // What was not made is not put back either.
+    keys.repaired(&["undo", "last", "--yes"], "undo, node2 still broken");
+    assert_eq!(files(broken), pending);
+    assert_eq!(others(&keys), [""; 0]);
+
+    sh(broken, "mv /root/kept /etc/ssh/sshd_config");
+    keys.well(&["certify", "--yes"]);
+    let certified = files(broken);
+    sh(broken, "cp -p /etc/ssh/sshd_config /root/kept");
+    sh(broken, breaks);
+    let pending = files(broken);
+    let (code, said) = keys.repair(&["undo", "last", "--yes"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("could not be put back: node2"), "{said}");
+    assert!(said.contains("Fooo"), "{said}");
+    assert_eq!(files(broken), pending, "none of it");
+    assert_eq!(others(&keys), [""; 0]);
+    sh(broken, "mv /root/kept /etc/ssh/sshd_config");
+    assert_eq!(files(broken), certified);
+    let certify = keys.runs()[2].clone();
+    keys.repaired(&["undo", &certify, "--yes"], "undo");
+    let bytes = |all: &str| -> Vec<String> {
+        let sums = all.lines().filter(|it| it.contains("  /"));
+        sums.map(str::to_owned).collect()
+    };
+    for (node, before) in keys.lab().nodes().iter().zip(&before) {
+        assert_eq!(bytes(&files(node)), bytes(before), "{}", node.name());
+    }
+    keys.cloud.all_verified("with keys again");
+}
+
+#[test]
+fn where_sshd_cannot_be_told_of_the_end_that_is_told_and_undone_once_it_can() {
+    if LabSupport::skips_test() {
+        return;
+    }
+    let keys = Keys::start(3);
+    let node = keys.cloud.node("node2");
+    let files = "find /etc/ssh /root/.ssh /var/lib/nova/.ssh -type f ! -name '*.clearway-2*' -exec sha256sum {} + | sort";
+    let before = sh(node, files);
+    sh(node, "cp -p /etc/ssh/sshd_config /root/kept");
+    // From the moment at which the change is made nobody new gets in; and once sshd was told, somebody makes a mistake.
+    let mut watch = node
+        .command("/bin/sh")
+        .args([
+            "-c",
+            &format!(
+                "while ! [ -e {DROP_IN} ]; do sleep 0.02; done
+                 nft add table inet f; nft add chain inet f i '{{type filter hook input priority 0;}}'
+                 nft add rule inet f i ip saddr 10.77.255.254 tcp dport 22 tcp flags syn drop
+                 while ! grep -q 'Received SIGHUP' /var/log/auth.log; do sleep 0.02; done
+                 sleep 0.5; echo 'Fooo bar' >>/etc/ssh/sshd_config"
+            ),
+        ])
+        .spawn()
+        .unwrap();
+    let output = keys.run(&["certify", "--yes", "--revert-after", "6", "--timeout", "3"]);
+    watch.wait().unwrap();
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(out.contains("could not be put back: node2"), "{out}");
+    assert!(out.contains("Fooo"), "{out}");
+    assert_eq!(output.status.code(), Some(1), "{out}");
+    sh(
+        node,
+        "nft delete table inet f; mv /root/kept /etc/ssh/sshd_config",
+    );
+    // The certificates are what the running sshd still shows.
+    let now = sh(node, files);
+    let certificates = |it: &&str| {
+        it.ends_with("/etc/ssh/ssh_host_ecdsa_key-cert.pub")
+            || it.ends_with("/etc/ssh/ssh_host_ed25519_key-cert.pub")
+    };
+    assert_eq!(now.lines().filter(certificates).count(), 2, "{out}");
+    let others = now.lines().filter(|it| !certificates(it));
+    assert_eq!(
+        others.collect::<Vec<_>>(),
+        before.lines().collect::<Vec<_>>(),
+        "{out}"
+    );
+    keys.repaired(&["undo", "last", "--yes"], "undo");
+    assert_eq!(sh(node, files), before);
+    assert_eq!(
+        sh(node, "ls -d /run/clearway-sshd 2>/dev/null || echo none"),
+        "none\n"
+    );
+    keys.cloud.all_verified("with keys again");
+}
+
 /// A clearway at work, in a process of its own.
 pub(crate) fn started(keys: &Keys, words: &[&str]) -> Child {
     keys.command(words)

@@ -15,7 +15,9 @@ use clearway::openssh::key::CertRole;
 use clearway::repair::certificates::{
     Authorities, CertificatePlan, Outlook, Policy, Signed, afterwards, plan, retire, wanted,
 };
-use clearway::repair::reload::{Changed, Settled, change, keep, read_changed, read_settled};
+use clearway::repair::reload::{
+    Changed, Settled, change, keep, read_changed, read_settled, take_back,
+};
 use clearway::repair::{
     AuthorityRules, Complaint, ControlAccount, Edit, FileState, NodePlan, Plan, SshdChange,
     lint_with,
@@ -269,8 +271,14 @@ fn is_refused_somewhere(report: &Report) -> bool {
 
 /// Runs a program as root on a node, sent over standard input.
 pub(crate) fn run(node: &Node, program: &str) -> Vec<u8> {
+    run_in(node, &["/bin/sh"], program)
+}
+
+/// The same in a shell that a node's `/bin/sh` may be.
+fn run_in(node: &Node, shell: &[&str], program: &str) -> Vec<u8> {
     let mut child = node
-        .command("/bin/sh")
+        .command(shell[0])
+        .args(&shell[1..])
         .arg("-s")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -286,9 +294,19 @@ pub(crate) fn run(node: &Node, program: &str) -> Vec<u8> {
 }
 
 pub(crate) fn start(node: &Node, planned: &SshdChange, token: &Nonce, wait: Duration) -> Changed {
+    start_in(node, &["/bin/sh"], planned, token, wait)
+}
+
+pub(crate) fn start_in(
+    node: &Node,
+    shell: &[&str],
+    planned: &SshdChange,
+    token: &Nonce,
+    wait: Duration,
+) -> Changed {
     let nonce = nonce();
     let program = change(&nonce, token, planned, wait).unwrap();
-    let stdout = run(node, &program);
+    let stdout = run_in(node, shell, &program);
     read_changed(&stdout, &nonce)
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&stdout)))
 }
@@ -296,6 +314,12 @@ pub(crate) fn start(node: &Node, planned: &SshdChange, token: &Nonce, wait: Dura
 pub(crate) fn settle(node: &Node, token: &Nonce) -> Settled {
     let nonce = nonce();
     let stdout = run(node, &keep(&nonce, token));
+    read_settled(&stdout, &nonce).unwrap()
+}
+
+pub(crate) fn taken_back(node: &Node, token: &Nonce) -> Settled {
+    let nonce = nonce();
+    let stdout = run(node, &take_back(&nonce, token));
     read_settled(&stdout, &nonce).unwrap()
 }
 

@@ -178,8 +178,11 @@ fn what_somebody_has_put_into_sshd_since_stays_and_is_told() {
     let node = keys.cloud.node("node2");
     let file = "/etc/ssh/sshd_config.d/10-clearway.conf";
     sh(node, &format!("echo 'MaxSessions 11' >>{file}"));
+    let with_both = state(node);
     let (code, said) = keys.repair(&["undo", "last", "--yes"]);
     assert_eq!(code, Some(1), "{said}");
+    // All of a node's part, or none of it.
+    assert_eq!(state(node), with_both);
     assert!(
         said.contains("10-clearway.conf") && said.contains("node2"),
         "{said}"

@@ -12,6 +12,7 @@ mod contained;
 mod forget;
 mod kills;
 mod labels;
+mod places;
 mod races;
 mod reinstalled;
 mod revoke;

@@ -10,6 +10,12 @@ fn a_node_that_is_revoked_logs_in_nowhere_and_no_repair_brings_it_back() {
     let out = lab.node("node3");
     let (others, key) = (["node1", "node2"], public(out));
     let host = sh(out, "cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub");
+    // Somebody has let it in as the account that clearway itself logs in to.
+    let control = "~deploy/.ssh/authorized_keys";
+    sh(
+        lab.node("node1"),
+        &format!("echo '{key} somebody' >>{control}"),
+    );
     let before: Vec<String> = lab.nodes().iter().map(picture).collect();
     let known = |name: &str| sh(lab.node(name), &format!("cat {KNOWN_HOSTS}"));
     assert!(known("node1").contains(&host));
@@ -23,8 +29,19 @@ fn a_node_that_is_revoked_logs_in_nowhere_and_no_repair_brings_it_back() {
     let now: Vec<String> = lab.nodes().iter().map(picture).collect();
     assert_eq!(now, before);
 
-    let revoked = clearway(&lab, &["keys", "revoke", "node3", "--yes"]);
+    let plan = clearway(
+        &lab,
+        &["keys", "revoke", "node3", "--diff", "--format", "json"],
+    );
+    let plan: serde_json::Value = serde_json::from_str(&plan.out).expect("one document");
+    assert_eq!(plan["nodes"].as_array().unwrap().len(), 2, "{plan}");
+
+    let revoked = clearway(
+        &lab,
+        &["keys", "revoke", "node3", "--yes", "--format", "json"],
+    );
     assert_eq!(revoked.code(), 0, "{revoked:?}");
+    assert_eq!(revoked.report().command, "keys revoke");
     assert!(
         revoked
             .err
@@ -40,6 +57,8 @@ fn a_node_that_is_revoked_logs_in_nowhere_and_no_repair_brings_it_back() {
         );
         assert!(!known(name).contains(&host), "{name}");
     }
+    let control = sh(lab.node("node1"), &format!("cat {control}"));
+    assert!(!control.contains(&key) && !control.is_empty(), "{control}");
     assert_eq!(
         picture(out),
         before[2],
@@ -109,7 +128,7 @@ fn a_node_that_does_not_answer_is_revoked_by_what_others_have_of_it() {
     assert!(
         revoked
             .err
-            .contains("not shown: node3 cannot be told to try; no file of the 2 nodes"),
+            .contains("not shown: node3 cannot be told to try; no keys file of "),
         "{revoked:?}"
     );
     for name in ["node1", "node2"] {
@@ -124,4 +143,46 @@ fn a_node_that_does_not_answer_is_revoked_by_what_others_have_of_it() {
     assert_eq!(undone.code(), 0, "{undone:?}");
     let now: Vec<String> = lab.nodes().iter().take(2).map(picture).collect();
     assert_eq!(now, before);
+}
+
+#[test]
+fn the_key_that_clearway_itself_logs_in_with_is_not_taken_out_under_it() {
+    let Some(lab) = working(3) else { return };
+    // A deployer's key that one of the nodes has, too.
+    let inventory = std::fs::read_to_string(lab.inventory()).unwrap();
+    let line = inventory.lines().find(|line| line.contains("identity:"));
+    let path = line.unwrap().split(':').nth(1).unwrap().trim();
+    let path = lab.dir().join(path.trim_matches(|c| "[]\"'".contains(c)));
+    let out = lab.node("node3");
+    std::fs::copy(&path, out.path(crate::rotate::KEY)).unwrap();
+    sh(
+        out,
+        &format!(
+            "chown nova: {0}; chmod 600 {0}; ssh-keygen -y -f {0} >{0}.pub",
+            crate::rotate::KEY
+        ),
+    );
+    let key = public(out);
+    for name in ["node1", "node2"] {
+        sh(
+            lab.node(name),
+            &format!("echo '{key}' >>/var/lib/nova/.ssh/authorized_keys"),
+        );
+    }
+    let before: Vec<String> = lab.nodes().iter().map(picture).collect();
+    for words in [
+        &["keys", "revoke", "node3", "--yes"][..],
+        &["keys", "rotate", "--yes"],
+    ] {
+        let refused = clearway(&lab, words);
+        assert_eq!(refused.code(), 2, "{refused:?}");
+        assert!(
+            refused.err.contains("the plan would cut clearway off: "),
+            "{refused:?}"
+        );
+        let now: Vec<String> = lab.nodes().iter().map(picture).collect();
+        assert_eq!(now, before, "{words:?}");
+    }
+    let again = clearway(&lab, &["check"]);
+    assert_eq!(again.code(), 0, "{again:?}");
 }

@@ -130,3 +130,16 @@ fn killed_while_the_key_is_on_its_way_it_is_resumed_with_the_same_key_or_undone(
         assert_eq!(pictures(&lab), before);
     }
 }
+
+#[test]
+fn a_node_that_comes_later_gets_the_key_that_is_there() {
+    let Some(lab) = to_share(3) else { return };
+    let first = clearway(&lab, &["repair", "--yes", "--limit", "node[1-2]"]);
+    assert_eq!(first.code(), 0, "{first:?}");
+    let later = clearway(&lab, &["repair", "--yes", "--format", "json"]);
+    assert_eq!(later.code(), 0, "{later:?}");
+    assert_eq!(later.report().summary.pairs.verified, 6);
+    let keys: BTreeSet<String> = lab.nodes().iter().map(private).collect();
+    assert_eq!(keys.len(), 1, "{keys:?}");
+    is_kept_to_the_nodes(&lab, keys.first().unwrap(), &[&first, &later]);
+}

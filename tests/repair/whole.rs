@@ -147,6 +147,62 @@ fn a_plan_is_applied_as_it_was_reviewed_or_not_at_all() {
     sh(lab.node("node2"), "rm -r /var/lib/nova/.ssh");
     let applied = clearway(&lab, &["repair", "--plan", plan, "--yes"]);
     assert_eq!(applied.code(), 0, "{applied:?}");
+
+    // Told again, there is nothing left of it; and where a part is missing, that part alone.
+    let after = pictures(&lab);
+    let again = clearway(&lab, &["repair", "--plan", plan, "--yes"]);
+    assert_eq!(again.code(), 0, "{again:?}");
+    let said = "every file is as the plan leaves it: 0 files written";
+    assert!(again.err.contains(said), "{again:?}");
+    assert_eq!(pictures(&lab), after);
+    let keys = "cat /var/lib/nova/.ssh/authorized_keys";
+    let admitted = sh(lab.node("node2"), keys);
+    sh(lab.node("node2"), "rm /var/lib/nova/.ssh/authorized_keys");
+    let rest = clearway(
+        &lab,
+        &["repair", "--plan", plan, "--yes", "--format", "json"],
+    );
+    assert_eq!(rest.code(), 0, "{rest:?}");
+    let nodes = rest.report().repair.unwrap().nodes;
+    let written: Vec<_> = nodes
+        .iter()
+        .map(|it| (&*it.name, it.edits, it.keys))
+        .collect();
+    assert_eq!(written, [("node2", 1, 0)]);
+    assert_eq!(sh(lab.node("node2"), keys), admitted);
+
+    let taken = clearway(&lab, &["repair", "--out", plan]);
+    assert_eq!(taken.code(), 2, "{taken:?}");
+    assert!(
+        !taken.err.contains("surveyed"),
+        "before anything is looked at: {taken:?}"
+    );
+}
+
+#[test]
+fn what_a_later_repair_rests_on_is_not_put_back_before_it() {
+    let Some(lab) = bare(3) else { return };
+    let before = pictures(&lab);
+    let run = |words: &[&str]| {
+        let done = clearway(&lab, &[words, &["--yes", "--format", "json"]].concat());
+        let report = done.report();
+        assert!(report.repair.as_ref().unwrap().complete, "{done:?}");
+        report.run
+    };
+    let first = run(&["repair", "--limit", "node[1-2]"]);
+    let second = run(&["repair"]);
+    let after = pictures(&lab);
+    let refused = clearway(&lab, &["repair", "undo", &first, "--yes"]);
+    assert_eq!(refused.code(), 2, "{refused:?}");
+    for said in [&second, "came after run", &first, " first"] {
+        assert!(refused.err.contains(said), "{said}: {}", refused.err);
+    }
+    assert_eq!(pictures(&lab), after);
+    for one in [&second, &first] {
+        let undone = clearway(&lab, &["repair", "undo", one, "--yes"]);
+        assert_eq!(undone.code(), 0, "{undone:?}");
+    }
+    assert_eq!(pictures(&lab), before);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::cli::text::{count, shell_word};
 use crate::domain::{Depth, Fleet, Lane, NodeId, TrustBy};
 use crate::files::{can_be_new, read_plan, write_new};
 use crate::inventory::select;
-use crate::ledger::{Ledger, RunRecord, StoredRepair};
+use crate::ledger::{Ledger, RunRecord, RunState, StoredRepair};
 use crate::remote::{Deadlines, Environment};
 use crate::repair::{Plan, Policy};
 use crate::report::{Report, escape, exit};
@@ -97,6 +97,7 @@ fn plan_and_apply(session: &Session, arguments: &Repair) -> Result<u8, CliError>
         operator: operator(session),
     };
     with_nodes(session, arguments.format, async |around, tellers| {
+        tell_unfinished(session, &around).await?;
         let mut earlier: Vec<String> = Vec::new();
         loop {
             let mut asked = asked.clone();
@@ -119,6 +120,22 @@ fn plan_and_apply(session: &Session, arguments: &Repair) -> Result<u8, CliError>
             earlier.push(run);
         }
     })
+}
+
+/// Says which repairs have been left before their end: what is repaired now is done on top of them.
+async fn tell_unfinished(session: &Session, around: &Surroundings) -> Result<(), CliError> {
+    let ledger = ledger_of(around)?;
+    for run in ledger.unfinished_repairs(&session.inventory_path()).await? {
+        if ledger.find(&run).await?.state == RunState::Running {
+            continue;
+        }
+        session.console.note(format!(
+            "run {run} has not come to its end: `{}` goes on with it, `{}` puts it back, either before what is repaired now",
+            session.typed(&format!("repair resume {run}")),
+            session.typed(&format!("repair undo {run}"))
+        ));
+    }
+    Ok(())
 }
 
 /// The authority, where nodes want one. An authority in the environment is for them, and says nothing of others.

@@ -14,7 +14,7 @@ use super::session::Session;
 use crate::cli::args::{Format, RepairFormat};
 use crate::cli::error::CliError;
 use crate::cli::keys_args::Revoke;
-use crate::cli::render::write_plan;
+use crate::cli::render::{write_json, write_plan};
 use crate::cli::text::count;
 use crate::domain::{Fleet, Lane, Step};
 use crate::files::{read_text, write_text};
@@ -77,12 +77,17 @@ pub(super) fn revoke(session: &Session, arguments: &Revoke) -> Result<u8, CliErr
         patience: PATIENCE,
         operator: operator(session),
     };
-    let format = RepairFormat::Table;
-    let done = with_ledger(session, format, async |around, tellers| {
+    let format = changing.proving.format;
+    let telling = RepairFormat::before(format);
+    let done = with_ledger(session, telling, async |around, tellers| {
         let prepared = run::prepare(asked, around).await?;
         tellers.finish();
         let mut out = session.console.out.clone();
-        write_plan(&mut out, prepared.plan(), session.console.view())?;
+        match format {
+            Format::Table => write_plan(&mut out, prepared.plan(), session.console.view())?,
+            Format::Json if changing.dry_run => write_json(&mut out, prepared.plan())?,
+            Format::Json | Format::Jsonl | Format::Junit => {}
+        }
         out.flush()?;
         if prepared.is_interrupted() {
             return Ok(None);
@@ -107,7 +112,7 @@ pub(super) fn revoke(session: &Session, arguments: &Revoke) -> Result<u8, CliErr
         write_text(&list_file, &list.text()).map_err(|error| {
             CliError::usage(format!("cannot write {}: {error}", list_file.display()))
         })?;
-        tellers.replace(self::tellers(session, format.of_report()));
+        tellers.replace(self::tellers(session, format));
         let report = if nodes == 0 {
             prepared.leave().await?
         } else {
@@ -128,7 +133,7 @@ pub(super) fn revoke(session: &Session, arguments: &Revoke) -> Result<u8, CliErr
         }
         return Ok(exit::BROKEN);
     };
-    write_report(&session.console, &report, Format::Table, session.kept())?;
+    write_report(&session.console, &report, format, session.kept())?;
     session.console.note(format!(
         "the keys that it is to lose are in `{}`: `clearway repair` does not trust them again; take the node out of the inventory, or \
          give it new keys if it is to come back",

@@ -150,6 +150,11 @@ fn what_takes_a_command_back_and_where_a_copied_key_comes_from_are_part_of_it() 
         of: plan::KeySource::Existing {
             node: "cmp00001".into(),
             target: target("/var/lib/nova/.ssh/id_rsa"),
+            owner: Attributes {
+                uid: 1,
+                gid: 1,
+                mode: 0o600,
+            },
             public: String::new(),
         },
         node: "cmp00000".into(),

@@ -325,15 +325,12 @@ impl Job {
             node: node.to_owned(),
         };
         let (node, target, owner) = match of {
-            KeySource::Existing { node, target, .. } => (
+            KeySource::Existing {
                 node,
                 target,
-                Attributes {
-                    uid: 0,
-                    gid: 0,
-                    mode: 0,
-                },
-            ),
+                owner,
+                ..
+            } => (node, target, *owner),
             KeySource::New(id) => {
                 let key = plan.keys.iter().find(|it| it.id == *id);
                 let key = key.ok_or_else(|| unknown(&id.0))?;

@@ -57,14 +57,15 @@ impl<'a> Review<'a> {
         match &copy.of {
             KeySource::New(_) if sides.next().is_none() => wrong("a key of another account"),
             KeySource::New(_) => Ok(()),
-            KeySource::Existing { public, .. } => {
-                let is_it = |(client, _): (&ClientFacts, _)| {
-                    client.identities.iter().any(|it| {
-                        let own = it.public.as_deref().and_then(plain);
-                        it.path == source.path
-                            && it.state == IdentityState::Usable
-                            && own.as_ref().is_some_and(|own| own.to_string() == *public)
-                    })
+            KeySource::Existing { public, owner, .. } => {
+                let is_it = |(client, account): (&ClientFacts, &Account)| {
+                    account.uid == owner.uid
+                        && client.identities.iter().any(|it| {
+                            let own = it.public.as_deref().and_then(plain);
+                            it.path == source.path
+                                && it.state == IdentityState::Usable
+                                && own.as_ref().is_some_and(|own| own.to_string() == *public)
+                        })
                 };
                 if self.is_host_key(from, source, public) {
                     wrong("a host key")

@@ -10,6 +10,7 @@ use crate::domain::NodeId;
 use crate::openssh::key::PublicKey;
 use crate::openssh::known_hosts::HashedName;
 use crate::repair::plan::Edit;
+use crate::survey::FileFact;
 
 impl Review<'_> {
     pub(super) fn hosts_file(&mut self, place: Place<'_>, edit: &Edit, bytes: (&[u8], &[u8])) {
@@ -141,6 +142,13 @@ impl Review<'_> {
                 if self.names.iter().any(known) {
                     return Err((Rule::Scope, "the name of another node"));
                 }
+                let own = |(known, id): &(String, NodeId)| {
+                    *id == server && hashed.matches(known.as_bytes())
+                };
+                let configured = |word: &str| hashed.matches(word.as_bytes());
+                if !self.names.iter().any(own) && !self.configures(client, configured) {
+                    return Err((Rule::Scope, "a name that is not the node's"));
+                }
                 continue;
             }
             if was_hashed {
@@ -161,8 +169,41 @@ impl Review<'_> {
             if others.count() > 0 && !self.is_stated(bare, server) {
                 return Err((Rule::Scope, "the name of another node"));
             }
+            let is_own = self
+                .names
+                .iter()
+                .any(|(it, id)| *id == server && *it == bare);
+            let configured = |word: &str| word.eq_ignore_ascii_case(bare);
+            if !is_own && !self.configures(client, configured) {
+                return Err((Rule::Scope, "a name that is not the node's"));
+            }
         }
         Ok(())
+    }
+
+    /// Whether a word of a client's own configuration is a name under which ssh looks a server up: `HostName`, `HostKeyAlias`.
+    fn configures(&self, client: NodeId, is_it: impl Fn(&str) -> bool) -> bool {
+        let clients = self.facts[client.index()].iter();
+        let clients = clients.flat_map(|facts| &facts.clients);
+        let mut texts = clients.flat_map(|client| {
+            let files = client.config_files.iter().filter_map(FileFact::content);
+            files.chain(client.base_config.output())
+        });
+        texts.any(|content| {
+            let text = String::from_utf8_lossy(&content.bytes);
+            text.lines().any(|line| {
+                let between = |c: char| c.is_whitespace() || "=\"".contains(c);
+                let mut words = line.split(between).filter(|word| !word.is_empty());
+                // `%h` stands for the name as it is typed.
+                let mut names = self.names.iter().map(|(name, _)| name.as_str());
+                let keyword = words.next().unwrap_or_default().to_ascii_lowercase();
+                ["hostname", "hostkeyalias"].contains(&&*keyword)
+                    && words.any(|word| {
+                        let typed = |name| word.replace("%h", name).replace("%n", name);
+                        is_it(word) || word.contains('%') && names.any(|it| is_it(&typed(it)))
+                    })
+            })
+        })
     }
 
     fn disk_keys(&self, node: NodeId) -> BTreeSet<Vec<u8>> {

@@ -9,6 +9,7 @@ use super::roles::Place;
 use crate::domain::NodeId;
 use crate::openssh::authorized_keys::AuthorizedKeys;
 use crate::openssh::key::PublicKey;
+use crate::openssh::server_config::ServerSettings;
 use crate::repair::plan::Edit;
 
 impl Review<'_> {
@@ -35,9 +36,14 @@ impl Review<'_> {
             let detail = format!("{} lines, then {}", unowned(&before), unowned(&after));
             self.complain(Rule::Unmanaged, node, Some(&edit.target), &detail);
         }
+        let of_all = self.is_of_all(place, edit);
         for line in after.iter().filter(|it| it.owned) {
             if before.iter().any(|old| old.owned && old.is(line)) {
                 continue;
+            }
+            if of_all && !line.bytes.starts_with(b"# clearway: ") {
+                let detail = "sshd reads it for all accounts, root too";
+                self.complain(Rule::Wide, node, Some(&edit.target), detail);
             }
             if let Err((rule, detail)) = self.new_key(place.node, line) {
                 let line = String::from_utf8_lossy(line.bytes).into_owned();
@@ -45,6 +51,14 @@ impl Review<'_> {
                 self.complain(rule, node, Some(&edit.target), &detail);
             }
         }
+    }
+
+    /// Whether sshd looks for keys of whatever account in a file: it is written out in the settings that hold for nobody in
+    /// particular.
+    fn is_of_all(&self, place: Place<'_>, edit: &Edit) -> bool {
+        let base = place.facts.server.base_config.output();
+        let settings = base.and_then(|it| ServerSettings::parse(&it.bytes).ok());
+        settings.is_some_and(|it| it.authorized_keys_files.contains(&edit.target.path))
     }
 
     /// Whether a line lets in a key that the plan retires.

@@ -202,6 +202,7 @@ fn a_copied_key_is_one_that_the_survey_found_the_same_account_to_use() {
             node,
             target,
             public,
+            ..
         } = &mut plan.copies[0].of
         else {
             panic!("a key that is there");

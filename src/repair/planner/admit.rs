@@ -18,7 +18,7 @@ use crate::domain::{COMMENT, LegId, NodeId, Pair, Predicted, Reason};
 use crate::openssh::key::{KeyBlob, PublicKey};
 use crate::repair::edit::{Authorised, authorise};
 use crate::repair::plan::{FileState, Piece};
-use crate::survey::{Account, CheckedFile, FileState as Found, IdentityState};
+use crate::survey::{Account, CheckedFile, FileKind, FileState as Found, IdentityState};
 use crate::trust::{KeysPlace, Way};
 
 /// What is asked of one account of one server.
@@ -260,15 +260,17 @@ impl Planner<'_> {
             return;
         }
         let Some(place) = choose(&places, account) else {
-            let paths: Vec<_> = places.iter().map(|it| it.path.as_str()).collect();
-            let why = match paths[..] {
-                [] => "sshd looks for keys in no file: `AuthorizedKeysFile none`".to_owned(),
-                _ => format!(
-                    "sshd looks for keys in {}, where repair does not write",
-                    paths.join(" and ")
-                ),
-            };
-            return leave(self, &why);
+            let why = nowhere(&places);
+            let remedy = places.is_empty().then(|| {
+                let name = self.situation.fleet.node(server).name.as_str();
+                format!(
+                    "Take `AuthorizedKeysFile none` for {user} out of the sshd configuration of {name}, reload sshd, then `clearway repair`."
+                )
+            });
+            for &(reason, id) in &request.legs {
+                self.left.add(reason, &why, remedy.clone(), id);
+            }
+            return;
         };
         if let Err(why) = self.authorise((server, &context), place, account, &request) {
             leave(self, why);
@@ -445,13 +447,48 @@ pub(super) fn add_key(request: &mut Request, client: NodeId, key: &KeyRef, limit
     }
 }
 
+/// Why none of the files in which sshd looks for keys is written.
+fn nowhere(places: &[KeysPlace<'_>]) -> String {
+    if let Some(odd) = places.iter().find(|it| is_odd(it)) {
+        return format!("{}, where sshd looks for keys, is no file", odd.path);
+    }
+    let paths = |of_all: bool| {
+        let places = places.iter().filter(|it| it.is_of_all == of_all);
+        let paths: Vec<_> = places.map(|it| it.path.as_str()).collect();
+        paths.join(" and ")
+    };
+    if places.is_empty() {
+        return "sshd looks for keys in no file: `AuthorizedKeysFile none`".to_owned();
+    }
+    let (own, of_all) = (paths(false), paths(true));
+    match (own.is_empty(), of_all.is_empty()) {
+        (true, _) => format!(
+            "sshd looks for keys of every account in {of_all}: a key there lets its owner in as root as well"
+        ),
+        (false, true) => format!("sshd looks for keys in {own}, where repair does not write"),
+        (false, false) => format!(
+            "sshd looks for keys in {own}, where repair does not write, and for those of every account in {of_all}"
+        ),
+    }
+}
+
+/// Whether something else than a file is at the place.
+fn is_odd(place: &KeysPlace<'_>) -> bool {
+    place.file.is_some_and(|checked| {
+        matches!(&checked.file.state, Found::Present { meta, .. } if meta.kind != FileKind::File && !meta.symlink)
+    })
+}
+
 fn is_there(checked: &CheckedFile) -> bool {
     matches!(checked.file.state, Found::Present { .. })
 }
 
 /// The file that sshd reads first, as it is or once its mode is right; where there is none, the first that it names.
+/// None in which sshd looks for keys of other accounts, too: whoever is let in as Nova would be let in as root.
 fn choose<'a, 'p>(places: &'a [KeysPlace<'p>], account: &Account) -> Option<&'a KeysPlace<'p>> {
-    let may = |place: &&KeysPlace<'_>| may_hold_keys(&place.path, account);
+    let may = |place: &&KeysPlace<'_>| {
+        !place.is_of_all && !is_odd(place) && may_hold_keys(&place.path, account)
+    };
     let mut allowed = places.iter().filter(may);
     let there = |place: &&KeysPlace<'_>| place.file.is_some_and(is_there);
     let read = places.iter().filter(may).find(|place| place.is_read);

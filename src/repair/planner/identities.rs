@@ -311,6 +311,7 @@ impl Planner<'_> {
         let source = KeySource::Existing {
             node: self.situation.fleet.node(node).name.to_string(),
             target: target(&context, &identity.path),
+            owner: attributes(identity.meta?),
             public: key.to_plain().to_string(),
         };
         let found = (source, KeyRef::Known(key.to_plain()));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::answers;
 use super::input::Situation;
-use crate::domain::{LegId, NodeId, Placeholders, Reason, Verdict, fold};
+use crate::domain::{LegId, NodeId, Placeholders, Predicted, Reason, Verdict, fold};
 use crate::repair::plan::Left;
 use crate::trust::verdict::{common_placeholders, with_usual_file};
 
@@ -81,6 +81,11 @@ fn remedy_of(situation: &Situation<'_>, reason: Reason, legs: &[LegId]) -> Strin
 fn values_of(situation: &Situation<'_>, reason: Reason, id: LegId) -> Placeholders {
     let prediction = &situation.prediction;
     let common = common_placeholders(situation.fleet, situation.legs, prediction, id);
-    let explained = situation.prediction.explain(id).values.or(&common);
+    let mut explained = prediction.explain(id).values;
+    if prediction.verdict(id) != Predicted::Breaks(reason) {
+        // The file of what breaks the leg first is not that of what is behind it.
+        explained = explained.without("file");
+    }
+    let explained = explained.or(&common);
     with_usual_file(explained, Verdict::Broken(reason))
 }

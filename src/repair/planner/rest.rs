@@ -39,6 +39,7 @@ pub fn rest_of(
             copy.of = KeySource::Existing {
                 node: key.node.clone(),
                 target: key.target.clone(),
+                owner: key.owner,
                 public: public.clone(),
             };
         }

@@ -21,15 +21,27 @@ pub enum Changed {
     },
     /// It cannot be made; what was done was taken back at once.
     Refused {
-        /// At which step: `lock`, `save`, `find`, `guard`, `write`, `test` (`sshd -t`), `reload`, `listen`.
+        /// At which step. Before anything is written: `lock`, `save`, `config` (`sshd -t` and `sshd -T` of what is there),
+        /// `find`, `pending` (a reload would have it listen elsewhere), `guard`. Then `write`, `test` (`sshd -t`), `reload`,
+        /// `listen`.
         step: String,
         /// In words: sshd's own, where it was tested.
         said: String,
     },
+    /// It cannot be made. Its configuration is as it was, but sshd is not: it is gone, or goes on with what it read meanwhile,
+    /// and keeps the files that this names.
+    Stuck {
+        /// As for [`Self::Refused`].
+        step: String,
+        /// As for [`Self::Refused`].
+        said: String,
+        /// What became of sshd, in words.
+        stuck: String,
+    },
 }
 
 /// What became of a change that was to be kept or taken back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
     /// It is kept.
     Kept,
@@ -37,6 +49,8 @@ pub enum Settled {
     Gone,
     /// The node is just taking it back.
     Late,
+    /// The node has taken sshd's configuration back, but sshd is not as it was: what became of it, in words.
+    Stuck(String),
 }
 
 /// Answers are a handful of short records.
@@ -54,10 +68,7 @@ const LIMITS: Limits = Limits {
 /// It is no whole answer to the program with this nonce, or none that it gives.
 pub fn read_changed(stdout: &[u8], nonce: &Nonce) -> Result<Changed, FrameError> {
     let record = only(stdout, nonce)?;
-    let field = |number: usize| {
-        let bytes = record.fields.get(number).map_or(&[][..], Vec::as_slice);
-        String::from_utf8_lossy(bytes).into_owned()
-    };
+    let field = |number| field(&record, number);
     Ok(match record.kind.as_str() {
         "reloaded" => Changed::Reloaded { how: field(0) },
         "busy" => Changed::Busy(field(0)),
@@ -69,6 +80,11 @@ pub fn read_changed(stdout: &[u8], nonce: &Nonce) -> Result<Changed, FrameError>
             step: field(0),
             said: field(1),
         },
+        "stuck" => Changed::Stuck {
+            step: field(0),
+            said: field(1),
+            stuck: field(2),
+        },
         _ => return Err(FrameError::Truncated { at: stdout.len() }),
     })
 }
@@ -78,12 +94,19 @@ pub fn read_changed(stdout: &[u8], nonce: &Nonce) -> Result<Changed, FrameError>
 /// # Errors
 /// It is no whole answer to the program with this nonce, or none that it gives.
 pub fn read_settled(stdout: &[u8], nonce: &Nonce) -> Result<Settled, FrameError> {
-    match only(stdout, nonce)?.kind.as_str() {
+    let record = only(stdout, nonce)?;
+    match record.kind.as_str() {
         "kept" => Ok(Settled::Kept),
         "gone" => Ok(Settled::Gone),
         "late" => Ok(Settled::Late),
+        "stuck" => Ok(Settled::Stuck(field(&record, 0))),
         _ => Err(FrameError::Truncated { at: stdout.len() }),
     }
+}
+
+fn field(record: &Record, number: usize) -> String {
+    let bytes = record.fields.get(number).map_or(&[][..], Vec::as_slice);
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn only(stdout: &[u8], nonce: &Nonce) -> Result<Record, FrameError> {

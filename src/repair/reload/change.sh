@@ -15,9 +15,21 @@ refuse() {
 	answer "$@"
 }
 
-# Something was: back with it, before anybody else decides.
+# Something was: back with it, unless the guard is at that already.
 back() {
-	if mkdir "$d/decided" 2>/dev/null; then undo; fi
+	stuck=
+	if mkdir "$d/decided" 2>/dev/null; then
+		undo
+	else
+		tries=0
+		while [ -e "$d/is.$n" ] && ! [ -s "$d/stuck" ]; do
+			tries=$((tries+1))
+			[ $tries -lt 60 ] || answer stuck "$2" "$3" "it is still being taken back"
+			sleep 1
+		done
+		stuck=$(cat "$d/stuck" 2>/dev/null)
+	fi
+	[ -z "$stuck" ] || answer stuck "$2" "$3" "$stuck"
 	answer "$@"
 }
 
@@ -25,11 +37,16 @@ back() {
 if ! mkdir "$d" 2>/dev/null; then
 	guard=
 	read -r guard 2>/dev/null <"$d/pid"
-	# By its words: another process may have its number by now.
-	case $([ -z "$guard" ] || tr '\0' ' ' 2>/dev/null <"/proc/$guard/cmdline") in
+	# By its words: another process may have its number by now. What could not be taken back whole waits for nobody.
+	case $([ -z "$guard" ] || [ -s "$d/stuck" ] || tr '\0' ' ' 2>/dev/null <"/proc/$guard/cmdline") in
 	*"$d/guard"*) answer busy "process $guard waits for the end of another change" ;;
 	esac
-	if [ -n "$guard" ]; then undo; else rm -rf -- "$d"; fi
+	if [ -z "$guard" ]; then
+		rm -rf -- "$d"
+	elif ! undo; then
+		# Not just refused: whoever lost the answer to that change, and asks again, must not hear that nothing was changed.
+		answer stuck lock "a change was left behind there, and cannot be taken back whole" "$stuck"
+	fi
 	mkdir "$d" || answer refused lock "$d cannot be made"
 fi
 : >"$d/is.$n"

@@ -4,7 +4,7 @@ trap '' HUP INT TERM PIPE
 echo $$ >"$d/pid"
 passed=0
 while [ $passed -lt "$wait" ]; do
-	[ -e "$d/is.$n" ] || exit 0
+	[ -e "$d/is.$n" ] && ! [ -e "$d/stuck" ] || exit 0
 	[ -e "$d/back.$n" ] && break
 	sleep 1
 	passed=$((passed+1))

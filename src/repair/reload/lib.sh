@@ -26,26 +26,42 @@ listening() {
 	return 1
 }
 
-# Tells sshd to read its configuration again; sets `how`.
-reload() {
-	if [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1; then
-		for unit in ssh sshd; do
-			$limit systemctl -q is-active $unit.service 2>/dev/null || continue
-			$limit systemctl reload $unit.service >/dev/null 2>&1 && how="systemctl reload $unit" && return
-		done
-	fi
-	listening && kill -HUP "$pid" && how="SIGHUP to process $pid"
+# Whether sshd would take its configuration as it is now; sets `said` to its words. One that is told to read a
+# configuration that it does not take ends.
+passes() {
+	said=$($limit "$binary" -t -f "$config" 2>&1 </dev/null) && return
+	said=$(printf %.4000s "$said")
+	return 1
 }
 
-# Starts it where it is gone.
+# Tells sshd to read its configuration again, where that `passes`; sets `how`. Its unit, where it has one that can be told,
+# has the last word: a unit that does not reload must not be told by a signal.
+reload() {
+	listening || return 1
+	if [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1; then
+		for unit in ssh sshd; do
+			[ "$($limit systemctl show -p MainPID $unit.service 2>/dev/null)" = "MainPID=$pid" ] || continue
+			[ "$($limit systemctl show -p CanReload $unit.service 2>/dev/null)" != CanReload=no ] || continue
+			how="systemctl reload $unit"
+			$limit systemctl reload $unit.service >/dev/null 2>&1
+			return
+		done
+	fi
+	how="SIGHUP to process $pid"
+	kill -HUP "$pid"
+}
+
+# Starts it where it is gone, and waits until it listens.
 start() {
 	if [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1; then
 		for unit in ssh sshd; do
 			$limit systemctl -q is-enabled $unit.service 2>/dev/null || continue
-			$limit systemctl restart $unit.service >/dev/null 2>&1 && return
+			$limit systemctl -q reset-failed $unit.service 2>/dev/null
+			$limit systemctl start $unit.service >/dev/null 2>&1 && listens_again '' && return
 		done
 	fi
 	"$binary" -f "$config" </dev/null >/dev/null 2>&1
+	listens_again ''
 }
 
 # Waits until it listens; with other sockets than before, as it opens them anew, if it does so soon.
@@ -95,16 +111,36 @@ restore() {
 	done <"$d/files"
 }
 
+# Takes all back. Fails, with the reason in `stuck`, where sshd is not then as it was: the directory stays, so that whoever
+# comes next tries again. An sshd that was never told of the change is not told of its end either.
 undo() {
 	restore
-	listening
-	was=$sockets
-	if [ -n "$pid" ]; then
-		reload
-		listens_again "$was" || start
-	else
-		start
+	if [ -e "$d/told" ] && ! tell_back; then
+		printf '%s\n' "$stuck" >"$d/stuck"
+		return 1
 	fi
 	restore late
 	rm -rf -- "$d"
+}
+
+tell_back() {
+	if listening; then
+		was=$sockets
+		if ! passes; then
+			stuck="its configuration is back, but with what else is there now it does not pass sshd -t, so sshd was not told and \
+goes on with what it read before, and with the files that this names: $said"
+			return 1
+		fi
+		if reload; then
+			listens_again "$was" && return
+		elif listening; then
+			stuck="its configuration is back, but sshd cannot be told to read it ($how), and goes on with what it read before, and \
+with the files that this names"
+			return 1
+		fi
+	fi
+	start && return
+	stuck="its configuration is back, but sshd is gone, and it cannot be started again: nobody can log in until somebody starts it, by \
+the node's console or a connection that is still open"
+	return 1
 }

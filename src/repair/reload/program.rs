@@ -13,6 +13,7 @@ use crate::repair::plan::{FileState, SshdChange};
 const DIRECTORY: &str = "/run/clearway-sshd";
 const LIB: &str = include_str!("lib.sh");
 const GUARD: &str = include_str!("guard.sh");
+const PENDING: &str = include_str!("pending.sh");
 const CHANGE: &str = include_str!("change.sh");
 const GO: &str = include_str!("go.sh");
 
@@ -43,6 +44,7 @@ pub fn change(
     let mut text = prelude(nonce);
     text.push_str(&common);
     text.push_str(LIB);
+    text.push_str(PENDING);
     text.push_str(CHANGE);
     for (number, edit) in change.edits.iter().enumerate() {
         let path = &edit.target.path;
@@ -121,11 +123,14 @@ pub fn take_back(nonce: &Nonce, token: &Nonce) -> String {
         prelude(nonce),
         r#"[ ! -d "$d" ] || : >"$d/back.$n"
 tries=0
-while [ -e "$d/is.$n" ] && [ $tries -lt 20 ]; do
+while [ -e "$d/is.$n" ] && ! [ -s "$d/stuck" ] && [ $tries -lt 60 ]; do
 tries=$((tries+1))
 sleep 1
 done
-if [ -e "$d/is.$n" ]; then cw late; else cw gone; fi
+if ! [ -e "$d/is.$n" ]; then cw gone
+elif [ -s "$d/stuck" ]; then cw stuck "$(cat "$d/stuck")"
+else cw late
+fi
 cw_end
 "#
     )

@@ -299,26 +299,31 @@ impl Carrier {
             let outcome = self.reload(task, &progress, again).await;
             return self.end(&node, stage, outcome).await;
         }
-        // What sshd reads goes back first, while the files that it names are still there.
-        let stuck = match self.sshd(&task.job) {
-            Some(change)
-                if stage == Stage::Undo && progress.node(&node).is_some_and(|it| it.reloaded) =>
-            {
-                match self.hands.reload(task.id, &change.inverse()).await {
-                    SshdOutcome::Kept { .. } => None,
-                    SshdOutcome::NotMade { why } => Some(format!("sshd: {why}")),
-                    SshdOutcome::TakenBack { why } => {
-                        let why = format!("sshd: no new login came, so it stays as it is: {why}");
-                        return self.end(&node, stage, Outcome::Refused(why)).await;
-                    }
-                    SshdOutcome::Busy { why } | SshdOutcome::Unknown { why } => {
-                        let why = format!("sshd: {why}");
-                        return self.end(&node, stage, Outcome::Lost(why)).await;
-                    }
+        // What sshd reads goes back first, while the files that it names are still there; and where it does not, they stay.
+        // A node that has refused has it back already.
+        let told =
+            |node: &NodeProgress| node.reloaded && !matches!(node.end, Some(End::Refused(_)));
+        if stage == Stage::Undo
+            && progress.node(&node).is_some_and(told)
+            && let Some(change) = self.sshd(&task.job)
+        {
+            let stuck = match self.hands.reload(task.id, &change.inverse()).await {
+                SshdOutcome::Kept { .. } => None,
+                SshdOutcome::NotMade { why } => Some(Outcome::Refused(format!(
+                    "sshd: {why}; so nothing is put back there"
+                ))),
+                SshdOutcome::TakenBack { why } => Some(Outcome::Refused(format!(
+                    "sshd: no new login came, so it stays as it is: {why}"
+                ))),
+                SshdOutcome::Stuck { why } => Some(Outcome::Stuck(format!("sshd: {why}"))),
+                SshdOutcome::Busy { why } | SshdOutcome::Unknown { why } => {
+                    Some(Outcome::Lost(format!("sshd: {why}")))
                 }
+            };
+            if let Some(outcome) = stuck {
+                return self.end(&node, stage, outcome).await;
             }
-            _ => None,
-        };
+        }
         let outcome = match self.hands.tell(task).await {
             Err(why) => Outcome::Lost(why),
             // Somebody else's lock tells nothing of what was done before.
@@ -342,11 +347,6 @@ impl Carrier {
                 }
             }
         };
-        let outcome = match (outcome, stuck) {
-            (Outcome::Done { .. }, Some(why)) => Outcome::Refused(why),
-            (Outcome::Refused(more), Some(why)) => Outcome::Refused(format!("{why}; {more}")),
-            (outcome, _) => outcome,
-        };
         self.end(&node, stage, outcome).await
     }
 
@@ -355,24 +355,27 @@ impl Carrier {
         let Some(change) = self.sshd(&task.job) else {
             return Outcome::done();
         };
-        let why = match self.hands.reload(task.id, change).await {
+        let (why, is_back) = match self.hands.reload(task.id, change).await {
             SshdOutcome::Kept { .. } => return Outcome::done(),
-            SshdOutcome::NotMade { why } => format!("sshd: {why}"),
-            SshdOutcome::TakenBack { why } => {
-                format!("sshd was put back, as no new login came: {why}")
-            }
+            SshdOutcome::NotMade { why } => (format!("sshd: {why}"), true),
+            SshdOutcome::TakenBack { why } => (
+                format!("sshd was put back, as no new login came: {why}"),
+                true,
+            ),
+            SshdOutcome::Stuck { why } => (format!("sshd: {why}"), false),
             // Whose change it is that waits there, and whether that was this run's, will be known when it has its end.
-            SshdOutcome::Busy { why } if !again => format!("sshd: {why}"),
+            SshdOutcome::Busy { why } if !again => (format!("sshd: {why}"), true),
             SshdOutcome::Busy { why } | SshdOutcome::Unknown { why } => {
                 return Outcome::Lost(format!("sshd: {why}"));
             }
         };
         // A part of it may be there from before this process was killed.
-        if again {
+        if again && is_back {
             match self.hands.reload(task.id, &change.inverse()).await {
                 SshdOutcome::Kept { .. } => {}
                 SshdOutcome::NotMade { why: stuck }
                 | SshdOutcome::TakenBack { why: stuck }
+                | SshdOutcome::Stuck { why: stuck }
                 | SshdOutcome::Busy { why: stuck }
                 | SshdOutcome::Unknown { why: stuck } => {
                     return Outcome::Lost(format!(
@@ -382,7 +385,10 @@ impl Carrier {
             }
         }
         let node = progress.node(task.job.node());
-        self.take_back(task, node, why).await
+        match self.take_back(task, node, why).await {
+            Outcome::Refused(why) if !is_back => Outcome::Stuck(why),
+            outcome => outcome,
+        }
     }
 
     /// A node that refuses has taken back what it did just then. What it did earlier in this run, before it was lost, or
@@ -407,10 +413,20 @@ impl Carrier {
         }
     }
 
-    async fn end(&self, node: &str, stage: Stage, outcome: Outcome) -> Result<(), RunError> {
+    async fn end(&self, node: &str, mut stage: Stage, outcome: Outcome) -> Result<(), RunError> {
+        if matches!(outcome, Outcome::Stuck(_)) && stage != Stage::Undo {
+            // It was on its way back already.
+            stage = Stage::Undo;
+            let begun = Record::Begun {
+                node: node.to_owned(),
+                stage,
+                why: None,
+            };
+            self.journal.record(&begun).await?;
+        }
         let (word, written, detail) = match &outcome {
             Outcome::Done { wrote, .. } => ("done", wrote.len() as u64, None),
-            Outcome::Refused(why) => ("refused", 0, Some(why.clone())),
+            Outcome::Refused(why) | Outcome::Stuck(why) => ("refused", 0, Some(why.clone())),
             Outcome::Lost(why) => ("lost", 0, Some(why.clone())),
         };
         let node = node.to_owned();
@@ -428,7 +444,7 @@ impl Carrier {
                 keys,
                 wrote,
             },
-            Outcome::Refused(why) => Record::Refused { node, stage, why },
+            Outcome::Refused(why) | Outcome::Stuck(why) => Record::Refused { node, stage, why },
             Outcome::Lost(why) => Record::Lost { node, stage, why },
         };
         self.journal.record(&record).await
@@ -458,6 +474,8 @@ enum Outcome {
         wrote: BTreeSet<usize>,
     },
     Refused(String),
+    /// Its configuration and other files are as they were, but its sshd is not.
+    Stuck(String),
     Lost(String),
 }
 

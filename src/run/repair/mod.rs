@@ -2,6 +2,7 @@
 
 mod alone;
 mod carry;
+mod control;
 mod draft;
 mod forget;
 mod hands;

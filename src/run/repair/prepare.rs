@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::alone::prove_alone;
 use super::carry::Carrier;
+use super::control::{cut_off, replaced};
 use super::draft::{Draft, Drafted, KeyChange, is_empty};
 use super::hands::{Hands, Task};
 use super::journal::RepairJournal;
@@ -190,6 +191,18 @@ pub async fn prepare(asked: RepairRequest, around: Surroundings) -> Result<Prepa
         } else {
             RunError::Complaints(complaints)
         };
+        events.fail(&error).await;
+        return Err(error);
+    }
+    let control = surveyed.connections.iter();
+    let control = control.map(|(id, connection)| (*id, connection.login_key().to_owned()));
+    let control = control.collect();
+    let mut cut = cut_off(&plan, &request.fleet, &surveyed.facts, &control);
+    if let Some(KeyChange::Rotate { .. }) = &asked.change {
+        cut.extend(replaced(&plan.turnover.renewed, &request.fleet, &control));
+    }
+    if !cut.is_empty() {
+        let error = RunError::CutsOff(cut);
         events.fail(&error).await;
         return Err(error);
     }

@@ -203,6 +203,6 @@ fn legs(worked: &WorkedLegs, fleet: &Fleet) -> HashSet<LegId> {
 /// Whether what a node has done can be put back.
 pub(super) fn is_undoable(node: &crate::repair::NodeProgress) -> bool {
     let touched = node.edited || !node.done.is_empty() || node.doing.is_some();
-    let lost_keys = matches!(node.end, Some(End::Lost(_)));
-    (touched || lost_keys) && !matches!(node.end, Some(End::Undone(_) | End::Forgotten))
+    let is_open = matches!(node.end, Some(End::Lost(_) | End::Stuck(_)));
+    (touched || is_open) && !matches!(node.end, Some(End::Undone(_) | End::Forgotten))
 }

@@ -8,6 +8,15 @@ use crate::ledger::{Ledger, StoredRepair};
 use crate::repair::{Edit, End, FileState, KeySource, NodeProgress, Piece, Plan, Progress, Target};
 use crate::run::RunError;
 
+/// What of a repair others may rest on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Resting {
+    /// What it has done: that would be put back.
+    OnDone,
+    /// All that it was to do: that would be done now.
+    OnPlanned,
+}
+
 /// That no later repair which still stands has changed what these runs have changed, or lets in the keys that they made.
 ///
 /// # Errors
@@ -15,11 +24,15 @@ use crate::run::RunError;
 pub(super) async fn nothing_rests_on(
     ledger: &Ledger,
     steps: &[(String, StoredRepair)],
+    resting: Resting,
 ) -> Result<(), RunError> {
     let of_steps: HashSet<&str> = steps.iter().map(|(run, _)| run.as_str()).collect();
     for (run, stored) in steps {
         let progress = Progress::replay(&stored.plan, &stored.records)?;
-        let places = places(&stored.plan, &progress);
+        let places = match resting {
+            Resting::OnDone => places(&stored.plan, &progress),
+            Resting::OnPlanned => planned(&stored.plan),
+        };
         let keys: HashSet<&str> = progress
             .nodes()
             .flat_map(|(_, node)| node.keys.values())
@@ -54,6 +67,20 @@ pub(super) async fn nothing_rests_on(
 /// The second word of a public key, by which files know it.
 fn blob(public: &str) -> Option<&str> {
     public.split(' ').nth(1)
+}
+
+/// What a run was to change, by node.
+fn planned(plan: &Plan) -> BTreeSet<(&str, &Target)> {
+    let edits = plan.nodes.iter().map(|it| (&it.node, &it.edits));
+    let sshd = plan.sshd.iter().map(|it| (&it.node, &it.edits));
+    let files = edits.chain(sshd).flat_map(|(node, edits)| {
+        let targets = edits.iter().map(|edit| &edit.target);
+        targets.map(move |target| (node, target))
+    });
+    let keys = plan.keys.iter().map(|it| (&it.node, &it.target));
+    let copies = plan.copies.iter().map(|it| (&it.node, &it.target));
+    let all = files.chain(keys).chain(copies);
+    all.map(|(node, target)| (node.as_str(), target)).collect()
 }
 
 /// What a run has changed and not put back, by node.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::outcome::empty_report;
 use super::prepare::{Prepared, RepairRequest, pairs};
+use super::rests::{Resting, nothing_rests_on};
 use super::way_back::{nobody_at, stands_for};
 use crate::domain::Event;
 use crate::ledger::{RunRecord, RunState, StoredRepair};
@@ -41,6 +42,9 @@ pub async fn resume(
         return Err(RunError::NoRepair(text));
     }
     nobody_at(&ledger, &stands_for(record, &stored)).await?;
+    let run = (record.start.id.clone(), stored);
+    nothing_rests_on(&ledger, std::slice::from_ref(&run), Resting::OnPlanned).await?;
+    let (_, stored) = run;
     let events = Journal::resume(&request.run, &ledger, &around).await?;
     events.event(&Event::RunStarted {
         run: request.run.clone(),

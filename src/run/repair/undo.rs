@@ -1,11 +1,11 @@
 //! Puts back what an earlier repair did.
 
 use super::prove::is_undoable;
-use super::rests::nothing_rests_on;
+use super::rests::{Resting, nothing_rests_on};
 use super::rotate::steps_back;
 use super::way_back::{Step, Way, WayBack, WayBackRequest, nobody_at, stands_for};
 use crate::ledger::{RunRecord, RunState, StoredRepair};
-use crate::repair::Progress;
+use crate::repair::{End, Progress};
 use crate::run::RunError;
 use crate::run::request::Surroundings;
 
@@ -35,12 +35,13 @@ pub async fn prepare_undo(
         }
         runs.push((record.start.id, stored));
     }
-    nothing_rests_on(&ledger, &runs).await?;
+    nothing_rests_on(&ledger, &runs, Resting::OnDone).await?;
     for (run, stored) in runs {
         let progress = Progress::replay(&stored.plan, &stored.records)?;
+        let why = why_nothing(&progress);
         let step = Step::new(&asked.fleet, &run, stored, progress, is_undoable)?;
         if step.is_empty() {
-            return no(format!("run {run} left nothing that could be put back"));
+            return no(format!("run {run} {why}"));
         }
         steps.push(step);
     }
@@ -52,4 +53,19 @@ pub async fn prepare_undo(
         around,
         steps,
     })
+}
+
+/// Why nothing of a run can be put back, in words that follow its name.
+fn why_nothing(progress: &Progress) -> &'static str {
+    let has = |wanted: fn(&End) -> bool| {
+        let mut ends = progress.nodes().filter_map(|(_, it)| it.end.as_ref());
+        ends.any(wanted)
+    };
+    if has(|end| matches!(end, End::Forgotten)) {
+        "was forgotten: what it could have been put back from is gone"
+    } else if has(|end| matches!(end, End::Undone(_))) {
+        "has been put back already"
+    } else {
+        "left nothing that could be put back"
+    }
 }

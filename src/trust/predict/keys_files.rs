@@ -4,7 +4,7 @@ use crate::domain::{Evidence, Reason};
 use crate::openssh::authorized_keys::KeyLine;
 use crate::openssh::key::{KeyKind, PublicKey};
 use crate::openssh::{ListMatch, PatternCase, match_pattern_list};
-use crate::survey::{Account, LoginAccount};
+use crate::survey::{Account, FileKind, FileState, LoginAccount};
 
 use super::authorized::{Library, UNREADABLE, UNSAFE, UNSEARCHABLE};
 use super::door::{Gate, gate};
@@ -18,6 +18,8 @@ use super::policy::Policy;
 pub(super) struct KeysFile {
     pub(super) path: String,
     pub(super) gate: Gate,
+    /// Whether something else than a file is there.
+    pub(super) is_odd: bool,
 }
 
 /// Whether client and server agree on a signature algorithm for a key, and both find it long enough.
@@ -75,13 +77,17 @@ pub(super) fn files(policy: &Policy, login: &LoginAccount, account: &Account) ->
                 return KeysFile {
                     path: text.clone(),
                     gate: Gate::Unseen,
+                    is_odd: false,
                 };
             };
             let checked = login.authorized_keys.iter().find(|it| it.file.path == path);
             let gate = checked.map_or(Gate::Unseen, |checked| {
                 gate(checked, Some(account), policy.strict_modes)
             });
-            KeysFile { path, gate }
+            let is_odd = checked.is_some_and(|checked| {
+                matches!(&checked.file.state, FileState::Present { meta, .. } if meta.kind != FileKind::File)
+            });
+            KeysFile { path, gate, is_odd }
         })
         .collect()
 }
@@ -120,7 +126,12 @@ pub(super) fn unlisted(
     let open = |file: &&KeysFile| matches!(file.gate, Gate::Open(_));
     let Some(first) = files.iter().find(open) else {
         for file in files {
-            notes.add(|| line(&file.path, None, "does not exist".to_owned()));
+            let is = if file.is_odd {
+                "is no file"
+            } else {
+                "does not exist"
+            };
+            notes.add(|| line(&file.path, None, is.to_owned()));
         }
         let wanted = || "a file that `AuthorizedKeysFile` names (`none` now)".to_owned();
         let first = files.first();

@@ -132,6 +132,12 @@ impl<'a> Logins<'a> {
         Some(policy)
     }
 
+    /// The settings of a server for logins to an account, from nowhere in particular.
+    pub(super) fn policy_of(&self, server: NodeId, user: &str) -> Option<Cow<'_, Policy>> {
+        let class = self.classes[server.index()]?;
+        self.doors[class as usize].policy(user, None).ok()
+    }
+
     /// Whether a server's settings depend on who comes from where.
     pub(super) fn asks_who_comes(&self, server: NodeId) -> bool {
         let class = self.classes[server.index()];

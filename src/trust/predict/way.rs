@@ -72,6 +72,8 @@ pub struct KeysPlace<'a> {
     pub is_read: bool,
     /// `StrictModes`.
     pub strict_modes: bool,
+    /// Whether sshd looks there for keys of other accounts, too.
+    pub is_of_all: bool,
 }
 
 /// How a leg begins.
@@ -244,10 +246,28 @@ impl<'a> Prediction<'a> {
                 .iter()
                 .find(|checked| checked.file.path == file.path),
             is_read: matches!(file.gate, Gate::Open(_)),
-            path: file.path,
             strict_modes: view.policy.strict_modes,
+            is_of_all: !is_of_one(&file.path, entry) && self.is_of_all(id.server, user, &file.path),
+            path: file.path,
         };
         Some(files.into_iter().map(place).collect())
+    }
+
+    /// Whether a server's sshd looks for keys of other accounts in a file, too: `AuthorizedKeysFile` with a path that depends on
+    /// no account, and not for this one alone (`Match`).
+    fn is_of_all(&self, server: NodeId, user: &str, path: &str) -> bool {
+        let Some(facts) = self.facts[server.index()].as_ref() else {
+            return false;
+        };
+        let accounts = facts.server.accounts.iter();
+        let mut others = accounts.filter(|it| it.name != user);
+        others.any(|it| {
+            let policy = self.logins.policy_of(server, &it.name);
+            it.account.as_ref().is_some_and(|entry| {
+                let files = policy.map(|policy| keys_files::files(&policy, it, entry));
+                files.into_iter().flatten().any(|file| file.path == path)
+            })
+        })
     }
 
     /// Whether the leg's server would let this key in, were the owners and modes of its files right and the client able
@@ -345,4 +365,11 @@ impl<'a> Prediction<'a> {
             Side::NotSurveyed | Side::Blocked(..) => None,
         }
     }
+}
+
+/// Whether a path is one account's alone: it lies in its home.
+fn is_of_one(path: &str, account: &Account) -> bool {
+    let home = account.home.trim_end_matches('/');
+    let rest = path.strip_prefix(home);
+    !home.is_empty() && rest.is_some_and(|rest| rest.starts_with('/'))
 }

@@ -35,6 +35,7 @@ fn full() -> Plan {
         KeySource::Existing {
             node: "cmp00000".into(),
             target: key.target.clone(),
+            owner: key.owner,
             public: "ssh-ed25519 AAAA".into(),
         },
     ];
