@@ -458,7 +458,8 @@ pub(super) mod tests {
         );
         let versions =
             r#"{"version": {"id": "v2.1", "min_version": "2.1", "version": "2.96"}}"#.to_owned();
-        std::thread::spawn(move || {
+        let ends_now = more.is_empty();
+        let serving = std::thread::spawn(move || {
             for body in [token, versions].into_iter().chain(more) {
                 let (mut stream, _) = listener.accept().unwrap();
                 let mut asked = [0; 8_192];
@@ -485,7 +486,12 @@ pub(super) mod tests {
         };
         let patience = Patience::default();
         let http = Http::new(None, &patience).unwrap();
-        Session::open(cloud, http, patience).await.unwrap()
+        let session = Session::open(cloud, http, patience).await.unwrap();
+        if ends_now {
+            // Else a connection could still be taken, and be cut off.
+            serving.join().unwrap();
+        }
+        session
     }
 
     #[tokio::test]

@@ -163,7 +163,7 @@ fn certified_retired_renewed_and_revoked_by_command() {
     let after: Vec<String> = keys.lab().nodes().iter().map(files).collect();
     assert_eq!(before, after, "a second time nothing is written");
 
-    let renewed = keys.well(&["renew", "--yes", "--before", "200"]);
+    let renewed = keys.well(&["renew", "--yes", "--before", "200", "--lifetime", "400"]);
     assert!(
         renewed.contains("12 certificates to put on nodes"),
         "{renewed}"

@@ -147,7 +147,7 @@ impl Cloud {
             &legs,
             &self.scope(),
             policy,
-            &signed,
+            (&signed, None),
             "/x",
         );
         assert_eq!(planned.plan.left, []);
@@ -170,6 +170,7 @@ impl Cloud {
             reported_addresses: policy.reported_addresses,
             retires: false,
             revokes: None,
+            revoked: policy.revoked.clone(),
             now: policy.now,
         };
         adjust(&mut rules);

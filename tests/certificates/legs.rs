@@ -158,9 +158,9 @@ fn a_revoked_node_logs_in_nowhere_and_is_believed_by_nobody() {
         .enable_all()
         .build()
         .unwrap();
-    let parts = policy.revoked.parts(&policy.authorities);
+    let text = policy.revoked.text();
     let list = runtime
-        .block_on(cloud.signer.revocation_list(&parts, 1))
+        .block_on(cloud.signer.revocation_list(&text, 1))
         .unwrap();
     let plan = revoke(
         &cloud.fleet,

@@ -13,10 +13,10 @@ use super::revoke::revoke;
 use super::rotate::rotate;
 use super::runs::write_report;
 use super::session::Session;
-use crate::cli::args::RepairFormat;
+use crate::cli::args::{Format, RepairFormat};
 use crate::cli::error::CliError;
 use crate::cli::keys_args::{AuthorityOptions, Changing, Keys, Signing};
-use crate::cli::render::write_repair_notes;
+use crate::cli::render::{write_json, write_repair_notes};
 use crate::files::{read_text, write_text};
 use crate::inventory::select;
 use crate::repair::certificates::{Authorities, Policy, RevocationList};
@@ -156,8 +156,9 @@ fn run(
         patience: Duration::from_secs(changing.revert_after.get().into()),
         operator: operator(session),
     };
-    let format = RepairFormat::Table;
-    let done = with_ledger(session, format, async |around, tellers| {
+    let format = changing.proving.format;
+    let telling = RepairFormat::before(format);
+    let done = with_ledger(session, telling, async |around, tellers| {
         if changing.proving.accept_new_host_keys {
             host_keys::ask(session, &asked.request, &around.environment).await?;
         }
@@ -166,7 +167,13 @@ fn run(
             return Ok(Done::Left(prepared.leave().await?.summary.exit_code));
         }
         tellers.finish();
-        show(session, &prepared)?;
+        match format {
+            Format::Table => show(session, &prepared)?,
+            Format::Json if changing.dry_run => {
+                write_json(&mut session.console.out.clone(), prepared.plan())?;
+            }
+            Format::Json | Format::Jsonl | Format::Junit => {}
+        }
         let is_unfinished = prepared.certificates().is_some_and(|it| it.is_unfinished);
         if prepared.is_empty() {
             let code = match prepared.failures().len() {
@@ -174,7 +181,10 @@ fn run(
                 0 => exit::WELL,
                 _ => exit::UNPROVEN,
             };
-            prepared.leave().await?;
+            let report = prepared.leave().await?;
+            if format != Format::Table && !changing.dry_run {
+                write_report(&session.console, &report, format, session.kept())?;
+            }
             return Ok(Done::Left(code));
         }
         if changing.dry_run || !confirmed(session, changing)? {

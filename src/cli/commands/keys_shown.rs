@@ -1,16 +1,15 @@
 //! What `clearway keys` shows: what would be done, and whether a revoked node is out.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 
 use super::session::Session;
 use crate::cli::paint::Label;
+use crate::cli::render::write_plan;
 use crate::cli::text::count;
-use crate::domain::fold;
 use crate::report::{Report, escape, exit};
 use crate::run::Prepared;
 
-/// What will be done, node by node; nodes with the same changes together.
+/// What will be done: every difference, and what it means for certificates and legs.
 pub(super) fn show(session: &Session, prepared: &Prepared) -> io::Result<()> {
     let console = &session.console;
     let mut out = console.out.clone();
@@ -23,41 +22,7 @@ pub(super) fn show(session: &Session, prepared: &Prepared) -> io::Result<()> {
             escape::line(why)
         )?;
     }
-    let mut by_files: BTreeMap<Vec<(String, &str)>, Vec<&str>> = BTreeMap::new();
-    let mut of_node: BTreeMap<&str, Vec<(String, &str)>> = BTreeMap::new();
-    for plan in &prepared.plan().nodes {
-        let files = plan.edits.iter().map(|it| (it.target.path.clone(), "file"));
-        of_node.entry(&plan.node).or_default().extend(files);
-    }
-    for change in &prepared.plan().sshd {
-        let files = change.edits.iter();
-        let files = files.map(|it| (it.target.path.clone(), "file, then sshd is reloaded"));
-        of_node.entry(&change.node).or_default().extend(files);
-    }
-    for (node, files) in of_node {
-        by_files.entry(files).or_default().push(node);
-    }
-    for (files, nodes) in by_files {
-        writeln!(
-            out,
-            "{}",
-            paint.text(Label::Heading, fold(nodes.iter().copied()))
-        )?;
-        for (path, what) in files {
-            writeln!(
-                out,
-                "  {}  {}",
-                escape::line(&path),
-                paint.text(Label::Faint, what)
-            )?;
-        }
-    }
-    for left in &prepared.plan().left {
-        let why = escape::line(&left.why).to_string();
-        writeln!(out, "{} {why}", paint.text(Label::Doubtful, "left to you:"))?;
-        let remedy = escape::line(&left.remedy).to_string();
-        writeln!(out, "  {}", paint.text(Label::Code, remedy))?;
-    }
+    write_plan(&mut out, prepared.plan(), console.view())?;
     let Some(about) = prepared.certificates() else {
         return out.flush();
     };

@@ -39,9 +39,22 @@ pub(super) fn admit(
         return Err(fail(format!("{account} cannot be written as a principal")));
     }
     let exists = |it: &&CheckedFile| matches!(before(&it.file), Ok(FileState::File { .. }));
-    let files = &login.authorized_keys;
-    let Some(checked) = files.iter().find(exists).or_else(|| files.first()) else {
-        return Err(fail(format!("sshd reads no authorized_keys for {account}")));
+    // Whoever is let in by a file of all accounts is let in as root.
+    let base = facts.server.base_config.output();
+    let settings = base.and_then(|it| ServerSettings::parse(&it.bytes).ok());
+    let is_of_all = |it: &&CheckedFile| {
+        let mut named = settings.iter().flat_map(|it| &it.authorized_keys_files);
+        named.any(|path| *path == it.file.path)
+    };
+    let files = || login.authorized_keys.iter().filter(|it| !is_of_all(it));
+    let Some(checked) = files().find(exists).or_else(|| files().next()) else {
+        return Err(fail(match login.authorized_keys.first() {
+            None => format!("sshd reads no authorized_keys for {account}"),
+            Some(it) => format!(
+                "sshd looks for keys of every account in {}: a certificate of {account} would let in as root as well",
+                it.file.path
+            ),
+        }));
     };
     let old = before(&checked.file).map_err(fail)?;
     let own = Attributes {

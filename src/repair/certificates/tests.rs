@@ -96,7 +96,7 @@ fn introduced(world: &World, policy: &Policy) -> CertificatePlan {
         &legs,
         &scope,
         policy,
-        &signed,
+        (&signed, None),
         "/x",
     );
     review::only_adds(&planned.plan, &world.fleet, policy);
@@ -297,7 +297,7 @@ fn a_certificate_of_another_authority_is_left_alone_unless_it_is_to_be_replaced(
         &legs,
         &scope,
         &other,
-        &theirs,
+        (&theirs, None),
         "/x",
     );
     world.facts = afterwards(&world.fleet, &world.facts, &plan_of_others.plan);
@@ -311,7 +311,8 @@ fn a_certificate_of_another_authority_is_left_alone_unless_it_is_to_be_replaced(
         &policy,
         counter(),
     );
-    assert_eq!((found.requests.len(), found.left.len()), (0, 6));
+    // Told once for each kind of file.
+    assert_eq!((found.requests.len(), found.left.len()), (0, 3));
     policy.replace_others = true;
     let found = wanted(
         &world.fleet,

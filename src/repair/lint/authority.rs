@@ -225,6 +225,9 @@ impl<'a> Review<'a> {
             let is_new = !old.iter().any(|it| it.is(line)) && line.visible().starts_with(b"cert-");
             if !is_new {
                 right.extend_from_slice(line.bytes);
+            } else if self.is_of_all(place, edit) {
+                let detail = "sshd reads it for all accounts, root too";
+                self.complain(Rule::Wide, node, Some(&edit.target), detail);
             } else if !admitting.iter().any(|it| it.as_bytes() == line.visible()) {
                 let detail = "an authority that lets in more than the account's certificates";
                 self.complain(Rule::Wide, node, Some(&edit.target), detail);

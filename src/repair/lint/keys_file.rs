@@ -55,7 +55,7 @@ impl Review<'_> {
 
     /// Whether sshd looks for keys of whatever account in a file: it is written out in the settings that hold for nobody in
     /// particular.
-    fn is_of_all(&self, place: Place<'_>, edit: &Edit) -> bool {
+    pub(super) fn is_of_all(&self, place: Place<'_>, edit: &Edit) -> bool {
         let base = place.facts.server.base_config.output();
         let settings = base.and_then(|it| ServerSettings::parse(&it.bytes).ok());
         settings.is_some_and(|it| it.authorized_keys_files.contains(&edit.target.path))

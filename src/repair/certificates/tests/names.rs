@@ -51,7 +51,7 @@ fn a_node_cannot_have_itself_certified_for_another_nor_for_a_stranger() {
         &legs,
         &scope,
         &policy(),
-        &signed,
+        (&signed, None),
         "/x",
     )
     .plan;

@@ -47,7 +47,7 @@ fn a_revoked_node_is_out_and_the_others_go_on() {
     );
     assert_eq!(outlook.works, 4 * 3 * 2 - 12);
 
-    // Again: nothing to do. The node comes back: its certificates have another id.
+    // Again: nothing to do, and nothing is signed for keys that were revoked.
     world.facts = after;
     let again = revoke(
         &world.fleet,
@@ -59,6 +59,29 @@ fn a_revoked_node_is_out_and_the_others_go_on() {
         "/x",
     );
     assert_eq!((again.nodes, again.sshd), (vec![], vec![]));
+    let legs = Legs::new(&world.fleet, &world.facts);
+    let found = wanted(
+        &world.fleet,
+        &world.facts,
+        &legs,
+        &scope,
+        &policy,
+        counter(),
+    );
+    assert_eq!(found.requests, []);
+    assert!(!found.revoked.is_empty());
+
+    // The node comes back with other keys: its certificates have other ids.
+    let fresh = public(&authority(8)).to_string();
+    let facts = world.facts[gone.index()].as_mut().expect("surveyed");
+    for key in &mut facts.server.host_keys {
+        (key.public, key.certificate) = (fresh.clone(), None);
+    }
+    for identity in facts.clients.iter_mut().flat_map(|it| &mut it.identities) {
+        if identity.public.is_some() {
+            (identity.public, identity.certificate) = (Some(fresh.clone()), None);
+        }
+    }
     let legs = Legs::new(&world.fleet, &world.facts);
     let wanted = wanted(
         &world.fleet,
