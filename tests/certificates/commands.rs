@@ -21,12 +21,7 @@ pub(crate) struct Keys {
 impl Keys {
     pub(crate) fn start(nodes: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let authority = dir.path().join("ca");
-        let mut keygen = Command::new("ssh-keygen");
-        keygen
-            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-            .arg(&authority);
-        assert!(keygen.status().unwrap().success());
+        let authority = new_authority(dir.path(), "ca");
         Self {
             cloud: Cloud::start(nodes),
             authority,
@@ -100,12 +95,29 @@ impl Keys {
         said
     }
 
-    fn list(&self) -> PathBuf {
+    pub(crate) fn list(&self) -> PathBuf {
         self.dir.path().join("revoked")
     }
 
     fn run(&self, words: &[&str]) -> Output {
         self.command(words).output().unwrap()
+    }
+
+    /// All that it says, whatever comes of it.
+    pub(crate) fn said(&self, words: &[&str]) -> String {
+        let output = self.run(words);
+        let said = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&said).into_owned()
+    }
+
+    /// How it ends.
+    pub(crate) fn code(&self, words: &[&str]) -> Option<i32> {
+        self.run(words).status.code()
+    }
+
+    /// From now on, with the key of another authority.
+    pub(crate) fn take_another_authority(&mut self) {
+        self.authority = new_authority(self.dir.path(), "another");
     }
 
     pub(crate) fn well(&self, words: &[&str]) -> String {
@@ -115,6 +127,16 @@ impl Keys {
         assert_eq!(output.status.code(), Some(0), "{words:?}: {out}{err}");
         out
     }
+}
+
+fn new_authority(dir: &Path, name: &str) -> PathBuf {
+    let path = dir.join(name);
+    let mut keygen = Command::new("ssh-keygen");
+    keygen
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&path);
+    assert!(keygen.status().unwrap().success());
+    path
 }
 
 fn files(node: &Node) -> String {

@@ -10,3 +10,4 @@ mod journal;
 mod legs;
 mod reload;
 mod review;
+mod revoked;
