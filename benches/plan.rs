@@ -91,7 +91,7 @@ fn measure(case: &str, nodes: usize) {
     } else {
         "-".to_owned()
     };
-    let linting = if nodes <= 100 {
+    let linting = if nodes <= 1_000 {
         let control = ControlAccount::of(&world.fleet);
         let complaints = lint(&made, &world.facts, &world.fleet, &scope, &control);
         assert!(complaints.is_empty(), "{complaints:?}");

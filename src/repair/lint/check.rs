@@ -1,14 +1,17 @@
 //! Going through a plan.
 
+use std::collections::{BTreeSet, HashMap};
+
 use super::authority::AuthorityRules;
 use super::complaint::{Complaint, Rule};
+use super::hosts_file::disk_keys;
 use super::known::Known;
 use super::lines::lines;
 use super::roles::{Place, Role, is_place_of, names};
 use super::shape::is_straight;
 use crate::domain::{Fleet, NodeId};
 use crate::openssh::key::PublicKey;
-use crate::repair::plan::{Edit, FileState, KeyId, KeySource, Plan, Target, Text};
+use crate::repair::plan::{Edit, FileState, KeyId, KeySource, NewKey, Piece, Plan, Target, Text};
 use crate::survey::{FileFact, FileState as Found, NodeFacts};
 use crate::trust::PairScope;
 
@@ -55,6 +58,11 @@ pub fn lint_with(
     control: &[ControlAccount],
     rules: Option<&AuthorityRules>,
 ) -> Vec<Complaint> {
+    let names = names(fleet, facts);
+    let mut owners: HashMap<String, Vec<NodeId>> = HashMap::new();
+    for (name, id) in &names {
+        owners.entry(name.clone()).or_default().push(*id);
+    }
     let mut review = Review {
         plan,
         known: rules.map(|rules| Known::new(rules, fleet, facts)),
@@ -62,7 +70,10 @@ pub fn lint_with(
         fleet,
         scope,
         control,
-        names: names(fleet, facts),
+        names,
+        owners,
+        new_keys: plan.keys.iter().map(|it| (stand_in(&it.id), it)).collect(),
+        disk_keys: facts.iter().map(|it| disk_keys(it.as_ref())).collect(),
         complaints: Vec::new(),
     };
     review.shape();
@@ -100,6 +111,12 @@ pub(super) struct Review<'a> {
     pub(super) known: Option<Known<'a>>,
     /// Every name and address that may be a node's.
     pub(super) names: Vec<(String, NodeId)>,
+    /// The same, by name.
+    pub(super) owners: HashMap<String, Vec<NodeId>>,
+    /// The keys that the plan makes, by what stands for them in texts.
+    pub(super) new_keys: HashMap<Vec<u8>, &'a NewKey>,
+    /// The host keys on each node's disk.
+    pub(super) disk_keys: Vec<BTreeSet<Vec<u8>>>,
     complaints: Vec<Complaint>,
 }
 
@@ -109,18 +126,16 @@ fn stand_in(id: &KeyId) -> Vec<u8> {
     format!("new-key {hex}").into_bytes()
 }
 
+/// The bytes of a text, with stand-ins for keys that do not exist yet.
 pub(super) fn bytes_of(text: &Text) -> Vec<u8> {
-    let mut ids: Vec<(&KeyId, Vec<u8>)> = Vec::new();
+    let mut all = Vec::new();
     for piece in &text.0 {
-        if let crate::repair::plan::Piece::PublicKey(id) = piece {
-            ids.push((id, stand_in(id)));
+        match piece {
+            Piece::Bytes(bytes) => all.extend_from_slice(&bytes.0),
+            Piece::PublicKey(id) => all.extend(stand_in(id)),
         }
     }
-    let find = |id: &KeyId| {
-        let mut known = ids.iter();
-        known.find(|(it, _)| *it == id).map(|(_, text)| &**text)
-    };
-    text.bytes(find).unwrap_or_default()
+    all
 }
 
 impl Review<'_> {
@@ -157,8 +172,7 @@ impl Review<'_> {
 
     pub(super) fn is_new_key(&self, node: NodeId, text: &[u8]) -> bool {
         let name = self.fleet.node(node).name.as_str();
-        let made = |key: &&crate::repair::plan::NewKey| stand_in(&key.id) == text;
-        let Some(key) = self.plan.keys.iter().find(made) else {
+        let Some(key) = self.new_keys.get(text) else {
             return false;
         };
         key.node == name

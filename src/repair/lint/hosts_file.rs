@@ -10,7 +10,7 @@ use crate::domain::NodeId;
 use crate::openssh::key::PublicKey;
 use crate::openssh::known_hosts::HashedName;
 use crate::repair::plan::Edit;
-use crate::survey::FileFact;
+use crate::survey::{FileFact, NodeFacts};
 
 impl Review<'_> {
     pub(super) fn hosts_file(&mut self, place: Place<'_>, edit: &Edit, bytes: (&[u8], &[u8])) {
@@ -91,7 +91,7 @@ impl Review<'_> {
                 None => known.as_bytes().eq_ignore_ascii_case(name),
             });
             let is_stale = |id: NodeId| {
-                let keys = self.disk_keys(id);
+                let keys = &self.disk_keys[id.index()];
                 self.scope.joins(id, client) && !keys.is_empty() && !keys.contains(&key)
             };
             let is_vouched_for = |known: &str, id: NodeId| {
@@ -129,7 +129,7 @@ impl Review<'_> {
             return Err((Rule::Scope, "a node out of scope"));
         }
         let (names, key, _) = entry(line.visible()).ok_or(wide("no plain entry"))?;
-        if !self.disk_keys(server).contains(&key) {
+        if !self.disk_keys[server.index()].contains(&key) {
             return Err((Rule::Scope, "not a key of that node's disk"));
         }
         let is_hashed = |line: &Line<'_>| line.visible().trim_ascii_start().starts_with(b"|1|");
@@ -163,16 +163,12 @@ impl Review<'_> {
                 .strip_prefix('[')
                 .and_then(|it| it.split_once("]:"))
                 .map_or(text.as_str(), |(host, _)| host);
-            let others = self.names.iter().filter(|(it, id)| {
-                *id != server && it.eq_ignore_ascii_case(bare) && self.is_stated(it, *id)
-            });
-            if others.count() > 0 && !self.is_stated(bare, server) {
+            let owners = self.owners.get(bare).map_or(&[][..], Vec::as_slice);
+            let mut others = owners.iter().filter(|&&id| id != server);
+            if others.any(|&id| self.is_stated(bare, id)) && !self.is_stated(bare, server) {
                 return Err((Rule::Scope, "the name of another node"));
             }
-            let is_own = self
-                .names
-                .iter()
-                .any(|(it, id)| *id == server && *it == bare);
+            let is_own = owners.contains(&server);
             let configured = |word: &str| word.eq_ignore_ascii_case(bare);
             if !is_own && !self.configures(client, configured) {
                 return Err((Rule::Scope, "a name that is not the node's"));
@@ -205,15 +201,16 @@ impl Review<'_> {
             })
         })
     }
+}
 
-    fn disk_keys(&self, node: NodeId) -> BTreeSet<Vec<u8>> {
-        let facts = self.facts[node.index()].iter();
-        facts
-            .flat_map(|facts| &facts.server.host_keys)
-            .filter_map(|key| PublicKey::read(key.public.trim_start().as_bytes()).ok())
-            .map(|(key, _)| key.plain_blob().as_bytes().to_vec())
-            .collect()
-    }
+/// The host keys that a survey has found on a node's disk.
+pub(super) fn disk_keys(facts: Option<&NodeFacts>) -> BTreeSet<Vec<u8>> {
+    facts
+        .into_iter()
+        .flat_map(|facts| &facts.server.host_keys)
+        .filter_map(|key| PublicKey::read(key.public.trim_start().as_bytes()).ok())
+        .map(|(key, _)| key.plain_blob().as_bytes().to_vec())
+        .collect()
 }
 
 type Entry<'a> = (Vec<&'a [u8]>, Vec<u8>, &'a [u8]);
