@@ -83,11 +83,18 @@ fn counter() -> impl FnMut() -> u64 {
     }
 }
 
+/// The certificates that a whole fleet is to have.
+fn asked_for(world: &World, policy: &Policy) -> Wanted {
+    let legs = Legs::new(&world.fleet, &world.facts);
+    let scope = PairScope::all(&world.fleet);
+    wanted(&world.fleet, &world.facts, &legs, &scope, policy, counter())
+}
+
 /// The first step on a whole fleet.
 fn introduced(world: &World, policy: &Policy) -> CertificatePlan {
     let legs = Legs::new(&world.fleet, &world.facts);
     let scope = PairScope::all(&world.fleet);
-    let wanted = wanted(&world.fleet, &world.facts, &legs, &scope, policy, counter());
+    let wanted = asked_for(world, policy);
     assert_eq!(wanted.left, [], "nothing is left to a person");
     let signed = signed(wanted.requests);
     let planned = plan(
@@ -301,27 +308,12 @@ fn a_certificate_of_another_authority_is_left_alone_unless_it_is_to_be_replaced(
         "/x",
     );
     world.facts = afterwards(&world.fleet, &world.facts, &plan_of_others.plan);
-    let legs = Legs::new(&world.fleet, &world.facts);
     let mut policy = policy();
-    let found = wanted(
-        &world.fleet,
-        &world.facts,
-        &legs,
-        &scope,
-        &policy,
-        counter(),
-    );
+    let found = asked_for(&world, &policy);
     // Told once for each kind of file.
     assert_eq!((found.requests.len(), found.left.len()), (0, 3));
     policy.replace_others = true;
-    let found = wanted(
-        &world.fleet,
-        &world.facts,
-        &legs,
-        &scope,
-        &policy,
-        counter(),
-    );
+    let found = asked_for(&world, &policy);
     assert_eq!((found.requests.len(), found.left.len()), (6, 0));
     // From one authority to the next without a gap: the old lines stay until the second step.
     let plan = introduced(&world, &policy).plan;

@@ -291,7 +291,7 @@ impl Planner<'_> {
         let is_in_home = |path: &str| path == home || places::is_below(path, home);
         let nearest = checked.above.first();
         if is_in_home(&checked.file.path) && nearest.is_some_and(|(it, _)| !is_in_home(it)) {
-            self.no_home::<()>(account, server, &request.legs);
+            self.no_home(account, server, &request.legs);
             return Ok(());
         }
         let before = state_of(&checked.file).ok_or(modes::LINK)?;

@@ -181,7 +181,8 @@ impl Planner<'_> {
             return None;
         }
         if places::has_no_home(way.facts) {
-            return self.no_home(account, node, because);
+            self.no_home(account, node, because);
+            return None;
         }
         let repair = &self.situation.fleet.node(node).profile.repair;
         let agreed = |kind: NewKeyType| {
@@ -264,12 +265,7 @@ impl Planner<'_> {
     }
 
     /// Leaves an account without a home alone.
-    pub(super) fn no_home<T>(
-        &mut self,
-        account: &Account,
-        node: NodeId,
-        because: &[Because],
-    ) -> Option<T> {
+    pub(super) fn no_home(&mut self, account: &Account, node: NodeId, because: &[Because]) {
         let name = self.situation.fleet.node(node).name.as_str();
         let (user, home) = (&account.name, account.home.trim_end_matches('/'));
         let why = format!("the home of {user} on {name}, {home}, is not there");
@@ -280,7 +276,6 @@ impl Planner<'_> {
         for &(reason, id) in because {
             self.left.add(reason, &why, Some(remedy.clone()), id);
         }
-        None
     }
 
     /// The key that all accounts of a name share, if there is one already: the one that most nodes have.

@@ -159,8 +159,7 @@ impl Planner<'_> {
             && places::is_own(&file.path, account)
             && places::has_no_home(desk.way.facts)
         {
-            self.no_home::<()>(account, id.client, &[(reason, id)]);
-            return;
+            return self.no_home(account, id.client, &[(reason, id)]);
         }
         if places::is_behind_link(desk.way.facts, &file.path) {
             return self.left.add(reason, modes::LINK, None, id);

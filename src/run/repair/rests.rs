@@ -85,7 +85,7 @@ fn planned(plan: &Plan) -> BTreeSet<(&str, &Target)> {
 
 /// What a run has changed and not put back, by node.
 fn places<'p>(plan: &'p Plan, progress: &Progress) -> BTreeSet<(&'p str, &'p Target)> {
-    let stands = |node: &str| progress.node(node).filter(|it| stands(it));
+    let standing = |node: &str| progress.node(node).filter(|it| stands(it));
     let mut places = BTreeSet::new();
     for (node, edits, state) in written(plan, progress) {
         let edits = edits.iter().enumerate();
@@ -93,7 +93,7 @@ fn places<'p>(plan: &'p Plan, progress: &Progress) -> BTreeSet<(&'p str, &'p Tar
         places.extend(edits.map(|(_, edit)| (node, &edit.target)));
     }
     let sshd = plan.sshd.iter();
-    let sshd = sshd.filter(|it| stands(&it.node).is_some_and(|it| it.reloaded));
+    let sshd = sshd.filter(|it| standing(&it.node).is_some_and(|it| it.reloaded));
     places.extend(sshd.flat_map(|it| {
         let edits = it.edits.iter();
         edits.map(|edit| (it.node.as_str(), &edit.target))
@@ -102,7 +102,7 @@ fn places<'p>(plan: &'p Plan, progress: &Progress) -> BTreeSet<(&'p str, &'p Tar
     let keys = (plan.keys.iter().map(|it| (&it.node, &it.target)))
         .chain(plan.copies.iter().map(|it| (&it.node, &it.target)))
         .chain(renewed.map(|it| (&it.node, &it.target)))
-        .filter(|(node, _)| stands(node).is_some());
+        .filter(|(node, _)| standing(node).is_some());
     places.extend(keys.map(|(node, target)| (node.as_str(), target)));
     places
 }

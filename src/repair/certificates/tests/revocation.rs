@@ -59,15 +59,7 @@ fn a_revoked_node_is_out_and_the_others_go_on() {
         "/x",
     );
     assert_eq!((again.nodes, again.sshd), (vec![], vec![]));
-    let legs = Legs::new(&world.fleet, &world.facts);
-    let found = wanted(
-        &world.fleet,
-        &world.facts,
-        &legs,
-        &scope,
-        &policy,
-        counter(),
-    );
+    let found = asked_for(&world, &policy);
     assert_eq!(found.requests, []);
     assert!(!found.revoked.is_empty());
 
@@ -82,15 +74,7 @@ fn a_revoked_node_is_out_and_the_others_go_on() {
             (identity.public, identity.certificate) = (Some(fresh.clone()), None);
         }
     }
-    let legs = Legs::new(&world.fleet, &world.facts);
-    let wanted = wanted(
-        &world.fleet,
-        &world.facts,
-        &legs,
-        &scope,
-        &policy,
-        counter(),
-    );
+    let wanted = asked_for(&world, &policy);
     let ids: BTreeSet<&str> = wanted
         .requests
         .iter()
